@@ -1,0 +1,316 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Sourced by ./dev: runs a command where RDMA is real. On this machine when its kernel has rdma_rxe and the
+# user may load it, otherwise in a QEMU guest with Debian's kernel that sees this machine's files read-only.
+# Uses TREE (the work tree), say and die of ./dev.
+
+VM_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/wrasse
+VM_MEMORY=${WRASSE_VM_MEMORY:-4G}
+VM_CPUS=${WRASSE_VM_CPUS:-2}
+# The modules that the guest needs before it sees any file; their dependencies are found with modprobe.
+VM_BOOT_MODULES=(virtio_pci virtio_console 9pnet_virtio 9p overlay)
+
+vm_usage()
+{
+	cat <<-'EOF'
+	usage: ./dev vm [--time SECONDS] [--results DIR] [--console FILE] [--force-vm] [CMD...]
+
+	Runs CMD where RDMA is real, in the current directory, as root: on this machine when rdma_rxe can be
+	loaded, otherwise in a VM (2 CPUs, 4 GiB; WRASSE_VM_CPUS, WRASSE_VM_MEMORY). Without CMD: a shell.
+
+	  --time SECONDS   end CMD (and the VM) after that long, with status 124 (600; no limit for a shell)
+	  --results DIR    where files go that CMD writes to the directory $WRASSE_RESULTS (build/vm-results)
+	  --console FILE   where the guest's kernel messages are kept (build/vm-console.log)
+	  --force-vm       use the VM even where this machine has rdma_rxe
+
+	In the VM this machine's files are readable and writes go to memory, except for $WRASSE_RESULTS.
+	CMD's standard input is empty. Variables named WRASSE_* and the sanitizers' *SAN_OPTIONS are passed on.
+	Status: CMD's own; 124 time limit; 125 the VM failed.
+	EOF
+}
+
+# True when this machine itself can do it.
+vm_native()
+{
+	((EUID == 0)) && { [[ -d /sys/module/rdma_rxe ]] || modprobe -q rdma_rxe 2>/dev/null; } &&
+		[[ -d /sys/module/rdma_rxe ]]
+}
+
+# Fetches Debian's kernel once and unpacks it below the cache; sets VM_KERNEL and VM_RELEASE.
+vm_kernel()
+{
+	mkdir -p "$VM_CACHE"
+	local lock dir
+	exec {lock}>"$VM_CACHE/lock"
+	flock "$lock"
+	if ! dir=$(vm_kernel_cached); then
+		vm_kernel_fetch
+		dir=$(vm_kernel_cached) || die "no kernel in $VM_CACHE after fetching one"
+	fi
+	exec {lock}>&-
+	VM_KERNEL=$dir
+	VM_RELEASE=${dir##*/kernel-}
+}
+
+# Prints the directory of the newest complete kernel in the cache.
+vm_kernel_cached()
+{
+	local dirs
+	mapfile -t dirs < <(find "$VM_CACHE" -mindepth 2 -maxdepth 2 -path '*/kernel-*/complete' \
+		-printf '%h\n' | sort -V)
+	((${#dirs[@]})) && echo "${dirs[-1]}"
+}
+
+vm_kernel_fetch()
+{
+	local package tmp release
+	package=$(apt-cache depends linux-image-amd64 2>/dev/null |
+		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+	[[ $package ]] || die "apt-cache knows no linux-image-amd64: run 'apt-get update' (Debian amd64 is needed)"
+	say "fetching $package (70 MB, once; kept in $VM_CACHE, not installed)"
+	tmp=$(mktemp -d "$VM_CACHE/fetch.XXXXXX")
+	(cd "$tmp" && apt-get -qq download "$package" 2>download.log) || {
+		cat "$tmp/download.log" >&2
+		rm -rf "$tmp"
+		die "cannot download $package"
+	}
+	release=${package#linux-image-}
+	mkdir "$tmp/new"
+	dpkg --fsys-tarfile "$tmp"/*.deb | tar -C "$tmp/new" -x --wildcards \
+		--exclude='*/kernel/drivers/gpu' --exclude='*/kernel/drivers/media' \
+		--exclude='*/kernel/drivers/net/wireless' --exclude='*/kernel/drivers/staging' \
+		--exclude='*/kernel/sound' ./boot ./lib
+	/sbin/depmod -b "$tmp/new" "$release"
+	vm_unpack_kernel "$tmp/new/boot/vmlinuz-$release" "$tmp/new/vmlinux"
+	touch "$tmp/new/complete"
+	rm -rf "$VM_CACHE/kernel-$release"
+	mv "$tmp/new" "$VM_CACHE/kernel-$release"
+	rm -rf "$tmp"
+}
+
+# Unpacks the xz-compressed kernel here, where it takes a tenth of a second, not in the guest, where it takes
+# several. A kernel packed otherwise is used as it is.
+vm_unpack_kernel()
+{
+	python3 - "$1" "$2" <<-'EOF'
+	import lzma, shutil, struct, sys
+	image = open(sys.argv[1], "rb").read()
+	start = (image[0x1f1] or 4) * 512 + 512
+	offset, length = struct.unpack_from("<II", image, 0x248)
+	payload = image[start + offset:start + offset + length]
+	if payload[:6] == b"\xfd7zXZ\0":
+	    open(sys.argv[2], "wb").write(lzma.LZMADecompressor().decompress(payload))
+	else:
+	    shutil.copy(sys.argv[1], sys.argv[2])
+	EOF
+}
+
+# vm_image RUN: makes RUN/initramfs.
+vm_image()
+{
+	local root=$1/initramfs.d module path
+	mkdir -p "$root/bin" "$root/dev" "$root/modules"
+	cp /bin/busybox "$root/bin/"
+	install -m 755 "$TREE/tests/vm/init" "$root/init"
+	printf 'TREE=%q\nMODULES=%q\n' "$TREE" "$VM_KERNEL/lib/modules/$VM_RELEASE" >"$root/config"
+	/sbin/modprobe -d "$VM_KERNEL" -S "$VM_RELEASE" -a --show-depends "${VM_BOOT_MODULES[@]}" |
+		awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+		while read -r path; do
+			module=${path##*/}
+			cp "$path" "$root/modules/$module"
+			echo "/modules/$module"
+		done >"$root/modules/order"
+	(cd "$root" && find . | cpio -o -H newc --quiet) >"$1/initramfs"
+	rm -rf "$root"
+}
+
+# Prints QEMU's -accel value. KVM is used only when a guest has been seen to start under it, because a machine
+# may have /dev/kvm on which guests hang; the answer is kept until this machine boots again.
+vm_accel()
+{
+	local answer=$VM_CACHE/accel boot
+	boot=$(cat /proc/sys/kernel/random/boot_id)
+	if [[ -w /dev/kvm ]]; then
+		if ! grep -qs "^$boot " "$answer"; then
+			echo "$boot $(vm_probe_kvm)" >"$answer.$$"
+			mv "$answer.$$" "$answer"
+		fi
+		[[ $(cut -d' ' -f2 "$answer") == works ]] && { echo kvm; return; }
+	fi
+	echo tcg,thread=multi
+}
+
+vm_probe_kvm()
+{
+	local log qemu answer=hangs
+	log=$(mktemp)
+	timeout -k 1 8 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -accel kvm \
+		-cpu host -m 512M -kernel "$VM_KERNEL/vmlinux" -append "console=ttyS0 panic=-1" \
+		-serial "file:$log" >/dev/null 2>&1 &
+	qemu=$!
+	while kill -0 "$qemu" 2>/dev/null; do
+		# It panics for want of a root file system, which only a kernel that came all the way up does.
+		grep -q 'Kernel panic' "$log" && { answer=works; kill "$qemu"; break; }
+		sleep 0.1
+	done
+	wait "$qemu" 2>/dev/null || true
+	grep -q 'Kernel panic' "$log" && answer=works
+	rm -f "$log"
+	echo "$answer"
+}
+
+# vm_write_cmd FILE CMD...: the script that runs CMD in the guest.
+vm_write_cmd()
+{
+	local file=$1 name
+	shift
+	{
+		printf 'cd %q || exit 125\n' "$PWD"
+		printf 'export HOME=/root TERM=%q LANG=C.UTF-8\n' "${TERM:-dumb}"
+		while read -r name; do
+			printf 'export %s=%q\n' "$name" "${!name}"
+		done < <(compgen -e | grep -E '^(WRASSE_|[A-Z]+SAN_OPTIONS$|CMOCKA_)')
+		echo 'export WRASSE_VM=1 WRASSE_RESULTS=/run/wrasse/results'
+		if (($#)); then
+			printf 'exec'
+			printf ' %q' "$@"
+			echo
+		else
+			printf 'stty rows %d cols %d\n' "$(tput lines)" "$(tput cols)"
+			echo 'exec bash -i'
+		fi
+	} >"$file"
+}
+
+# vm_qemu RUN ACCEL: fills VM_QEMU with the command line, but for the ports that carry the command's output.
+vm_qemu()
+{
+	local run=$1 accel=$2 cpu=max
+	[[ $accel == kvm ]] && cpu=host
+	VM_QEMU=(
+		qemu-system-x86_64 -name wrasse -nodefaults -no-user-config -display none -no-reboot
+		-accel "$accel" -cpu "$cpu" -smp "$VM_CPUS" -m "$VM_MEMORY"
+		-kernel "$VM_KERNEL/vmlinux" -initrd "$run/initramfs"
+		-append "console=ttyS0 loglevel=6 tsc=reliable panic=-1 mitigations=off random.trust_cpu=on rdinit=/init"
+		-serial "file:$run/console"
+		-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
+		-device "virtio-9p-pci,fsdev=root,mount_tag=root"
+		-fsdev "local,id=ctl,path=$run/ctl,security_model=none"
+		-device "virtio-9p-pci,fsdev=ctl,mount_tag=ctl"
+		-fsdev "local,id=results,path=$3,security_model=none"
+		-device "virtio-9p-pci,fsdev=results,mount_tag=results"
+		# Without ioeventfd a write is done before the guest goes on, so nothing is lost when it ends.
+		-device "virtio-serial-pci,ioeventfd=off"
+	)
+}
+
+# vm_in_guest TIME RESULTS CONSOLE CMD...
+vm_in_guest()
+{
+	local limit=$1 results=$2 console=$3 run accel status=0 began=$SECONDS
+	shift 3
+	vm_kernel
+	accel=$(vm_accel)
+	run=$(mktemp -d "${TMPDIR:-/tmp}/wrasse-vm.XXXXXX")
+	VM_RUN=$run
+	trap 'vm_cleanup' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	mkdir "$run/ctl"
+	: >"$run/console"
+	vm_write_cmd "$run/ctl/cmd" "$@"
+	vm_image "$run"
+	vm_qemu "$run" "$accel" "$results"
+
+	if (($#)); then
+		mkfifo "$run/out" "$run/err"
+		cat "$run/out" & local out=$!
+		cat "$run/err" >&2 & local err=$!
+		VM_QEMU+=(-chardev "file,id=out,path=$run/out" -device "virtserialport,chardev=out,name=out"
+			-chardev "file,id=err,path=$run/err" -device "virtserialport,chardev=err,name=err")
+		timeout -k 5 "$limit" "${VM_QEMU[@]}" </dev/null 2>"$run/qemu" & VM_PID=$!
+		wait "$VM_PID" || status=$?
+		VM_PID=
+		# QEMU that never opened the pipes leaves the readers waiting.
+		: 3<>"$run/out" 4<>"$run/err"
+		wait "$out" "$err" || true
+	else
+		touch "$run/ctl/interactive"
+		VM_QEMU+=(-chardev "stdio,id=tty,signal=off" -device "virtconsole,chardev=tty")
+		timeout --foreground -k 5 "$limit" "${VM_QEMU[@]}" 2>"$run/qemu" || status=$?
+	fi
+	vm_verdict "$status" "$limit" "$((SECONDS - began))" "$console"
+}
+
+# vm_verdict STATUS LIMIT TOOK CONSOLE: sets VM_STATUS from what QEMU and the guest left behind.
+vm_verdict()
+{
+	local status=$1 limit=$2 took=$3 console=$4
+	mkdir -p "$(dirname "$console")"
+	tr -d '\r' <"$VM_RUN/console" >"$VM_RUN/console.txt"
+	mv "$VM_RUN/console.txt" "$console"
+	[[ ! -s $VM_RUN/qemu ]] || grep -v 'terminating on signal' "$VM_RUN/qemu" >&2 || true
+	if [[ -s $VM_RUN/ctl/status ]]; then
+		VM_STATUS=$(<"$VM_RUN/ctl/status")
+	elif ((status == 124 || status == 137)); then
+		echo "./dev vm: the time limit of $limit s ended it" >&2
+		VM_STATUS=124
+	else
+		echo "./dev vm: the guest ended after $took s without a status (QEMU: $status); its console:" >&2
+		tail -n 30 "$console" >&2
+		VM_STATUS=125
+	fi
+	if grep -qE "$VM_TROUBLE" "$console"; then
+		echo "./dev vm: warning: the guest's kernel complained ($console):" >&2
+		grep -E "$VM_TROUBLE" "$console" | head -n 5 >&2
+	fi
+}
+VM_TROUBLE='Oops|BUG:|KASAN|refcount_t:|WARNING: CPU|general protection|blocked for more than|Out of memory'
+
+vm_cleanup()
+{
+	if [[ ${VM_PID:-} ]]; then
+		kill "$VM_PID" 2>/dev/null && wait "$VM_PID" 2>/dev/null
+	fi
+	[[ ${VM_RUN:-} ]] && rm -rf "$VM_RUN"
+}
+
+# vm_on_machine TIME RESULTS CMD...
+vm_on_machine()
+{
+	local limit=$1 results=$2
+	shift 2
+	# shellcheck source=tests/vm/modules
+	. "$TREE/tests/vm/modules"
+	load_modules || die "the kernel modules did not load"
+	(($#)) || set -- bash -i
+	VM_STATUS=0
+	WRASSE_RESULTS=$results timeout --foreground -k 5 "$limit" "$@" || VM_STATUS=$?
+	((VM_STATUS != 124)) || echo "./dev vm: the time limit of $limit s ended it" >&2
+}
+
+cmd_vm()
+{
+	local limit='' results=$TREE/build/vm-results console=$TREE/build/vm-console.log force=''
+	while (($#)); do
+		case $1 in
+		--time) limit=${2:?--time needs seconds}; shift 2 ;;
+		--results) results=$(realpath -m "${2:?--results needs a directory}"); shift 2 ;;
+		--console) console=$(realpath -m "${2:?--console needs a file}"); shift 2 ;;
+		--force-vm) force=1; shift ;;
+		-h | --help) vm_usage; return ;;
+		--) shift; break ;;
+		-*) vm_usage >&2; die "vm: unknown option $1" ;;
+		*) break ;;
+		esac
+	done
+	[[ $limit ]] || { (($#)) && limit=600 || limit=0; }
+	mkdir -p "$results"
+	if [[ ! $force ]] && vm_native; then
+		vm_on_machine "$limit" "$results" "$@"
+	else
+		need_deps
+		vm_in_guest "$limit" "$results" "$console" "$@"
+	fi
+	return "$VM_STATUS"
+}
