@@ -2,8 +2,8 @@
 /*
  * What NVMe-oF puts on the wire, byte for byte. Multi-byte fields have types that can only be read
  * and written through nvme_get*() and nvme_put*(): nothing else in the library swaps bytes. Every
- * struct has alignment 1, so that any byte of a capsule may be looked at through it, and a size that
- * the compiler checks.
+ * struct has alignment 1, so that any byte of a capsule may be looked at through it, and a size
+ * that the compiler checks.
  */
 #ifndef WRASSE_NVME_WIRE_H
 #define WRASSE_NVME_WIRE_H

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Asynchronous events and Abort (NVMe Base 2.0 5.1, 5.2): which requests a controller holds, and
+ * when it answers them. The thread of the admin queue's group.
+ */
+#include "nvme/ctrl.h"
+
+/* What each event says, who wants it, and which log page clears it. */
+static const struct event_line {
+	enum nvme_event event;
+	uint32_t wanted; /* bit of Asynchronous Event Configuration */
+	uint8_t info, lid;
+} events[] = {
+	{NVME_EV_NS_ATTR, NVME_AEC_NS_ATTR, NVME_NOTICE_NS_ATTR, NVME_LID_CHANGED_NS},
+	{NVME_EV_DISCOVERY, NVME_AEC_DISCOVERY, NVME_NOTICE_DISCOVERY, NVME_LID_DISCOVERY},
+};
+
+#define EVENT_COUNT (sizeof(events) / sizeof(events[0]))
+
+static void actions_add_done(struct nvme_actions *actions, struct nvme_request *request)
+{
+	request->next = actions->done;
+	actions->done = request;
+}
+
+/* Takes a held request out; the others keep their order. */
+static struct nvme_request *aer_take(struct nvme_ctrl *ctrl, uint32_t index)
+{
+	struct nvme_request *request = ctrl->aer[index];
+
+	ctrl->aer_count--;
+	memmove(&ctrl->aer[index], &ctrl->aer[index + 1],
+		(ctrl->aer_count - index) * sizeof(ctrl->aer[0]));
+	return request;
+}
+
+/* Tells pending events as far as there are held requests; never after a shutdown. */
+static void aer_tell(struct nvme_ctrl *ctrl, struct nvme_actions *actions)
+{
+	if (!nvme_ctrl_is_ready(ctrl))
+		return;
+	for (size_t i = 0; i < EVENT_COUNT && ctrl->aer_count > 0; i++) {
+		const struct event_line *line = &events[i];
+		struct nvme_request *request;
+
+		if (!(ctrl->events_pending & line->event) || (ctrl->events_told & line->event))
+			continue;
+		ctrl->events_pending &= ~(uint32_t)line->event;
+		ctrl->events_told |= line->event;
+		request = aer_take(ctrl, 0);
+		nvme_succeed(request, NVME_EVENT_NOTICE | (uint32_t)line->info << 8 |
+					      (uint32_t)line->lid << 16);
+		actions_add_done(actions, request);
+	}
+}
+
+enum nvme_next nvme_aer_execute(struct nvme_request *request, uint64_t now_ns,
+				struct nvme_actions *actions)
+{
+	struct nvme_ctrl *ctrl = request->queue->ctrl;
+
+	(void)now_ns;
+	if (ctrl->aer_count == NVME_AER_LIMIT)
+		return nvme_refuse(request, NVME_COMMAND(NVME_SC_AER_LIMIT), NVME_AT_NONE,
+				   "more Asynchronous Event Requests than AERL");
+	ctrl->aer[ctrl->aer_count++] = request;
+	aer_tell(ctrl, actions);
+	return NVME_HOLD;
+}
+
+void nvme_aer_raise(struct nvme_ctrl *ctrl, enum nvme_event event, struct nvme_actions *actions)
+{
+	for (size_t i = 0; i < EVENT_COUNT; i++) {
+		if (events[i].event == event && (ctrl->features.events & events[i].wanted))
+			ctrl->events_pending |= event;
+	}
+	aer_tell(ctrl, actions);
+}
+
+void nvme_aer_log_read(struct nvme_ctrl *ctrl, uint8_t lid, struct nvme_actions *actions)
+{
+	for (size_t i = 0; i < EVENT_COUNT; i++) {
+		if (events[i].lid == lid)
+			ctrl->events_told &= ~(uint32_t)events[i].event;
+	}
+	aer_tell(ctrl, actions);
+}
+
+void nvme_aer_reset(struct nvme_ctrl *ctrl, struct nvme_actions *actions)
+{
+	ctrl->events_pending = 0;
+	ctrl->events_told = 0;
+	while (ctrl->aer_count > 0) {
+		struct nvme_request *request = aer_take(ctrl, ctrl->aer_count - 1);
+
+		nvme_refuse(request, wrasse_status_make(0, NVME_SC_SQ_DELETED, false), NVME_AT_NONE,
+			    "the controller was reset");
+		actions_add_done(actions, request);
+	}
+}
+
+enum nvme_next nvme_abort_execute(struct nvme_request *request, uint64_t now_ns,
+				  struct nvme_actions *actions)
+{
+	struct nvme_ctrl *ctrl = request->queue->ctrl;
+	uint32_t cdw10 = nvme_get32(request->cmd.cdw10);
+	uint16_t sqid = (uint16_t)cdw10;
+	uint16_t cid = (uint16_t)(cdw10 >> 16);
+
+	(void)now_ns;
+	for (uint32_t i = 0; sqid == 0 && i < ctrl->aer_count; i++) {
+		struct nvme_request *held;
+
+		if (nvme_get16(ctrl->aer[i]->cmd.cid) != cid)
+			continue;
+		held = aer_take(ctrl, i);
+		nvme_refuse(held, wrasse_status_make(0, WRASSE_SC_ABORTED, false), NVME_AT_NONE,
+			    "aborted by the host");
+		actions_add_done(actions, held);
+		return nvme_succeed(request, 0);
+	}
+	/* Bit 0: the command was not aborted; it will be answered by itself. */
+	return nvme_succeed(request, 1);
+}

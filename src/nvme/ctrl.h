@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Controllers. One belongs to the thread of its admin queue's group; I/O queues on other threads
+ * read only its atomic fields. Its life is counted by the queues that refer to it, under the
+ * target's lock.
+ */
+#ifndef WRASSE_NVME_CTRL_H
+#define WRASSE_NVME_CTRL_H
+
+#include "nvme/op.h"
+#include "nvme/registry.h"
+
+#define NVME_AER_LIMIT     4  /* Asynchronous Event Requests held, AERL + 1 */
+#define NVME_ERROR_ENTRIES 64 /* a power of two, ELPE + 1 */
+#define NVME_CAP_TO        30 /* 500 ms: how long a reset may wait for I/O queues to end */
+
+/* CC, CSTS and the events between them (NVMe Base 2.0 3.5). */
+enum nvme_ctrl_state {
+	NVME_CTRL_DISABLED, /* CC.EN 0 */
+	NVME_CTRL_READY,
+	NVME_CTRL_FAILED, /* CSTS.CFS: enabled with values that cannot work */
+	NVME_CTRL_SHUT,   /* CC.SHN was set; waits for a reset */
+};
+
+/*
+ * One entry of the error log, written by the thread of any queue: count is 0 while it changes, and
+ * the reader takes an entry only if count was the same before and after.
+ */
+struct nvme_error {
+	_Atomic(uint64_t) count;
+	_Atomic(uint64_t) queue; /* sqid, cid << 16, status << 32, location << 48 */
+	_Atomic(uint64_t) lba;
+	_Atomic(uint32_t) nsid;
+};
+
+/* Asynchronous events, as bits. */
+enum nvme_event {
+	NVME_EV_NS_ATTR = 1 << 0,
+	NVME_EV_DISCOVERY = 1 << 1,
+};
+
+/* Feature values that end with a reset. */
+struct nvme_features {
+	uint32_t arbitration, power, temperature[2], error_recovery, atomicity;
+	uint32_t events; /* Asynchronous Event Configuration */
+};
+
+struct nvme_ctrl {
+	/* Any thread, without a lock. */
+	_Atomic(bool) ended;  /* every queue must end */
+	_Atomic(bool) active; /* a command came since the timer looked: TBKAS */
+	_Atomic(enum nvme_ctrl_state) state;
+	_Atomic(uint32_t) io_epoch;  /* changes when state is READY no more, after state */
+	_Atomic(uint32_t) io_queues; /* from Connect to nvme_queue_fini() */
+	_Atomic(uint32_t) cc;
+	_Atomic(uint64_t) error_count;
+	struct nvme_error errors[NVME_ERROR_ENTRIES];
+
+	/* Constant. */
+	struct wrasse_subsystem *subsystem;
+	const struct nvme_limits *limits;
+	bool discovery;
+	uint16_t cntlid;
+	uint16_t portal;
+	uint8_t hostid[NVME_HOSTID_LEN];
+	char hostnqn[NVME_NQN_LEN + 1];
+
+	/* Guarded by the target's lock. */
+	struct nvme_ctrl *next; /* subsystem->ctrls */
+	uint32_t refs;
+	uint64_t *qids; /* bitmap: queue ids in use */
+
+	/* The admin queue's thread. */
+	bool cfs;
+	uint32_t kato_ms; /* 0: none */
+	uint64_t kato_deadline_ns;
+	struct nvme_features features;
+	struct nvme_request *aer[NVME_AER_LIMIT];
+	uint32_t aer_count;
+	uint32_t events_pending; /* happened, not told yet */
+	uint32_t events_told;    /* told, log page not read yet */
+	uint64_t *changed;       /* bitmap: nsid - 1 */
+	uint64_t bits[];
+};
+
+/* ---- ctrl.c ---- */
+
+/* REGISTRY. A controller with one reference, in its subsystem's list; NULL: no memory. */
+struct nvme_ctrl *nvme_ctrl_create(struct wrasse_subsystem *subsystem, uint16_t cntlid,
+				   const struct nvme_connect_data *data, uint16_t portal);
+void nvme_ctrl_get(struct nvme_ctrl *ctrl);
+void nvme_ctrl_put(struct nvme_ctrl *ctrl);
+
+/* Any thread. Makes nvme_queue_must_end() true for each of its queues. */
+void nvme_ctrl_end(struct nvme_ctrl *ctrl);
+
+/* CC was written, CSTS is read. */
+void nvme_ctrl_write_cc(struct nvme_ctrl *ctrl, uint32_t value, struct nvme_actions *actions);
+uint32_t nvme_ctrl_csts(const struct nvme_ctrl *ctrl);
+
+/* Starts the keep-alive timer anew, with kato_ms and the controller's state as they are. */
+void nvme_ctrl_set_timer(struct nvme_ctrl *ctrl, uint64_t now_ns, struct nvme_actions *actions);
+
+/* Sets the Keep Alive Timeout, rounded up to the granularity that Identify tells. */
+void nvme_ctrl_set_kato(struct nvme_ctrl *ctrl, uint32_t kato_ms);
+
+static inline bool nvme_ctrl_is_ready(const struct nvme_ctrl *ctrl)
+{
+	return atomic_load_explicit(&ctrl->state, memory_order_acquire) == NVME_CTRL_READY;
+}
+
+#define NVME_KAS_MS 1000 /* granularity of the keep-alive timer; KAS tells it in 100 ms */
+
+/* ---- aer.c ---- */
+
+enum nvme_next nvme_aer_execute(struct nvme_request *request, uint64_t now_ns,
+				struct nvme_actions *actions);
+enum nvme_next nvme_abort_execute(struct nvme_request *request, uint64_t now_ns,
+				  struct nvme_actions *actions);
+
+/* Answers every held request with a failure, and forgets every event. */
+void nvme_aer_reset(struct nvme_ctrl *ctrl, struct nvme_actions *actions);
+
+/* An event happened: told now, later, or never, as the host has configured. */
+void nvme_aer_raise(struct nvme_ctrl *ctrl, enum nvme_event event, struct nvme_actions *actions);
+
+/* The log page of an event was read: the event may be told again. */
+void nvme_aer_log_read(struct nvme_ctrl *ctrl, uint8_t lid, struct nvme_actions *actions);
+
+/* ---- error_log.c: any thread ---- */
+
+void nvme_error_log_add(struct nvme_ctrl *ctrl, const struct nvme_request *request,
+			uint16_t location);
+
+/* Stores the entry that is age entries old (0: the newest); zeroes if there is none. */
+void nvme_error_log_get(const struct nvme_ctrl *ctrl, uint32_t age, struct nvme_error_entry *entry);
+
+/* ---- one handler per command, in the file that has its name ---- */
+
+int64_t nvme_identify_data_len(struct nvme_request *request);
+enum nvme_next nvme_identify_execute(struct nvme_request *request, uint64_t now_ns,
+				     struct nvme_actions *actions);
+
+int64_t nvme_log_data_len(struct nvme_request *request);
+enum nvme_next nvme_log_execute(struct nvme_request *request, uint64_t now_ns,
+				struct nvme_actions *actions);
+enum nvme_next nvme_log_execute_registry(struct nvme_request *request, uint64_t now_ns,
+					 struct nvme_actions *actions);
+
+/* The window that a Get Log Page names. */
+uint64_t nvme_log_offset(const struct nvme_request *request);
+
+int64_t nvme_features_get_data_len(struct nvme_request *request);
+enum nvme_next nvme_features_get_execute(struct nvme_request *request, uint64_t now_ns,
+					 struct nvme_actions *actions);
+enum nvme_next nvme_features_set_execute(struct nvme_request *request, uint64_t now_ns,
+					 struct nvme_actions *actions);
+void nvme_features_init(struct nvme_features *features);
+
+/* Whether a namespace that this queue sees has a volatile write cache. */
+bool nvme_features_has_cache(const struct nvme_queue *queue);
+
+int64_t nvme_connect_data_len(struct nvme_request *request);
+enum nvme_next nvme_connect_execute(struct nvme_request *request, uint64_t now_ns,
+				    struct nvme_actions *actions);
+enum nvme_next nvme_connect_execute_registry(struct nvme_request *request, uint64_t now_ns,
+					     struct nvme_actions *actions);
+
+enum nvme_next nvme_property_get_execute(struct nvme_request *request, uint64_t now_ns,
+					 struct nvme_actions *actions);
+enum nvme_next nvme_property_set_execute(struct nvme_request *request, uint64_t now_ns,
+					 struct nvme_actions *actions);
+
+/* REGISTRY. The discovery log as the host of this request sees it. */
+enum nvme_next nvme_discovery_log(struct nvme_request *request);
+
+/* Whether a host may see and use a subsystem. REGISTRY. */
+bool nvme_subsystem_allows(const struct wrasse_subsystem *subsystem, const char *hostnqn);
+struct wrasse_subsystem *nvme_subsystem_find(const struct nvme_registry *registry, const char *nqn);
+int nvme_subsystem_create_discovery(struct nvme_registry *registry);
+
+#define NVME_DISCOVERY_NQN "nqn.2014-08.org.nvmexpress.discovery"
+
+/* nqn.c: whether it is an NVMe Qualified Name (NVMe Base 2.0 4.5) without control characters. */
+bool nvme_nqn_is_valid(const char *nqn);
+
+/* A 64-bit digest of a string, for names that must be stable; not a secret. */
+uint64_t nvme_nqn_digest(const char *nqn, uint64_t seed);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Identify (NVMe Base 2.0 5.17): one line per CNS value. What a controller can do is read off the
+ * command tables and limits; namespaces are those of the view of the admin queue's group, on whose
+ * thread it runs.
+ */
+#include "nvme/ctrl.h"
+
+#define MSDBD_BIG_ICD \
+	4096 /* Linux hosts 5.4 to 5.12 corrupt lists when in-capsule data is larger */
+
+static void put_text(char *field, size_t len, const char *text)
+{
+	size_t text_len = strnlen(text, len);
+
+	memset(field, ' ', len);
+	memcpy(field, text, text_len);
+}
+
+/* ---- controllers ---- */
+
+/*
+ * Bits of optional commands, in the order of their opcodes (NVMe Base 2.0 figure 275: ONCS, OACS).
+ */
+static uint16_t optional_commands(const struct nvme_op_table *table, const int16_t *opcodes,
+				  unsigned count)
+{
+	uint16_t bits = 0;
+
+	for (unsigned bit = 0; bit < count; bit++) {
+		if (opcodes[bit] >= 0 && nvme_op_find(table, (unsigned)opcodes[bit]))
+			bits |= (uint16_t)(1u << bit);
+	}
+	return bits;
+}
+
+static uint16_t id_oncs(void)
+{
+	/* Compare, Write Uncorrectable, Dataset Management, Write Zeroes, (bit 4 below),
+	 * Reservation Register, (Timestamp), Verify, Copy */
+	static const int16_t opcodes[] = {0x05, 0x04, 0x09, 0x08, -1, 0x0d, -1, 0x0c, 0x19};
+	uint16_t select = 1u << 4; /* Save and Select fields of the features commands */
+
+	return select |
+	       optional_commands(&nvme_io_ops, opcodes, sizeof(opcodes) / sizeof(opcodes[0]));
+}
+
+static uint16_t id_oacs(void)
+{
+	/* Security Receive, Format, Firmware Commit, Namespace Management, Device Self-test, Directive
+	 * Send, NVMe-MI Send, Virtualization Management, Doorbell Buffer Config, Get LBA Status */
+	static const int16_t opcodes[] = {0x82, 0x80, 0x10, 0x0d, 0x14,
+					  0x19, 0x1d, 0x1c, 0x7c, 0x86};
+
+	return optional_commands(&nvme_admin_ops, opcodes, sizeof(opcodes) / sizeof(opcodes[0]));
+}
+
+/* Capsules and SGLs: the part that Linux's host checks before it goes on. */
+static void id_ctrl_fabrics(const struct nvme_ctrl *ctrl, struct nvme_id_ctrl *id)
+{
+	const struct nvme_limits *limits = ctrl->limits;
+	uint32_t icd_len = ctrl->discovery ? 0 : limits->icd_len;
+
+	/* SGLs supported, keyed, and offsets instead of addresses. */
+	nvme_put32(&id->sgls, 1u << 0 | 1u << 2 | 1u << 20);
+	nvme_put32(&id->ioccsz, (NVME_CMD_LEN + icd_len) / 16);
+	nvme_put32(&id->iorcsz, sizeof(struct nvme_cqe) / 16);
+	id->msdbd = icd_len > MSDBD_BIG_ICD ? 1 : NVME_MAX_DESCS;
+	nvme_put16(&id->maxcmd, (uint16_t)limits->max_queue_depth);
+	if (nvme_op_find(&nvme_fabrics_ops, NVME_FCTYPE_DISCONNECT))
+		nvme_put16(&id->ofcs, 1u << 0);
+	memcpy(id->subnqn, ctrl->subsystem->nqn, strlen(ctrl->subsystem->nqn));
+}
+
+/* What only an I/O controller has. */
+static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
+{
+	const struct wrasse_subsystem *subsystem = queue->ctrl->subsystem;
+	uint8_t vwc = 2u << 1; /* Flush of all namespaces at once is not supported */
+
+	id->cmic = 1u << 0 | 1u << 1; /* several ports, several controllers */
+	nvme_put32(&id->oaes, NVME_AEC_NS_ATTR);
+	nvme_put16(&id->oacs, id_oacs());
+	id->acl = 3;
+	id->frmw = 1u << 0 | 1u << 1; /* one slot, read-only */
+	nvme_put32(&id->nn, subsystem->max_namespaces);
+	nvme_put32(&id->mnan, subsystem->max_namespaces);
+	nvme_put16(&id->oncs, id_oncs());
+	id->sqes = 0x66;
+	id->cqes = 0x44;
+	if (nvme_features_has_cache(queue))
+		vwc |= 1;
+	id->vwc = vwc;
+}
+
+static enum nvme_next identify_ctrl(struct nvme_request *request)
+{
+	const struct nvme_ctrl *ctrl = request->queue->ctrl;
+	const struct wrasse_subsystem *subsystem = ctrl->subsystem;
+	struct nvme_id_ctrl id = {0};
+
+	put_text(id.sn, sizeof(id.sn), subsystem->serial);
+	put_text(id.mn, sizeof(id.mn), subsystem->model);
+	put_text(id.fr, sizeof(id.fr), subsystem->firmware);
+	id.mdts = (uint8_t)__builtin_ctz(ctrl->limits->max_data_len / 4096);
+	nvme_put16(&id.cntlid, ctrl->cntlid);
+	nvme_put32(&id.ver, NVME_VS_2_0);
+	nvme_put32(&id.ctratt, 1u << 0 | 1u << 6); /* 128-bit host identifiers, TBKAS */
+	id.cntrltype = ctrl->discovery ? 2 : 1;
+	id.aerl = NVME_AER_LIMIT - 1;
+	id.lpa = 1u << 0 | 1u << 1 | 1u << 2; /* SMART per namespace, effects, offsets */
+	id.elpe = NVME_ERROR_ENTRIES - 1;
+	nvme_put16(&id.kas, NVME_KAS_MS / 100);
+	id_ctrl_fabrics(ctrl, &id);
+	if (ctrl->discovery)
+		nvme_put32(&id.oaes, NVME_AEC_DISCOVERY);
+	else
+		id_ctrl_io(request->queue, &id);
+	return nvme_succeed_page(request, &id, sizeof(id));
+}
+
+/* ---- namespaces ---- */
+
+static enum nvme_next refuse_nsid(struct nvme_request *request)
+{
+	return nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
+			   "no such namespace");
+}
+
+/*
+ * An id that a namespace could have but has not is answered with zeroes (NVMe Base 2.0 5.17.2.1).
+ */
+static enum nvme_next identify_ns(struct nvme_request *request)
+{
+	const struct nvme_ns_port *port = nvme_request_port(request);
+	uint32_t nsid = nvme_get32(request->cmd.nsid);
+	struct nvme_id_ns id = {0};
+
+	if (nsid == 0 || nsid > request->queue->ctrl->subsystem->max_namespaces)
+		return refuse_nsid(request);
+	if (port) {
+		const struct wrasse_namespace *ns = port->ns;
+
+		nvme_put64(&id.nsze, ns->block_count);
+		nvme_put64(&id.ncap, ns->block_count);
+		nvme_put64(&id.nuse, ns->block_count);
+		id.nmic = 1; /* may be attached to several controllers */
+		id.nsattr = ns->read_only ? 1 : 0;
+		memcpy(id.nguid, ns->nguid, sizeof(id.nguid));
+		memcpy(id.eui64, ns->eui64, sizeof(id.eui64));
+		id.lbaf[0].lbads = (uint8_t)ns->block_shift;
+	}
+	return nvme_succeed_page(request, &id, sizeof(id));
+}
+
+static enum nvme_next identify_ns_list(struct nvme_request *request)
+{
+	const struct nvme_view *view = request->queue->view;
+	uint32_t above = nvme_get32(request->cmd.nsid);
+	nvme_le32 list[NVME_PAGE_LEN / sizeof(nvme_le32)] = {0};
+	uint32_t count = 0;
+
+	if (above >= NVME_NSID_ALL - 1)
+		return refuse_nsid(request);
+	for (uint32_t i = above; i < view->count && count < NVME_PAGE_LEN / sizeof(list[0]); i++) {
+		if (view->port[i])
+			nvme_put32(&list[count++], i + 1);
+	}
+	return nvme_succeed_page(request, list, sizeof(list));
+}
+
+static uint8_t *put_desc(uint8_t *to, enum nvme_ns_desc_type type, const uint8_t *id, uint8_t len)
+{
+	struct nvme_ns_desc desc = {.type = (uint8_t)type, .len = len};
+
+	for (uint8_t i = 0; i < len; i++) {
+		if (id[i] == 0)
+			continue;
+		memcpy(to, &desc, sizeof(desc));
+		memcpy(to + sizeof(desc), id, len);
+		return to + sizeof(desc) + len;
+	}
+	return to;
+}
+
+static enum nvme_next identify_ns_descs(struct nvme_request *request)
+{
+	const struct nvme_ns_port *port = nvme_request_port(request);
+	uint8_t page[NVME_PAGE_LEN] = {0};
+	uint8_t *to = page;
+
+	if (!port)
+		return refuse_nsid(request);
+	to = put_desc(to, NVME_NS_DESC_EUI64, port->ns->eui64, sizeof(port->ns->eui64));
+	to = put_desc(to, NVME_NS_DESC_NGUID, port->ns->nguid, sizeof(port->ns->nguid));
+	put_desc(to, NVME_NS_DESC_UUID, port->ns->uuid, sizeof(port->ns->uuid));
+	return nvme_succeed_page(request, page, sizeof(page));
+}
+
+/* ---- the command ---- */
+
+static const struct cns {
+	uint8_t cns;
+	uint8_t on; /* enum nvme_on */
+	enum nvme_next (*execute)(struct nvme_request *request);
+} pages[] = {
+	{NVME_CNS_NS, NVME_ON_ADMIN, identify_ns},
+	{NVME_CNS_CTRL, NVME_ON_ADMIN | NVME_ON_DISC, identify_ctrl},
+	{NVME_CNS_NS_LIST, NVME_ON_ADMIN, identify_ns_list},
+	{NVME_CNS_NS_DESCS, NVME_ON_ADMIN, identify_ns_descs},
+};
+
+int64_t nvme_identify_data_len(struct nvme_request *request)
+{
+	(void)request;
+	return NVME_PAGE_LEN;
+}
+
+enum nvme_next nvme_identify_execute(struct nvme_request *request, uint64_t now_ns,
+				     struct nvme_actions *actions)
+{
+	uint8_t cns = (uint8_t)nvme_get32(request->cmd.cdw10);
+
+	(void)now_ns;
+	(void)actions;
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		if (pages[i].cns == cns && (pages[i].on & request->queue->on))
+			return pages[i].execute(request);
+	}
+	return nvme_refuse_field(request, NVME_AT_CDW10, "CNS is not supported");
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Namespaces: made from the embedder's options, found by id, and freed when every poll group has
+ * let go. Every function is called with the target's lock held.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "nvme/ctrl.h"
+
+#define MIN_BLOCK_SIZE     512
+#define MAX_BLOCK_SIZE     65536
+#define DEFAULT_BLOCK_SIZE 512
+
+static bool is_zero(const uint8_t *id, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (id[i] != 0)
+			return false;
+	}
+	return true;
+}
+
+/* ---- options ---- */
+
+static const char *ops_check(const struct wrasse_backend_ops *ops)
+{
+	size_t least = offsetof(struct wrasse_backend_ops, submit) + sizeof(ops->submit);
+
+	if (!ops)
+		return "ops is NULL";
+	if (ops->size < least || !ops->submit)
+		return "ops has no submit";
+	return NULL;
+}
+
+/* Functions of a newer library that this one would never call. */
+static bool ops_have_unknown_tail(const struct wrasse_backend_ops *ops)
+{
+	const uint8_t *bytes = (const uint8_t *)ops;
+
+	return ops->size > sizeof(*ops) && !is_zero(bytes + sizeof(*ops), ops->size - sizeof(*ops));
+}
+
+/* Return: NULL, or what is wrong. */
+static const char *opts_check(const struct wrasse_subsystem *subsystem,
+			      const struct wrasse_ns_opts *opts, uint32_t block_size)
+{
+	if (opts->nsid > subsystem->max_namespaces)
+		return "nsid is above the subsystem's max_namespaces";
+	if (block_size < MIN_BLOCK_SIZE || block_size > MAX_BLOCK_SIZE ||
+	    (block_size & (block_size - 1)) != 0)
+		return "block_size is not a power of two from 512 to 65536";
+	if (block_size > subsystem->registry->limits->max_data_len)
+		return "block_size is above the target's max_data_len";
+	if (opts->block_count == 0)
+		return "block_count is 0";
+	if (opts->block_count > (uint64_t)INT64_MAX / block_size)
+		return "block_count times block_size is above 2^63 - 1 bytes";
+	return ops_check(opts->ops);
+}
+
+/* ---- identifiers ---- */
+
+static bool id_equals(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	return !is_zero(a, len) && memcmp(a, b, len) == 0;
+}
+
+/* Hosts take namespaces with one identifier for one namespace: it must be unique in the target. */
+static const char *find_duplicate(const struct nvme_registry *registry,
+				  const struct wrasse_namespace *ns)
+{
+	for (const struct wrasse_subsystem *s = registry->subsystems; s; s = s->next) {
+		for (const struct wrasse_namespace *other = s->namespaces; other;
+		     other = other->next) {
+			if (id_equals(ns->nguid, other->nguid, sizeof(ns->nguid)))
+				return "nguid is in use in the target";
+			if (id_equals(ns->eui64, other->eui64, sizeof(ns->eui64)))
+				return "eui64 is in use in the target";
+			if (id_equals(ns->uuid, other->uuid, sizeof(ns->uuid)))
+				return "uuid is in use in the target";
+		}
+	}
+	return NULL;
+}
+
+/* A UUID of version 8: the same for the same names in every run. */
+static void make_uuid(uint8_t uuid[16], const char *nqn, uint32_t nsid)
+{
+	uint64_t half[2];
+
+	half[0] = nvme_nqn_digest(nqn, nsid);
+	half[1] = nvme_nqn_digest(nqn, nsid + 0x100000000ull);
+	for (unsigned i = 0; i < 16; i++)
+		uuid[i] = (uint8_t)(half[i / 8] >> (56 - i % 8 * 8));
+	uuid[6] = (uuid[6] & 0x0f) | 0x80;
+	uuid[8] = (uuid[8] & 0x3f) | 0x80;
+}
+
+static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsystem,
+		    const struct wrasse_ns_opts *opts, uint32_t nsid, uint32_t block_size)
+{
+	size_t ops_len = opts->ops->size < sizeof(ns->ops) ? opts->ops->size : sizeof(ns->ops);
+
+	ns->subsystem = subsystem;
+	ns->nsid = nsid;
+	ns->block_shift = (uint32_t)__builtin_ctz(block_size);
+	ns->block_count = opts->block_count;
+	memcpy(ns->nguid, opts->nguid, sizeof(ns->nguid));
+	memcpy(ns->eui64, opts->eui64, sizeof(ns->eui64));
+	memcpy(ns->uuid, opts->uuid, sizeof(ns->uuid));
+	if (is_zero(ns->uuid, sizeof(ns->uuid)))
+		make_uuid(ns->uuid, subsystem->nqn, nsid);
+	ns->read_only = opts->read_only;
+	ns->volatile_cache = opts->volatile_cache;
+	memcpy(&ns->ops, opts->ops, ops_len);
+	ns->backend = opts->backend;
+	for (uint32_t i = 0; i < subsystem->registry->limits->group_count; i++)
+		ns->port[i].ns = ns;
+}
+
+/* ---- life ---- */
+
+/* Where a namespace with this id is, or belongs. */
+static struct wrasse_namespace **ns_link(struct wrasse_subsystem *subsystem, uint32_t nsid)
+{
+	struct wrasse_namespace **link = &subsystem->namespaces;
+
+	while (*link && (*link)->nsid < nsid)
+		link = &(*link)->next;
+	return link;
+}
+
+struct wrasse_namespace *nvme_ns_find(struct wrasse_subsystem *subsystem, uint32_t nsid)
+{
+	struct wrasse_namespace *ns = *ns_link(subsystem, nsid);
+
+	return ns && ns->nsid == nsid ? ns : NULL;
+}
+
+static uint32_t lowest_free_nsid(const struct wrasse_subsystem *subsystem)
+{
+	uint32_t nsid = 1;
+
+	for (const struct wrasse_namespace *ns = subsystem->namespaces; ns; ns = ns->next) {
+		if (ns->nsid != nsid)
+			break;
+		nsid++;
+	}
+	return nsid;
+}
+
+int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_opts *opts,
+		   struct wrasse_namespace **ns, const char **why)
+{
+	uint32_t block_size = opts->block_size ? opts->block_size : DEFAULT_BLOCK_SIZE;
+	uint32_t nsid = opts->nsid ? opts->nsid : lowest_free_nsid(subsystem);
+	size_t groups = subsystem->registry->limits->group_count;
+	struct wrasse_namespace *made;
+	struct wrasse_namespace **link;
+
+	if (subsystem->removing)
+		return -ESHUTDOWN;
+	*why = opts_check(subsystem, opts, block_size);
+	if (*why)
+		return -EINVAL;
+	if (ops_have_unknown_tail(opts->ops))
+		return -E2BIG;
+	if (nsid > subsystem->max_namespaces)
+		return -ENOSPC;
+	if (nvme_ns_find(subsystem, nsid)) {
+		*why = "nsid is in use in the subsystem";
+		return -EEXIST;
+	}
+	made = calloc(1, sizeof(*made) + groups * sizeof(made->port[0]));
+	if (!made)
+		return -ENOMEM;
+	ns_fill(made, subsystem, opts, nsid, block_size);
+	*why = find_duplicate(subsystem->registry, made);
+	if (*why) {
+		free(made);
+		return -EEXIST;
+	}
+	link = ns_link(subsystem, nsid);
+	made->next = *link;
+	*link = made;
+	*ns = made;
+	return (int)nsid;
+}
+
+void nvme_ns_remove(struct wrasse_namespace *ns)
+{
+	ns->removing = true;
+}
+
+bool nvme_ns_is_gone(const struct wrasse_namespace *ns)
+{
+	uint32_t groups = ns->subsystem->registry->limits->group_count;
+
+	if (!ns->removing)
+		return false;
+	for (uint32_t i = 0; i < groups; i++) {
+		/* Acquire: what the group did with the namespace happened before it is freed. */
+		if (atomic_load_explicit(&ns->port[i].state, memory_order_acquire) !=
+		    NVME_NS_PORT_NONE)
+			return false;
+	}
+	return true;
+}
+
+void nvme_ns_free(struct wrasse_namespace *ns)
+{
+	struct wrasse_namespace **link = ns_link(ns->subsystem, ns->nsid);
+
+	*link = ns->next;
+	free(ns);
+}

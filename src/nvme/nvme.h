@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The seam between what NVMe-oF means (src/nvme) and how it moves (src/transport). src/nvme is a set of functions from
+ * (state, capsule or event, now) to (state, what to do next). It has no clock, no thread, no lock, no verb; it allocates
+ * only where an object is created (subsystem, namespace, controller).
+ *
+ * Who calls: a queue and its requests belong to the thread of one poll group; a controller belongs to the thread of its
+ * admin queue's group. Functions marked REGISTRY are called with the target's lock held, by any thread.
+ */
+#ifndef WRASSE_NVME_NVME_H
+#define WRASSE_NVME_NVME_H
+
+#include <stdatomic.h>
+#include <wrasse/backend.h>
+
+#include "nvme/wire.h"
+
+struct nvme_ctrl;
+struct nvme_registry;
+
+#define NVME_MAX_DESCS 16 /* SGL descriptors in a command, MSDBD at most */
+#define NVME_NQN_LEN   223
+
+/* What the target allows; constant after create. */
+struct nvme_limits {
+	uint32_t max_queue_depth; /* entries of an I/O queue */
+	uint32_t max_admin_depth; /* entries of an admin queue; 32 at least */
+	uint32_t max_io_queues;
+	uint32_t max_data_len;    /* bytes, 4096 * 2^n */
+	uint32_t icd_len;         /* in-capsule data of I/O queues, 0: none */
+	uint32_t admin_icd_len;   /* in-capsule data that an admin queue's receive slots have room for */
+	uint32_t group_count;     /* poll groups at most: length of per-group arrays */
+	const char *version;      /* default firmware revision; NULL: blank */
+};
+
+/* Which way data goes, as the host sees it. */
+enum nvme_xfer {
+	NVME_XFER_NONE,
+	NVME_XFER_H2C, /* host to controller: fetched by RDMA READ, or in the capsule */
+	NVME_XFER_C2H, /* controller to host: RDMA WRITE */
+};
+
+/* One range of the host's memory. */
+struct nvme_keyed {
+	uint64_t addr;
+	uint32_t len;
+	uint32_t rkey;
+};
+
+/* What a command needs to move; computed once, from its capsule. */
+struct nvme_data {
+	enum nvme_xfer xfer;
+	uint32_t len;         /* bytes; NVME_XFER_NONE has 0 */
+	bool in_capsule;      /* H2C only: the data lies at capsule + icd_off */
+	uint32_t icd_off;     /* bytes from the start of the capsule */
+	bool invalidate;      /* the response is a SEND with invalidate of inv_rkey */
+	uint32_t inv_rkey;
+	uint32_t desc_count;  /* ranges in desc; 0 if in_capsule or no data */
+	struct nvme_keyed desc[NVME_MAX_DESCS]; /* their lengths add up to len exactly */
+};
+
+/* Connect state of a queue. */
+enum nvme_queue_state {
+	NVME_QUEUE_NEW,       /* nothing but Connect is legal */
+	NVME_QUEUE_CONNECTED,
+	NVME_QUEUE_ENDED,     /* nvme_queue_end() was called */
+};
+
+/*
+ * One poll group's way to a namespace. Belongs to the group's thread, but for state, which the control plane reads.
+ */
+enum nvme_ns_port_state {
+	NVME_NS_PORT_NONE,     /* the group has not seen the namespace (or has let go of it: see wrasse_namespace.removing) */
+	NVME_NS_PORT_ATTACHED, /* in the group's view */
+	NVME_NS_PORT_FAILED,   /* attach() failed: in the view, answers Namespace Not Ready */
+	NVME_NS_PORT_LEAVING,  /* out of the view; in_flight goes to 0, then detach(), then NONE */
+};
+
+struct nvme_ns_port {
+	struct wrasse_namespace *ns;
+	void *group_ctx;                             /* from attach() */
+	_Atomic(enum nvme_ns_port_state) state;
+	uint32_t in_flight;                          /* I/Os that the backend has: counted by src/nvme from
+						      * NVME_SUBMIT to nvme_request_complete_io() */
+	struct nvme_ns_port *next_work;              /* for the group's use while it attaches and detaches */
+	/* counters for the SMART log; written by the group's thread with relaxed stores */
+	_Atomic(uint64_t) reads, writes, read_bytes, written_bytes;
+};
+
+/* What one poll group sees of one subsystem's namespaces: port[nsid - 1], NULL where there is none. */
+struct nvme_view {
+	uint32_t count; /* the subsystem's max_namespaces */
+	struct nvme_ns_port *port[];
+};
+
+/* What is known of a connection before its Connect command. */
+struct nvme_conn {
+	uint16_t qid;      /* from the CM private data */
+	uint32_t depth;    /* capsules that the host may have outstanding: HSQSIZE + 1 */
+	unsigned group;    /* number of the poll group */
+	uint8_t adrfam;    /* of the local address: 1 IPv4, 2 IPv6 */
+	uint8_t prtype;    /* RDMA provider type for discovery: 4 RoCEv2, 5 iWARP, 2 IB, 1 none */
+	uint16_t portal;   /* number of the listener: see nvme_registry_add_portal() */
+	char traddr[64];   /* the local address that the host came to, numeric */
+	char trsvcid[8];   /* the port, decimal */
+	char peer[64];     /* the host's address, for log lines */
+};
+
+/* The NVMe side of a queue pair. Embedded in the transport's. Fields are src/nvme's; the transport reads them. */
+struct nvme_queue {
+	enum nvme_queue_state state;
+	uint8_t on;           /* which commands may come: enum nvme_on; src/nvme's own */
+	bool sqflow_off;      /* SQ flow control disabled: SQHD is reserved */
+	uint16_t qid;
+	uint16_t sqsize;      /* 0-based; before Connect: depth - 1 */
+	uint16_t sqhd;
+	uint32_t io_epoch;    /* ctrl->io_epoch at Connect (I/O queues) */
+	struct nvme_ctrl *ctrl; /* NULL before Connect; a reference */
+	struct nvme_view *view; /* this group's view of the subsystem; NULL before Connect and for discovery */
+	struct nvme_registry *registry;
+	const struct nvme_limits *limits;
+	struct nvme_conn conn;
+};
+
+struct nvme_op;
+
+/* The NVMe side of a request. Embedded in the transport's. */
+struct nvme_request {
+	struct nvme_cmd cmd;       /* copied out of the receive slot */
+	struct nvme_cqe cqe;       /* the response, complete when a function says NVME_RESPOND */
+	struct nvme_queue *queue;
+	const struct nvme_op *op;  /* the command's line in its table; src/nvme's own */
+	struct nvme_ns_port *port; /* set from NVME_SUBMIT until nvme_request_complete_io() */
+	/* The data, set by the transport before execute: the buffers (C2H, fetched H2C) or the capsule's own bytes. Their
+	 * lengths add up to data.len. NULL when there is no data. */
+	const struct iovec *iov;
+	uint32_t iov_count;
+	struct wrasse_io io;       /* filled for NVME_SUBMIT; io.iov = iov */
+	struct nvme_request *next; /* while in nvme_actions.done, or held by a controller */
+	uint64_t retry_until_ns;   /* for NVME_RETRY; 0 at first */
+	const char *why;           /* a constant phrase that says what was wrong, or NULL; for log lines */
+	struct nvme_data data;     /* cold part last */
+};
+
+/* What the transport does next with a request. */
+enum nvme_next {
+	NVME_RESPOND,  /* cqe is complete: send it (with data if xfer is C2H and the status is success) */
+	NVME_SUBMIT,   /* call port->ns->ops->submit(&io), unless the port failed; later nvme_request_complete_io() */
+	NVME_HOLD,     /* the controller keeps it (Asynchronous Event Request); it comes back in nvme_actions.done */
+	NVME_REGISTRY, /* call nvme_request_execute_registry() with the target's lock held */
+	NVME_RETRY,    /* something is on its way out (a queue id still in use): call the same function again in some ms */
+};
+
+/* Effects on other requests and queues. Initialise to all zero before each call. */
+struct nvme_actions {
+	struct nvme_request *done; /* held requests of this queue's group, answered: cqe complete; linked by next */
+	bool disconnect;           /* this queue's connection must end (after the response, if there is one) */
+	bool attention;            /* the flags that nvme_queue_must_end() reads have changed: every group must look */
+	bool timer;                /* nvme_ctrl_tick() wants to be called: its deadline may have become earlier */
+	const char *why;           /* with disconnect or attention: a constant phrase that says why, or NULL */
+};
+
+/* ---- queues: the thread of the queue's group ---- */
+
+/* Starts a queue in NVME_QUEUE_NEW. @queue: caller's memory. @conn: copied. */
+void nvme_queue_init(struct nvme_queue *queue, struct nvme_registry *registry, const struct nvme_limits *limits,
+		     const struct nvme_conn *conn);
+
+/*
+ * REGISTRY. The connection has begun to end: its queue id is free for a new Connect, no held request is remembered (the
+ * transport flushes its own requests: none comes back), an admin queue takes its controller with it
+ * (actions->attention). Does nothing the second time.
+ */
+void nvme_queue_end(struct nvme_queue *queue, struct nvme_actions *actions);
+
+/* REGISTRY. The last request of an ended queue is gone: gives up the reference to the controller, which may free it. */
+void nvme_queue_fini(struct nvme_queue *queue);
+
+/*
+ * Whether the connection must be ended: its controller ended (keep-alive expired, admin queue lost, host or subsystem
+ * removed), or it is an I/O queue from before a controller reset or shutdown. Lock-free; cheap.
+ */
+bool nvme_queue_must_end(const struct nvme_queue *queue);
+
+/* NQNs for logs and ledgers; "" before Connect. Valid while the queue is. */
+const char *nvme_queue_hostnqn(const struct nvme_queue *queue);
+const char *nvme_queue_subnqn(const struct nvme_queue *queue);
+uint16_t nvme_queue_cntlid(const struct nvme_queue *queue);
+
+/* ---- requests ---- */
+
+/*
+ * Takes a capsule: copies the command, advances SQHD, checks everything that needs only the capsule (opcode known and
+ * its direction, PSDT, SGL against the bytes that really came, data length against the limit and, for Read and Write,
+ * against NLB), fills request->data.
+ *
+ * @request: queue set by the caller.
+ * @capsule, @len: what was received; at least 64 bytes (the transport ends connections that send less).
+ * Return: true: go on with data and nvme_request_execute(); false: cqe is complete, respond without data.
+ */
+bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len);
+
+/* Executes a parsed request whose data is in place. */
+enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns, struct nvme_actions *actions);
+
+/* REGISTRY. As above, for those that said NVME_REGISTRY (Connect, discovery log). Never says NVME_REGISTRY. */
+enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint64_t now_ns, struct nvme_actions *actions);
+
+/* The backend answered, or the transport answers for it: completes cqe, port is NULL afterwards. */
+void nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
+
+/* Answers a request with a status, whatever it was (out of resources, internal error). */
+void nvme_request_fail(struct nvme_request *request, struct wrasse_status status);
+
+/* Last moment before a response is sent: puts the current SQHD into cqe. */
+void nvme_request_stamp(struct nvme_request *request);
+
+/* The status in cqe. */
+struct wrasse_status nvme_request_status(const struct nvme_request *request);
+
+static inline bool nvme_request_is_fabrics(const struct nvme_request *request)
+{
+	return request->cmd.opcode == NVME_OPC_FABRICS;
+}
+
+/* ---- controllers: the thread of the admin queue's group ---- */
+
+/*
+ * Runs a controller's timers (keep-alive).
+ *
+ * Return: when to call next, in ns of the same clock; UINT64_MAX: no timer. (@queue: the admin queue.)
+ */
+uint64_t nvme_ctrl_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions);
+
+/* A namespace of this controller's subsystem came, went or changed: event and changed-namespace list. */
+void nvme_ctrl_ns_changed(struct nvme_queue *queue, uint32_t nsid, struct nvme_actions *actions);
+
+/* The discovery log changed: an event for discovery controllers that asked for it. */
+void nvme_ctrl_discovery_changed(struct nvme_queue *queue, struct nvme_actions *actions);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The command tables: one per command set, one line per command. What Identify, the effects log and
+ * the checks before execution say about a command is derived from its line, so that they cannot
+ * disagree. Also the few functions with which handlers answer. All of it runs on the thread of the
+ * request's queue.
+ */
+#ifndef WRASSE_NVME_OP_H
+#define WRASSE_NVME_OP_H
+
+#include "nvme/nvme.h"
+
+/* Kinds of queues, as bits: where a command is legal. */
+enum nvme_on {
+	NVME_ON_NEW = 1 << 0,   /* not connected yet */
+	NVME_ON_ADMIN = 1 << 1, /* admin queue of an I/O controller */
+	NVME_ON_DISC = 1 << 2,  /* admin queue of a discovery controller */
+	NVME_ON_IO = 1 << 3,    /* I/O queue */
+};
+
+#define NVME_REFUSED (-1)
+
+/* One command. */
+struct nvme_op {
+	const char *name; /* NULL: there is no such command */
+	enum nvme_xfer xfer;
+	uint8_t on;       /* enum nvme_on */
+	bool ready;       /* only while the controller is enabled and not shut down */
+	bool ns;          /* needs an active namespace */
+	bool exact;       /* the SGL's length must be what the command moves; else it may be more */
+	uint32_t effects; /* beside NVME_EFFECT_SUPPORTED */
+
+	/* How many bytes the command moves, or NVME_REFUSED after nvme_refuse(). NULL: none. */
+	int64_t (*data_len)(struct nvme_request *request);
+	enum nvme_next (*execute)(struct nvme_request *request, uint64_t now_ns,
+				  struct nvme_actions *actions);
+	/* With the target's lock; for commands whose execute() says NVME_REGISTRY. */
+	enum nvme_next (*execute_registry)(struct nvme_request *request, uint64_t now_ns,
+					   struct nvme_actions *actions);
+};
+
+/* One command set: op[opcode]; op[fctype] for Fabrics. */
+struct nvme_op_table {
+	const struct nvme_op *op;
+	unsigned count;
+};
+
+extern const struct nvme_op_table nvme_fabrics_ops;
+extern const struct nvme_op_table nvme_admin_ops;
+extern const struct nvme_op_table nvme_io_ops;
+
+static inline const struct nvme_op *nvme_op_find(const struct nvme_op_table *table, unsigned opcode)
+{
+	if (opcode >= table->count || !table->op[opcode].name)
+		return NULL;
+	return &table->op[opcode];
+}
+
+/* Statuses that say Do Not Retry, as most that blame the host do. */
+#define NVME_GENERIC(sc) wrasse_status_make(WRASSE_SCT_GENERIC, (sc), true)
+#define NVME_COMMAND(sc) wrasse_status_make(WRASSE_SCT_COMMAND, (sc), true)
+
+/* Byte offsets in a command, as locations of what is wrong. */
+enum nvme_location {
+	NVME_AT_FLAGS = 1,
+	NVME_AT_NSID = 4,
+	NVME_AT_SGL = 24,
+	NVME_AT_CDW10 = 40,
+	NVME_AT_CDW11 = 44,
+	NVME_AT_CDW12 = 48,
+	NVME_AT_CDW13 = 52,
+	NVME_AT_CDW14 = 56,
+	NVME_AT_NONE = NVME_ERROR_NO_LOCATION,
+};
+
+/*
+ * Answers with a failure and records it in the controller's error log.
+ *
+ * @location: enum nvme_location.
+ * @why: a constant phrase for log lines.
+ */
+enum nvme_next nvme_refuse(struct nvme_request *request, struct wrasse_status status,
+			   uint16_t location, const char *why);
+
+/* Answers with Invalid Field in Command. */
+static inline enum nvme_next nvme_refuse_field(struct nvme_request *request, uint16_t location,
+					       const char *why)
+{
+	return nvme_refuse(request, NVME_GENERIC(WRASSE_SC_INVALID_FIELD), location, why);
+}
+
+/* Answers with success and dw0. */
+enum nvme_next nvme_succeed(struct nvme_request *request, uint32_t dw0);
+
+/* Answers with a page: the command's data is its first bytes, then zeroes. */
+enum nvme_next nvme_succeed_page(struct nvme_request *request, const void *page, uint32_t len);
+
+/* The iovec of a controller-to-host command, filled from front to back. */
+struct nvme_out {
+	const struct iovec *iov;
+	uint32_t iov_count;
+	size_t done;   /* bytes of iov[0] */
+	uint64_t skip; /* bytes of what is put that lie before the host's offset */
+	uint32_t left; /* bytes of the command's data */
+};
+
+void nvme_out_init(struct nvme_out *out, const struct nvme_request *request, uint64_t skip);
+void nvme_out_put(struct nvme_out *out, const void *data, size_t len);
+
+/* Zeroes what is left, so that no stale memory ever goes to a host. */
+void nvme_out_end(struct nvme_out *out);
+
+/*
+ * Copies the first bytes of a host-to-controller command's data; zeroes what the host did not send.
+ */
+void nvme_in_get(const struct nvme_request *request, void *data, size_t len);
+
+/*
+ * Parses a command's SGL (NVMe Base 2.0 4.1.2, RDMA 1.0 3.4): fills data but for xfer.
+ *
+ * @capsule, @len: what was received, 64 bytes at least.
+ * Return: success, or what is wrong.
+ */
+struct wrasse_status nvme_sgl_parse(struct nvme_data *data, const uint8_t *capsule, uint32_t len);
+
+/* Keeps the first bytes of the host's memory only. @len: not more than data->len. */
+void nvme_data_truncate(struct nvme_data *data, uint32_t len);
+
+/* The namespace that a command names, in the view of its queue's group; NULL: not active. */
+static inline struct nvme_ns_port *nvme_request_port(const struct nvme_request *request)
+{
+	const struct nvme_view *view = request->queue->view;
+	uint32_t index = nvme_get32(request->cmd.nsid) - 1;
+
+	return view && index < view->count ? view->port[index] : NULL;
+}
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Queues: the NVMe side of a queue pair, from connection to the last request. The thread of the
+ * queue's group; nvme_queue_end() and nvme_queue_fini() also hold the target's lock.
+ */
+#include "nvme/ctrl.h"
+
+void nvme_queue_init(struct nvme_queue *queue, struct nvme_registry *registry,
+		     const struct nvme_limits *limits, const struct nvme_conn *conn)
+{
+	memset(queue, 0, sizeof(*queue));
+	queue->state = NVME_QUEUE_NEW;
+	queue->on = NVME_ON_NEW;
+	queue->qid = conn->qid;
+	queue->sqsize = conn->depth > 0 ? (uint16_t)(conn->depth - 1) : 0;
+	queue->registry = registry;
+	queue->limits = limits;
+	queue->conn = *conn;
+}
+
+void nvme_queue_end(struct nvme_queue *queue, struct nvme_actions *actions)
+{
+	struct nvme_ctrl *ctrl = queue->ctrl;
+
+	if (queue->state == NVME_QUEUE_ENDED)
+		return;
+	queue->state = NVME_QUEUE_ENDED;
+	if (!ctrl)
+		return;
+	if (queue->qid != 0) {
+		ctrl->qids[queue->qid / 64] &= ~(1ull << queue->qid % 64);
+		return;
+	}
+	ctrl->aer_count = 0;
+	nvme_ctrl_end(ctrl);
+	actions->attention = true;
+}
+
+void nvme_queue_fini(struct nvme_queue *queue)
+{
+	struct nvme_ctrl *ctrl = queue->ctrl;
+
+	if (!ctrl)
+		return;
+	queue->ctrl = NULL;
+	queue->view = NULL;
+	if (queue->qid != 0)
+		atomic_fetch_sub_explicit(&ctrl->io_queues, 1, memory_order_release);
+	nvme_ctrl_put(ctrl);
+}
+
+bool nvme_queue_must_end(const struct nvme_queue *queue)
+{
+	const struct nvme_ctrl *ctrl = queue->ctrl;
+
+	if (!ctrl)
+		return false;
+	if (atomic_load_explicit(&ctrl->ended, memory_order_acquire))
+		return true;
+	return queue->qid != 0 &&
+	       queue->io_epoch != atomic_load_explicit(&ctrl->io_epoch, memory_order_acquire);
+}
+
+const char *nvme_queue_hostnqn(const struct nvme_queue *queue)
+{
+	return queue->ctrl ? queue->ctrl->hostnqn : "";
+}
+
+const char *nvme_queue_subnqn(const struct nvme_queue *queue)
+{
+	return queue->ctrl ? queue->ctrl->subsystem->nqn : "";
+}
+
+uint16_t nvme_queue_cntlid(const struct nvme_queue *queue)
+{
+	return queue->ctrl ? queue->ctrl->cntlid : 0;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Requests: from a capsule to a line of a command table, from its handler to a response. Owns the
+ * response (cqe) of every command. The thread of the request's queue.
+ */
+#include "nvme/ctrl.h"
+
+/* ---- answers ---- */
+
+static void request_put_status(struct nvme_request *request, struct wrasse_status status, bool more)
+{
+	uint16_t value = (uint16_t)(status.sc << NVME_STATUS_SC_SHIFT |
+				    (status.sct & 7) << NVME_STATUS_SCT_SHIFT);
+
+	if (status.dnr)
+		value |= NVME_STATUS_DNR;
+	if (more)
+		value |= NVME_STATUS_MORE;
+	nvme_put16(&request->cqe.status, value);
+}
+
+/* What was asked to end is no error. */
+static bool status_is_error(struct wrasse_status status)
+{
+	return status.sct != WRASSE_SCT_GENERIC ||
+	       (status.sc != WRASSE_SC_ABORTED && status.sc != NVME_SC_SQ_DELETED);
+}
+
+enum nvme_next nvme_refuse(struct nvme_request *request, struct wrasse_status status,
+			   uint16_t location, const char *why)
+{
+	struct nvme_ctrl *ctrl = request->queue->ctrl;
+	bool record = ctrl && status_is_error(status);
+
+	request->why = why;
+	request_put_status(request, status, record);
+	if (record)
+		nvme_error_log_add(ctrl, request, location);
+	return NVME_RESPOND;
+}
+
+enum nvme_next nvme_succeed(struct nvme_request *request, uint32_t dw0)
+{
+	nvme_put32(&request->cqe.dw0, dw0);
+	return NVME_RESPOND;
+}
+
+enum nvme_next nvme_succeed_page(struct nvme_request *request, const void *page, uint32_t len)
+{
+	struct nvme_out out;
+
+	nvme_out_init(&out, request, 0);
+	nvme_out_put(&out, page, len);
+	nvme_out_end(&out);
+	return nvme_succeed(request, 0);
+}
+
+void nvme_request_fail(struct nvme_request *request, struct wrasse_status status)
+{
+	if (wrasse_status_is_ok(status))
+		request_put_status(request, status, false);
+	else
+		nvme_refuse(request, status, NVME_AT_NONE, request->why);
+}
+
+void nvme_request_stamp(struct nvme_request *request)
+{
+	const struct nvme_queue *queue = request->queue;
+	bool connect =
+		nvme_request_is_fabrics(request) && request->cmd.fctype == NVME_FCTYPE_CONNECT;
+
+	if (!queue->sqflow_off)
+		nvme_put16(&request->cqe.sqhd, queue->sqhd);
+	else
+		nvme_put16(&request->cqe.sqhd, connect ? NVME_SQHD_NO_FLOW : 0);
+}
+
+/* ---- capsules ---- */
+
+static void queue_advance(struct nvme_queue *queue)
+{
+	queue->sqhd = queue->sqhd >= queue->sqsize ? 0 : queue->sqhd + 1;
+}
+
+/*
+ * The timer on the admin queue's thread clears the flag; load first, so that the line stays shared.
+ */
+static void queue_show_activity(struct nvme_queue *queue)
+{
+	struct nvme_ctrl *ctrl = queue->ctrl;
+
+	if (!atomic_load_explicit(&ctrl->active, memory_order_relaxed))
+		atomic_store_explicit(&ctrl->active, true, memory_order_relaxed);
+}
+
+static const struct nvme_op *request_find_op(const struct nvme_request *request)
+{
+	if (nvme_request_is_fabrics(request))
+		return nvme_op_find(&nvme_fabrics_ops, request->cmd.fctype);
+	if (request->queue->on == NVME_ON_IO)
+		return nvme_op_find(&nvme_io_ops, request->cmd.opcode);
+	return nvme_op_find(&nvme_admin_ops, request->cmd.opcode);
+}
+
+static bool op_is_connect(const struct nvme_op *op)
+{
+	return op && op->on == NVME_ON_NEW;
+}
+
+/* Why a queue does not take a command now. */
+static bool request_check_queue(struct nvme_request *request, const struct nvme_op *op)
+{
+	const struct nvme_queue *queue = request->queue;
+
+	if (queue->state == NVME_QUEUE_ENDED)
+		nvme_refuse(request, wrasse_status_make(0, NVME_SC_SQ_DELETED, false), NVME_AT_NONE,
+			    "the queue has ended");
+	else if (queue->state == NVME_QUEUE_NEW && !op_is_connect(op))
+		nvme_refuse(request, NVME_GENERIC(NVME_SC_SEQUENCE), NVME_AT_NONE,
+			    "a command before Connect");
+	else if (queue->state == NVME_QUEUE_CONNECTED && op_is_connect(op))
+		nvme_refuse(request, NVME_GENERIC(NVME_SC_SEQUENCE), NVME_AT_NONE,
+			    "Connect on a connected queue");
+	else if (!op || !(op->on & queue->on))
+		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_INVALID_OPCODE), 0, "unknown opcode");
+	else if (queue->on == NVME_ON_IO && nvme_queue_must_end(queue))
+		nvme_refuse(request, wrasse_status_make(0, NVME_SC_SQ_DELETED, false), NVME_AT_NONE,
+			    "the controller was reset");
+	else if (op->ready && !nvme_ctrl_is_ready(queue->ctrl))
+		nvme_refuse(request, NVME_GENERIC(NVME_SC_SEQUENCE), NVME_AT_NONE,
+			    "the controller is not enabled");
+	else
+		return true;
+	return false;
+}
+
+static bool request_check_capsule(struct nvme_request *request, const struct nvme_op *op)
+{
+	const struct nvme_cmd *cmd = &request->cmd;
+
+	if ((cmd->flags & (NVME_CMD_PSDT | NVME_CMD_FUSE)) != NVME_PSDT_SGL) {
+		nvme_refuse_field(request, NVME_AT_FLAGS, "FUSE or PSDT is not supported");
+		return false;
+	}
+	if (op->ns && !nvme_request_port(request)) {
+		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
+			    "no such namespace");
+		return false;
+	}
+	return true;
+}
+
+/* Finds where the data is. @need: bytes that the command moves. */
+static bool request_parse_data(struct nvme_request *request, const uint8_t *capsule, uint32_t len,
+			       int64_t need)
+{
+	struct nvme_data *data = &request->data;
+	struct wrasse_status status;
+
+	if (need > request->queue->limits->max_data_len) {
+		nvme_refuse_field(request, NVME_AT_CDW10, "more data than MDTS");
+		return false;
+	}
+	data->xfer = request->op->xfer;
+	status = nvme_sgl_parse(data, capsule, len);
+	if (wrasse_status_is_ok(status) &&
+	    (data->len < need || (request->op->exact && data->len != need)))
+		status = NVME_GENERIC(NVME_SC_SGL_LENGTH);
+	if (!wrasse_status_is_ok(status)) {
+		nvme_refuse(request, status, NVME_AT_SGL, "invalid SGL");
+		return false;
+	}
+	if (data->len > need)
+		nvme_data_truncate(data, (uint32_t)need);
+	return true;
+}
+
+static bool request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
+{
+	const struct nvme_op *op = request_find_op(request);
+	int64_t need;
+
+	request->op = op;
+	if (!request_check_queue(request, op) || !request_check_capsule(request, op))
+		return false;
+	if (!op->data_len)
+		return true;
+	need = op->data_len(request);
+	if (need <= 0)
+		return need == 0;
+	return request_parse_data(request, capsule, len, need);
+}
+
+static void data_init(struct nvme_data *data)
+{
+	data->xfer = NVME_XFER_NONE;
+	data->len = 0;
+	data->in_capsule = false;
+	data->invalidate = false;
+	data->desc_count = 0;
+}
+
+bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
+{
+	memcpy(&request->cmd, capsule, sizeof(request->cmd));
+	memset(&request->cqe, 0, sizeof(request->cqe));
+	request->cqe.cid = request->cmd.cid;
+	request->port = NULL;
+	request->next = NULL;
+	request->retry_until_ns = 0;
+	request->why = NULL;
+	data_init(&request->data);
+
+	queue_advance(request->queue);
+	if (request->queue->state == NVME_QUEUE_CONNECTED)
+		queue_show_activity(request->queue);
+	if (request_parse(request, capsule, len))
+		return true;
+	data_init(&request->data);
+	return false;
+}
+
+enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
+				    struct nvme_actions *actions)
+{
+	/* A request may have waited for resources while its controller was reset or shut down. */
+	if (!request_check_queue(request, request->op))
+		return NVME_RESPOND;
+	return request->op->execute(request, now_ns, actions);
+}
+
+enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint64_t now_ns,
+					     struct nvme_actions *actions)
+{
+	if (!request_check_queue(request, request->op))
+		return NVME_RESPOND;
+	return request->op->execute_registry(request, now_ns, actions);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Subsystems and the hosts that may use them. Every function is called with the target's lock held.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nvme/ctrl.h"
+
+#define MAX_NAMESPACES     65536
+#define DEFAULT_NAMESPACES 256
+#define CNTLID_MAX         0xffef
+#define DEFAULT_MODEL      "wrasse"
+
+/* ---- create ---- */
+
+static bool text_fits(const char *text, size_t max)
+{
+	size_t len = strnlen(text, max + 1);
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return false;
+	}
+	return len <= max;
+}
+
+/* Return: NULL, or what is wrong. */
+static const char *opts_check(const struct wrasse_subsystem_opts *opts)
+{
+	uint32_t min = opts->cntlid_min ? opts->cntlid_min : 1;
+	uint32_t max = opts->cntlid_max ? opts->cntlid_max : CNTLID_MAX;
+
+	if (!opts->nqn || !nvme_nqn_is_valid(opts->nqn))
+		return "nqn is not an NVMe Qualified Name of at most 223 bytes";
+	if (opts->serial && (!text_fits(opts->serial, 20) || !*opts->serial))
+		return "serial is not 1 to 20 printable ASCII characters";
+	if (opts->model && !text_fits(opts->model, 40))
+		return "model is not at most 40 printable ASCII characters";
+	if (opts->firmware && !text_fits(opts->firmware, 8))
+		return "firmware is not at most 8 printable ASCII characters";
+	if (opts->max_namespaces > MAX_NAMESPACES)
+		return "max_namespaces is above 65536";
+	if (min > max || max > CNTLID_MAX)
+		return "cntlid_min to cntlid_max is not a range from 1 to 0xFFEF";
+	return NULL;
+}
+
+static int views_create(struct wrasse_subsystem *subsystem, uint32_t groups)
+{
+	size_t ports = subsystem->max_namespaces * sizeof(struct nvme_ns_port *);
+
+	subsystem->view = calloc(groups, sizeof(struct nvme_view *));
+	if (!subsystem->view)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < groups; i++) {
+		subsystem->view[i] = calloc(1, sizeof(struct nvme_view) + ports);
+		if (!subsystem->view[i])
+			return -ENOMEM;
+		subsystem->view[i]->count = subsystem->max_namespaces;
+	}
+	return 0;
+}
+
+static void subsystem_destroy(struct wrasse_subsystem *subsystem, uint32_t groups)
+{
+	while (subsystem->hosts) {
+		struct nvme_host *host = subsystem->hosts;
+
+		subsystem->hosts = host->next;
+		free(host);
+	}
+	for (uint32_t i = 0; subsystem->view && i < groups; i++)
+		free(subsystem->view[i]);
+	free(subsystem->view);
+	free(subsystem);
+}
+
+static void set_identity(struct wrasse_subsystem *subsystem,
+			 const struct wrasse_subsystem_opts *opts, const char *version)
+{
+	const char *firmware = opts->firmware ? opts->firmware : version;
+
+	memcpy(subsystem->nqn, opts->nqn, strlen(opts->nqn));
+	if (opts->serial)
+		memcpy(subsystem->serial, opts->serial, strlen(opts->serial));
+	else
+		snprintf(subsystem->serial, sizeof(subsystem->serial), "%016llx",
+			 (unsigned long long)nvme_nqn_digest(opts->nqn, 0));
+	snprintf(subsystem->model, sizeof(subsystem->model), "%s",
+		 opts->model ? opts->model : DEFAULT_MODEL);
+	memcpy(subsystem->firmware, firmware ? firmware : "",
+	       firmware ? strnlen(firmware, sizeof(subsystem->firmware) - 1) : 0);
+}
+
+/* A subsystem at the end of the registry's list. @opts: valid. */
+static int subsystem_make(struct nvme_registry *registry, const struct wrasse_subsystem_opts *opts,
+			  uint32_t max_namespaces, struct wrasse_subsystem **subsystem)
+{
+	struct wrasse_subsystem *made = calloc(1, sizeof(*made));
+	struct wrasse_subsystem **link = &registry->subsystems;
+
+	if (!made)
+		return -ENOMEM;
+	made->registry = registry;
+	made->max_namespaces = max_namespaces;
+	made->cntlid_min = opts->cntlid_min ? opts->cntlid_min : 1;
+	made->cntlid_max = opts->cntlid_max ? opts->cntlid_max : CNTLID_MAX;
+	made->cntlid_next = made->cntlid_min;
+	made->allow_any_host = opts->allow_any_host;
+	set_identity(made, opts, registry->limits->version);
+	if (views_create(made, registry->limits->group_count)) {
+		subsystem_destroy(made, registry->limits->group_count);
+		return -ENOMEM;
+	}
+	while (*link)
+		link = &(*link)->next;
+	*link = made;
+	registry->genctr++;
+	*subsystem = made;
+	return 0;
+}
+
+int nvme_subsystem_create_discovery(struct nvme_registry *registry)
+{
+	struct wrasse_subsystem_opts opts;
+	struct wrasse_subsystem *subsystem;
+	int err;
+
+	wrasse_subsystem_opts_init(&opts);
+	opts.nqn = NVME_DISCOVERY_NQN;
+	opts.allow_any_host = true;
+	err = subsystem_make(registry, &opts, 0, &subsystem);
+	if (!err)
+		subsystem->is_discovery = true;
+	return err;
+}
+
+int nvme_subsystem_create(struct nvme_registry *registry, const struct wrasse_subsystem_opts *opts,
+			  struct wrasse_subsystem **subsystem, const char **why)
+{
+	uint32_t max = opts->max_namespaces ? opts->max_namespaces : DEFAULT_NAMESPACES;
+
+	*why = opts_check(opts);
+	if (*why)
+		return -EINVAL;
+	if (nvme_subsystem_find(registry, opts->nqn)) {
+		*why = "nqn is in use";
+		return -EEXIST;
+	}
+	return subsystem_make(registry, opts, max, subsystem);
+}
+
+struct wrasse_subsystem *nvme_subsystem_find(const struct nvme_registry *registry, const char *nqn)
+{
+	struct wrasse_subsystem *subsystem = registry->subsystems;
+
+	while (subsystem && strcmp(subsystem->nqn, nqn) != 0)
+		subsystem = subsystem->next;
+	return subsystem;
+}
+
+/* ---- remove ---- */
+
+void nvme_subsystem_remove(struct wrasse_subsystem *subsystem)
+{
+	subsystem->removing = true;
+	subsystem->registry->genctr++;
+	for (struct nvme_ctrl *ctrl = subsystem->ctrls; ctrl; ctrl = ctrl->next)
+		nvme_ctrl_end(ctrl);
+	for (struct wrasse_namespace *ns = subsystem->namespaces; ns; ns = ns->next)
+		nvme_ns_remove(ns);
+}
+
+bool nvme_subsystem_is_gone(const struct wrasse_subsystem *subsystem)
+{
+	return subsystem->removing && !subsystem->ctrls && !subsystem->namespaces;
+}
+
+void nvme_subsystem_free(struct wrasse_subsystem *subsystem)
+{
+	struct wrasse_subsystem **link = &subsystem->registry->subsystems;
+
+	while (*link != subsystem)
+		link = &(*link)->next;
+	*link = subsystem->next;
+	subsystem_destroy(subsystem, subsystem->registry->limits->group_count);
+}
+
+/* ---- hosts ---- */
+
+static struct nvme_host **host_find(const struct wrasse_subsystem *subsystem, const char *hostnqn)
+{
+	struct nvme_host **link = (struct nvme_host **)&subsystem->hosts;
+
+	while (*link && strcmp((*link)->nqn, hostnqn) != 0)
+		link = &(*link)->next;
+	return link;
+}
+
+bool nvme_subsystem_allows(const struct wrasse_subsystem *subsystem, const char *hostnqn)
+{
+	return subsystem->allow_any_host || *host_find(subsystem, hostnqn);
+}
+
+int nvme_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *hostnqn)
+{
+	struct nvme_host *host;
+
+	if (!nvme_nqn_is_valid(hostnqn))
+		return -EINVAL;
+	if (*host_find(subsystem, hostnqn))
+		return -EEXIST;
+	host = calloc(1, sizeof(*host));
+	if (!host)
+		return -ENOMEM;
+	memcpy(host->nqn, hostnqn, strlen(hostnqn));
+	host->next = subsystem->hosts;
+	subsystem->hosts = host;
+	subsystem->registry->genctr++;
+	return 0;
+}
+
+int nvme_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char *hostnqn)
+{
+	struct nvme_host **link = host_find(subsystem, hostnqn);
+	struct nvme_host *host = *link;
+
+	if (!host)
+		return -ENOENT;
+	*link = host->next;
+	subsystem->registry->genctr++;
+	for (struct nvme_ctrl *ctrl = subsystem->ctrls; ctrl; ctrl = ctrl->next) {
+		if (!subsystem->allow_any_host && strcmp(ctrl->hostnqn, host->nqn) == 0)
+			nvme_ctrl_end(ctrl);
+	}
+	/* Last: the caller's name may be this one. */
+	free(host);
+	return 0;
+}
