@@ -80,6 +80,7 @@ struct nvme_ns_port {
 	struct wrasse_namespace *ns;
 	void *group_ctx;                             /* from attach() */
 	_Atomic(enum nvme_ns_port_state) state;
+	bool attach_failed; /* while LEAVING: attach() had failed, so no detach() */
 	uint32_t in_flight;                          /* I/Os that the backend has: counted by src/nvme from
 						      * NVME_SUBMIT to nvme_request_complete_io() */
 	struct nvme_ns_port *next_work;              /* for the group's use while it attaches and detaches */
@@ -216,7 +217,12 @@ void nvme_request_fail(struct nvme_request *request, struct wrasse_status status
 void nvme_request_stamp(struct nvme_request *request);
 
 /* The status in cqe. */
-struct wrasse_status nvme_request_status(const struct nvme_request *request);
+static inline struct wrasse_status nvme_request_status(const struct nvme_request *request)
+{
+	uint16_t raw = nvme_get16(request->cqe.status);
+
+	return (struct wrasse_status){ .sct = raw >> NVME_STATUS_SCT_SHIFT & 7, .sc = (uint8_t)(raw >> NVME_STATUS_SC_SHIFT) };
+}
 
 static inline bool nvme_request_is_fabrics(const struct nvme_request *request)
 {

@@ -71,6 +71,7 @@ struct host_slot {
 	uint8_t generation;
 	uint32_t invalidated; /* key that the response invalidated, 0: none */
 	uint64_t started_ns;
+	void *user; /* whatever its taker wants to find again */
 	struct wire_cqe cqe;
 	struct ibv_send_wr wr;
 	struct ibv_sge sge;

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The server: builds the library's target from the options. Everything that can fail without RDMA
+ * comes first, the listeners come last: a host that can connect finds all there is. Runs on the
+ * main thread.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "server.h"
+
+static int fail(int result, const char *what, const char *name)
+{
+	log_line(WRASSE_LOG_ERROR, "cannot %s%s: %s", what, name, strerror(-result));
+	return result;
+}
+
+static int backend_create(const struct ns_spec *spec, struct backend **backend)
+{
+	switch (spec->kind) {
+	case NS_RAM:
+		return backend_ram_create(spec, backend);
+	case NS_FILE:
+		return backend_file_create(spec, backend);
+	case NS_NULL:
+		return backend_null_create(spec, backend);
+	}
+	return -EINVAL;
+}
+
+/* Opens the backends in the order of the namespaces. */
+static int backends_create(struct server *server)
+{
+	const struct options *options = server->options;
+	unsigned count = 0;
+	int result;
+
+	for (unsigned i = 0; i < options->subsystem_count; i++)
+		count += options->subsystems[i].namespace_count;
+	server->backends = calloc(count + 1, sizeof(struct backend *));
+	if (!server->backends)
+		return fail(-ENOMEM, "make namespaces", "");
+	for (unsigned i = 0; i < options->subsystem_count; i++) {
+		const struct subsystem_spec *subsystem = &options->subsystems[i];
+
+		for (unsigned j = 0; j < subsystem->namespace_count; j++) {
+			result = backend_create(&subsystem->namespaces[j],
+						&server->backends[server->backend_count]);
+			if (result)
+				return result;
+			server->backend_count++;
+		}
+	}
+	return 0;
+}
+
+static int target_create(struct server *server)
+{
+	const struct options *options = server->options;
+	struct wrasse_target_opts opts;
+	int result;
+
+	wrasse_target_opts_init(&opts);
+	opts.max_poll_groups = options->groups;
+	opts.max_queue_depth = options->queue_depth;
+	opts.max_data_len = options->max_data;
+	opts.no_srq = options->no_srq;
+	opts.connect_timeout_ms = options->connect_timeout_ms;
+	if (options->in_capsule == 0)
+		opts.no_in_capsule_data = true;
+	else if (options->in_capsule != OPTION_UNSET)
+		opts.in_capsule_data_len = options->in_capsule;
+	server->log_level = options->verbose > 1  ? WRASSE_LOG_DEBUG :
+			    options->verbose == 1 ? WRASSE_LOG_INFO :
+						    WRASSE_LOG_WARN;
+	opts.log = log_library;
+	opts.log_ctx = &server->log_level;
+	result = wrasse_target_create(&opts, &server->target);
+	return result ? fail(result, "make the target", "") : 0;
+}
+
+static int workers_create(struct server *server)
+{
+	const struct options *options = server->options;
+	struct wrasse_poll_group_opts opts;
+	int result;
+
+	wrasse_poll_group_opts_init(&opts);
+	opts.io_requests = options->io_requests;
+	opts.wrs = options->wrs;
+	opts.small_buffers = options->small_buffers;
+	opts.large_buffers = options->large_buffers;
+	server->workers = calloc(options->groups, sizeof(struct worker *));
+	if (!server->workers)
+		return fail(-ENOMEM, "make poll groups", "");
+	for (unsigned i = 0; i < options->groups; i++) {
+		uint32_t cpu = options->cpu == OPTION_UNSET ? OPTION_UNSET : options->cpu + i;
+
+		result = worker_create(server->target, &opts, options->poll, cpu, i,
+				       &server->workers[i]);
+		if (result)
+			return result;
+		server->worker_count++;
+	}
+	return 0;
+}
+
+static int namespace_add(struct wrasse_subsystem *subsystem, const struct subsystem_spec *spec,
+			 const struct ns_spec *ns_spec, struct backend *backend)
+{
+	struct wrasse_ns_opts opts;
+	int result;
+
+	wrasse_ns_opts_init(&opts);
+	opts.block_size = ns_spec->block_size;
+	opts.block_count = backend->size / ns_spec->block_size;
+	opts.read_only = ns_spec->read_only;
+	opts.volatile_cache = backend->volatile_cache;
+	opts.ops = backend->ops;
+	opts.backend = backend;
+	result = wrasse_subsystem_add_ns(subsystem, &opts, NULL);
+	return result < 0 ? fail(result, "add a namespace to ", spec->nqn) : 0;
+}
+
+static int subsystem_create(struct server *server, const struct subsystem_spec *spec,
+			    struct backend *const *backends)
+{
+	struct wrasse_subsystem *subsystem;
+	struct wrasse_subsystem_opts opts;
+	int result;
+
+	if (spec->namespace_count == 0)
+		log_line(WRASSE_LOG_WARN, "subsystem %s has no namespace", spec->nqn);
+	wrasse_subsystem_opts_init(&opts);
+	opts.nqn = spec->nqn;
+	opts.allow_any_host = spec->host_count == 0;
+	if (spec->namespace_count > 256) /* the library's default */
+		opts.max_namespaces = spec->namespace_count;
+	result = wrasse_subsystem_create(server->target, &opts, &subsystem);
+	if (result)
+		return fail(result, "make subsystem ", spec->nqn);
+	for (unsigned i = 0; i < spec->host_count; i++) {
+		result = wrasse_subsystem_add_host(subsystem, spec->hosts[i]);
+		if (result)
+			return fail(result, "allow host ", spec->hosts[i]);
+	}
+	for (unsigned i = 0; i < spec->namespace_count; i++) {
+		result = namespace_add(subsystem, spec, &spec->namespaces[i], backends[i]);
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+static int subsystems_create(struct server *server)
+{
+	struct backend *const *backends = server->backends;
+	int result;
+
+	for (unsigned i = 0; i < server->options->subsystem_count; i++) {
+		const struct subsystem_spec *spec = &server->options->subsystems[i];
+
+		result = subsystem_create(server, spec, backends);
+		if (result)
+			return result;
+		backends += spec->namespace_count;
+	}
+	return 0;
+}
+
+static int listeners_create(struct server *server)
+{
+	int result;
+
+	for (unsigned i = 0; i < server->options->listen_count; i++) {
+		const struct listen_spec *spec = &server->options->listens[i];
+		struct wrasse_listener_opts opts;
+
+		wrasse_listener_opts_init(&opts);
+		opts.address = spec->address;
+		opts.port = spec->port;
+		result = wrasse_listener_create(server->target, &opts, NULL);
+		if (result) {
+			log_line(WRASSE_LOG_ERROR, "cannot listen on %s port %u: %s%s",
+				 spec->address, spec->port, strerror(-result),
+				 result == -ENODEV || result == -EADDRNOTAVAIL ?
+					 " (is there an RDMA device with this address?)" :
+					 "");
+			return result;
+		}
+	}
+	return 0;
+}
+
+int server_init(struct server *server, const struct options *options)
+{
+	int result;
+
+	*server = (struct server){.options = options};
+	result = backends_create(server);
+	if (result == 0)
+		result = target_create(server);
+	if (result == 0)
+		result = workers_create(server);
+	if (result == 0)
+		result = subsystems_create(server);
+	if (result == 0)
+		result = listeners_create(server);
+	if (result)
+		server_fini(server);
+	return result;
+}
+
+int server_fini(struct server *server)
+{
+	int result = 0;
+
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		int ended = worker_destroy(server->workers[i]);
+
+		if (ended)
+			result = ended;
+	}
+	if (result)
+		return result; /* the target and the backends are in use, too */
+	result = wrasse_target_destroy(server->target);
+	if (result)
+		return result;
+	for (unsigned i = 0; i < server->backend_count; i++)
+		server->backends[i]->destroy(server->backends[i]);
+	free(server->workers);
+	free(server->backends);
+	return 0;
+}
+
+void server_print(const struct server *server, FILE *out)
+{
+	const struct options *options = server->options;
+
+	fprintf(out, "wrasse-target: ready: subsystems %u, namespaces %u, poll groups %u;",
+		options->subsystem_count, server->backend_count, server->worker_count);
+	for (unsigned i = 0; i < options->listen_count; i++) {
+		const struct listen_spec *spec = &options->listens[i];
+		bool v6 = strchr(spec->address, ':');
+
+		fprintf(out, "%s %s%s%s:%u", i ? "," : " listening on", v6 ? "[" : "",
+			spec->address, v6 ? "]" : "", spec->port);
+	}
+	fputs("\n", out);
+	fflush(out);
+}

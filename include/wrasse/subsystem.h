@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Subsystems: what a host connects to by name, and the hosts that may.
+ */
+#ifndef WRASSE_SUBSYSTEM_H
+#define WRASSE_SUBSYSTEM_H
+
+#include <wrasse/base.h>
+
+WRASSE_BEGIN_DECLS
+
+/* What a subsystem is. Strings are copied. */
+struct wrasse_subsystem_opts {
+	size_t size;             /* sizeof(struct wrasse_subsystem_opts) */
+	const char *nqn;         /* NVMe Qualified Name, at most 223 bytes; required */
+	const char *serial;      /* 1 to 20 printable ASCII characters; NULL: made from the NQN */
+	const char *model;       /* at most 40 characters; NULL: "wrasse" */
+	const char *firmware;    /* at most 8 characters; NULL: the library's version */
+	uint32_t max_namespaces; /* highest nsid, 1 to 65536; 0: 256 */
+	uint16_t cntlid_min;     /* controller ids to use, 1 to 0xFFEF; 0: 1 */
+	uint16_t cntlid_max;     /* 0: 0xFFEF */
+	bool allow_any_host;     /* any host NQN may connect; else only those that were added */
+};
+
+static inline void wrasse_subsystem_opts_init(struct wrasse_subsystem_opts *opts)
+{
+	memset(opts, 0, sizeof(*opts));
+	opts->size = sizeof(*opts);
+}
+
+/*
+ * Adds a subsystem to a target. Hosts may connect as soon as it exists.
+ *
+ * @target: the target; not NULL.
+ * @opts: what the subsystem is; copied.
+ * @subsystem: where to store it; not NULL. The target owns it.
+ *
+ * Context: any thread, also a callback. It allocates.
+ * Return: 0; -EINVAL for a malformed NQN, string or range (the log names it); -EEXIST if the NQN is in use; -E2BIG for an
+ * unknown tail of opts; -ENOMEM; -ESHUTDOWN if the target drains.
+ */
+WRASSE_API int wrasse_subsystem_create(struct wrasse_target *target, const struct wrasse_subsystem_opts *opts,
+				       struct wrasse_subsystem **subsystem);
+
+/*
+ * Removes a subsystem: its controllers' connections are ended, its namespaces removed, then it is freed.
+ *
+ * @subsystem: the subsystem; not to be used again after this call.
+ * @done: called once when nothing of it is left; may be NULL.
+ * @ctx: given to done.
+ *
+ * Context: any thread, also a callback. Callbacks: done, from wrasse_target_poll(), after this function has returned.
+ * Return: 0; -EALREADY if it is being removed.
+ */
+WRASSE_API int wrasse_subsystem_remove(struct wrasse_subsystem *subsystem, void (*done)(void *ctx), void *ctx);
+
+/*
+ * Lets a host connect.
+ *
+ * @hostnqn: the host's NQN, at most 223 bytes; copied.
+ *
+ * Context: any thread, also a callback. It allocates.
+ * Return: 0; -EINVAL for a malformed NQN; -EEXIST if it is allowed already; -ENOMEM.
+ */
+WRASSE_API int wrasse_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *hostnqn);
+
+/*
+ * Forbids a host to connect and ends the connections that it has.
+ *
+ * Context: any thread, also a callback.
+ * Return: 0; -ENOENT if it was not allowed by name.
+ */
+WRASSE_API int wrasse_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char *hostnqn);
+
+WRASSE_END_DECLS
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * WR chains: counting and building walk both sides of a transfer in the same way. Pure; any thread.
+ */
+#include "transport/chain.h"
+
+struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_t piece_len, uint32_t max_sge)
+{
+	struct rdmat_chain_shape shape = { 0, 0 };
+	uint32_t local_left = piece_len;
+
+	for (uint32_t i = 0; i < data->desc_count; i++) {
+		uint32_t left = data->desc[i].len;
+		uint32_t sges = 0;
+
+		while (left) {
+			uint32_t step = left < local_left ? left : local_left;
+
+			if (sges == 0)
+				shape.wrs++;
+			sges++;
+			if (sges > shape.max_sges)
+				shape.max_sges = sges;
+			if (sges == max_sge)
+				sges = 0;
+			left -= step;
+			local_left -= step;
+			if (local_left == 0)
+				local_left = piece_len;
+		}
+	}
+	return shape;
+}
+
+static void wr_start(struct rdmat_wr *wr, enum ibv_wr_opcode opcode, uint64_t remote_addr, uint32_t rkey)
+{
+	wr->wr.opcode = opcode;
+	wr->wr.send_flags = 0;
+	wr->wr.num_sge = 0;
+	wr->wr.wr.rdma.remote_addr = remote_addr;
+	wr->wr.wr.rdma.rkey = rkey;
+}
+
+void rdmat_chain_build(struct rdmat_wr *first, enum ibv_wr_opcode opcode, const struct nvme_data *data,
+		       const struct iovec *iov, uint32_t lkey, uint32_t max_sge)
+{
+	struct rdmat_wr *next = first, *wr = NULL;
+	size_t local_used = 0;
+
+	for (uint32_t i = 0; i < data->desc_count; i++) {
+		const struct nvme_keyed *desc = &data->desc[i];
+		uint32_t done = 0;
+
+		wr = NULL;
+		while (done < desc->len) {
+			uint32_t step = desc->len - done;
+			struct ibv_sge *sge;
+
+			if (step > iov->iov_len - local_used)
+				step = (uint32_t)(iov->iov_len - local_used);
+			if (!wr) {
+				wr = next;
+				next = wr->chain_next;
+				wr_start(wr, opcode, desc->addr + done, desc->rkey);
+			}
+			sge = &wr->wr.sg_list[wr->wr.num_sge++];
+			sge->addr = (uintptr_t)iov->iov_base + local_used;
+			sge->length = step;
+			sge->lkey = lkey;
+			if ((uint32_t)wr->wr.num_sge == max_sge)
+				wr = NULL;
+			done += step;
+			local_used += step;
+			if (local_used == iov->iov_len) {
+				iov++;
+				local_used = 0;
+			}
+		}
+	}
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How a request flows. Each function takes a request that has reached a point, asks src/nvme what it means, and moves it
+ * on; docs/flow.md tells the story. Poll group's thread; it never waits.
+ */
+#include "transport/flow.h"
+
+#include <pthread.h>
+
+#include "nvme/registry.h"
+#include "pool/panic.h"
+#include "transport/group.h"
+#include "transport/sendq.h"
+
+
+static void respond(struct rdmat_request *request)
+{
+	struct rdmat_qp *qp = request->qp;
+	struct wrasse_status status = nvme_request_status(&request->nvme);
+
+	request->with_data = request->nvme.data.xfer == NVME_XFER_C2H && request->first && wrasse_status_is_ok(status);
+	if (!wrasse_status_is_ok(status))
+		rdmat_count(&qp->group->stats.errors, 1);
+	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
+	rdmat_sendq_fill(qp);
+}
+
+/* What the transport answers for a backend that could not be attached. */
+static void submit(struct rdmat_request *request)
+{
+	struct wrasse_poll_group *group = request->qp->group;
+	struct nvme_request *nvme = &request->nvme;
+	struct nvme_ns_port *port = nvme->port;
+
+	request->backend = true;
+	request->io_done = false;
+	nvme->io.group_ctx = port->group_ctx;
+	if (atomic_load_explicit(&port->state, memory_order_relaxed) != NVME_NS_PORT_ATTACHED) {
+		wrasse_io_complete(&nvme->io, wrasse_status_make(WRASSE_SCT_GENERIC, WRASSE_SC_NS_NOT_READY, false));
+		return;
+	}
+	if (nvme->io.opcode == WRASSE_IO_READ) {
+		rdmat_count(&group->stats.reads, 1);
+		rdmat_count(&group->stats.read_bytes, nvme->io.length);
+	} else if (nvme->io.opcode == WRASSE_IO_WRITE) {
+		rdmat_count(&group->stats.writes, 1);
+		rdmat_count(&group->stats.write_bytes, nvme->io.length);
+	}
+	port->ns->ops.submit(&nvme->io);
+}
+
+/* @request is EXECUTING and src/nvme said @next. */
+static void executed(struct rdmat_request *request, enum nvme_next next)
+{
+	struct rdmat_qp *qp = request->qp;
+
+	switch (next) {
+	case NVME_RESPOND:
+		respond(request);
+		break;
+	case NVME_SUBMIT:
+		submit(request);
+		break;
+	case NVME_HOLD:
+		request->held = true;
+		qp->held++;
+		break;
+	case NVME_RETRY:
+		qp->retry = request;
+		break;
+	case NVME_REGISTRY:
+		pool_panic("a request asked for the registry with the registry at hand");
+	}
+}
+
+/* Calls src/nvme for a request that is EXECUTING, with the lock if it asks for it. */
+static void ask(struct rdmat_request *request, bool locked)
+{
+	struct rdmat_qp *qp = request->qp;
+	struct wrasse_poll_group *group = qp->group;
+	struct nvme_actions actions = { 0 };
+	uint64_t now = rdmat_group_now(group);
+	bool was_connected = qp->nvme.state == NVME_QUEUE_CONNECTED;
+	enum nvme_next next = NVME_REGISTRY;
+
+	if (!locked)
+		next = nvme_request_execute(&request->nvme, now, &actions);
+	if (next == NVME_REGISTRY) {
+		rdmat_lock(group->rdmat);
+		next = nvme_request_execute_registry(&request->nvme, now, &actions);
+		rdmat_unlock(group->rdmat);
+	}
+	if (!was_connected && qp->nvme.state == NVME_QUEUE_CONNECTED) {
+		char name[256];
+
+		qp->next_tick_ns = 0;
+		group->next_timer_ns = 0;
+		rdmat_log(group->rdmat, WRASSE_LOG_INFO, "%s: connected to %s, controller %u, depth %u",
+			  rdmat_qp_name(qp, name, sizeof(name)), nvme_queue_subnqn(&qp->nvme),
+			  nvme_queue_cntlid(&qp->nvme), qp->nvme.sqsize + 1u);
+	}
+	if (actions.disconnect && next == NVME_RESPOND) {
+		request->disconnect_after = true;
+		actions.disconnect = false;
+	}
+	executed(request, next);
+	rdmat_flow_act(qp, &actions);
+}
+
+static void execute(struct rdmat_request *request)
+{
+	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
+	ask(request, false);
+}
+
+/* Buffers and WRs are there. */
+static void start_transfer(struct rdmat_request *request)
+{
+	if (request->nvme.data.xfer == NVME_XFER_H2C) {
+		rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
+		rdmat_sendq_fill(request->qp);
+	} else {
+		execute(request);
+	}
+}
+
+static void wait_resources(struct rdmat_request *request)
+{
+	struct rdmat_qp *qp = request->qp;
+
+	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESOURCES);
+	if (!pool_link_is_on_list(&qp->wait_link))
+		pool_list_add_tail(&qp->group->waiting[qp->class->admin], &qp->wait_link);
+}
+
+static void start(struct rdmat_request *request)
+{
+	struct nvme_data *data = &request->nvme.data;
+	struct wrasse_poll_group *group = request->qp->group;
+
+	if (data->in_capsule) {
+		request->iov[0].iov_base = request->slot->capsule + data->icd_off;
+		request->iov[0].iov_len = data->len;
+		request->nvme.iov = request->iov;
+		request->nvme.iov_count = 1;
+	}
+	if (data->in_capsule || data->len == 0)
+		execute(request);
+	else if (pool_list_is_empty(&group->waiting[request->class->admin]) && rdmat_request_take_resources(request))
+		start_transfer(request);
+	else
+		wait_resources(request);
+}
+
+static void hostile(struct rdmat_qp *qp, const char *why)
+{
+	rdmat_count(&qp->group->stats.hostile, 1);
+	rdmat_qp_disconnect(qp, why);
+}
+
+void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
+{
+	struct rdmat_request *request;
+
+	/* Once a drain has begun, what was not started is for the host to send again elsewhere. */
+	if (qp->tearing || atomic_load_explicit(&qp->group->drain, memory_order_relaxed) != RDMAT_DRAIN_NO) {
+		rdmat_rx_give(slot);
+		return;
+	}
+	if (qp->state == RDMAT_QP_CONNECTING)
+		rdmat_qp_established(qp);
+	if (len < sizeof(struct nvme_cmd) || qp->outstanding >= qp->nvme.conn.depth) {
+		rdmat_rx_give(slot);
+		hostile(qp, len < sizeof(struct nvme_cmd) ? "a capsule shorter than 64 bytes" :
+							    "more commands than the queue's depth");
+		return;
+	}
+	rdmat_count(&qp->group->stats.capsules, 1);
+	qp->outstanding++;
+	request = rdmat_request_take(qp->class, qp, slot);
+	if (nvme_request_parse(&request->nvme, slot->capsule, len))
+		start(request);
+	else
+		respond(request);
+}
+
+void rdmat_flow_retired(struct rdmat_request *request)
+{
+	struct rdmat_qp *qp = request->qp;
+
+	switch (request->state) {
+	case RDMAT_REQUEST_FETCHING:
+		if (!request->cursor)
+			execute(request);
+		break;
+	case RDMAT_REQUEST_RESPONDING:
+		if (request->responded) {
+			bool disconnect = request->disconnect_after;
+
+			rdmat_request_move(request, RDMAT_REQUEST_FREE);
+			if (disconnect)
+				rdmat_qp_disconnect(qp, NULL);
+		}
+		break;
+	default:
+		rdmat_request_settle(request);
+		break;
+	}
+}
+
+void rdmat_flow_io_done(struct rdmat_request *request)
+{
+	request->backend = false;
+	request->io_done = false;
+	nvme_request_complete_io(&request->nvme, request->io_status);
+	if (request->state == RDMAT_REQUEST_EXECUTING)
+		respond(request);
+	else
+		rdmat_request_settle(request);
+}
+
+/* The head of each queue pair's FIFO in turn; a head that cannot be served stops the round, so that large transfers are
+ * not overtaken for ever. */
+static void resume_class(struct wrasse_poll_group *group, struct pool_list *waiting)
+{
+	struct pool_link *link;
+
+	while ((link = pool_list_first(waiting))) {
+		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, wait_link);
+		struct pool_list *list = &qp->lists[RDMAT_REQUEST_WAIT_RESOURCES];
+		struct rdmat_request *request;
+
+		if (!pool_list_is_empty(list)) {
+			request = pool_container(pool_list_first(list), struct rdmat_request, link);
+			if (!rdmat_request_take_resources(request))
+				return;
+			start_transfer(request);
+		}
+		if (!pool_link_is_on_list(link))
+			continue;
+		pool_list_del(link);
+		if (!pool_list_is_empty(list))
+			pool_list_add_tail(waiting, link);
+	}
+}
+
+void rdmat_flow_resume(struct wrasse_poll_group *group)
+{
+	resume_class(group, &group->waiting[1]);
+	resume_class(group, &group->waiting[0]);
+}
+
+void rdmat_flow_retry(struct rdmat_qp *qp)
+{
+	struct rdmat_request *request = qp->retry;
+
+	qp->retry = NULL;
+	ask(request, true);
+}
+
+void rdmat_flow_act(struct rdmat_qp *qp, struct nvme_actions *actions)
+{
+	struct nvme_request *next;
+
+	for (struct nvme_request *done = actions->done; done; done = next) {
+		next = done->next;
+		respond(rdmat_request_of_nvme(done));
+	}
+	if (actions->attention) {
+		rdmat_lock(qp->group->rdmat);
+		rdmat_attention(qp->group->rdmat);
+		rdmat_unlock(qp->group->rdmat);
+	}
+	if (actions->disconnect)
+		rdmat_qp_disconnect(qp, NULL);
+}

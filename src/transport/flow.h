@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How a request flows: what happens between the states. Poll group's thread.
+ */
+#ifndef WRASSE_TRANSPORT_FLOW_H
+#define WRASSE_TRANSPORT_FLOW_H
+
+#include "transport/rx.h"
+
+/* A capsule came. The slot has been taken from the hardware and is given back here, now or later. */
+void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len);
+
+/* The request's last WR retired: data is fetched, or the response is out, or a flush goes on. */
+void rdmat_flow_retired(struct rdmat_request *request);
+
+/* The backend's answer, on the group's thread. */
+void rdmat_flow_io_done(struct rdmat_request *request);
+
+/* Hands resources to those that wait for them. */
+void rdmat_flow_resume(struct wrasse_poll_group *group);
+
+/* A Connect that waited for its queue id tries again. */
+void rdmat_flow_retry(struct rdmat_qp *qp);
+
+/* Acts on what src/nvme said besides its answer. @qp: the queue it was about. */
+void rdmat_flow_act(struct rdmat_qp *qp, struct nvme_actions *actions);
+
+#endif

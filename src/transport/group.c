@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Poll groups: creation, the poll loop, sleeping, messages, books. The loop looks at completions in every poll and at
+ * timers and CM events now and then, or at once after it slept.
+ */
+#include "transport/group.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <numa.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "pool/panic.h"
+#include "transport/flow.h"
+#include "transport/sendq.h"
+
+/* Polls between two looks at the clock, timers and CM events of a group that never sleeps. */
+#define SLOW_POLLS 256
+
+/* ---- from any thread ---- */
+
+void wrasse_poll_group_wake(struct wrasse_poll_group *group)
+{
+	uint64_t one = 1;
+	ssize_t ignored = write(group->wake_fd, &one, sizeof(one));
+
+	(void)ignored;
+}
+
+/* Pairs with the store of armed in wrasse_poll_group_arm(), which looks at everything again after it. */
+static void wake_if_armed(struct wrasse_poll_group *group)
+{
+	if (atomic_load(&group->armed))
+		wrasse_poll_group_wake(group);
+}
+
+void rdmat_group_attention(struct wrasse_poll_group *group)
+{
+	atomic_store(&group->attention, true);
+	wake_if_armed(group);
+}
+
+void rdmat_group_send(struct wrasse_poll_group *group, struct rdmat_msg *msg)
+{
+	pool_inbox_push(&group->inbox, &msg->link);
+	wake_if_armed(group);
+}
+
+static void io_done(struct wrasse_poll_group *group, struct rdmat_msg *msg)
+{
+	rdmat_flow_io_done(pool_container(msg, struct rdmat_request, msg));
+}
+
+void wrasse_io_complete(struct wrasse_io *io, struct wrasse_status status)
+{
+	struct rdmat_request *request = rdmat_request_of_nvme(pool_container(io, struct nvme_request, io));
+	struct wrasse_poll_group *group = request->class->group;
+
+	if (!request->backend || request->io_done)
+		pool_panic("wrasse_io_complete() was called twice for an I/O, or for one that was not submitted");
+	request->io_done = true;
+	request->io_status = status;
+	request->msg.run = io_done;
+	if (!pthread_equal(group->owner, pthread_self())) {
+		rdmat_group_send(group, &request->msg);
+		return;
+	}
+	request->msg.link.next = NULL;
+	*group->local_done_tail = &request->msg.link;
+	group->local_done_tail = &request->msg.link.next;
+	wake_if_armed(group);
+}
+
+void *wrasse_poll_group_ctx(const struct wrasse_poll_group *group)
+{
+	return group->ctx;
+}
+
+unsigned wrasse_poll_group_index(const struct wrasse_poll_group *group)
+{
+	return group->index;
+}
+
+int wrasse_poll_group_fd(const struct wrasse_poll_group *group)
+{
+	return group->epoll_fd;
+}
+
+void wrasse_poll_group_get_stats(const struct wrasse_poll_group *group, struct wrasse_poll_group_stats *stats,
+				 size_t size)
+{
+	const uint64_t *from = (const uint64_t *)(const void *)&group->stats;
+	size_t words = (size < sizeof(*stats) ? size : sizeof(*stats)) / sizeof(uint64_t);
+
+	memset(stats, 0, size);
+	for (size_t i = 0; i < words; i++)
+		((uint64_t *)(void *)stats)[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+/* ---- queue pairs by number ---- */
+
+static struct rdmat_qp **bucket(struct wrasse_poll_group *group, uint32_t qpn)
+{
+	return &group->buckets[qpn % RDMAT_QP_BUCKETS];
+}
+
+struct rdmat_qp *rdmat_group_qp_find(struct wrasse_poll_group *group, const struct rdmat_group_device *device,
+				     uint32_t qpn)
+{
+	struct rdmat_qp *qp = *bucket(group, qpn);
+
+	while (qp && (qp->qpn != qpn || qp->device != device))
+		qp = qp->hash_next;
+	return qp;
+}
+
+void rdmat_group_qp_add(struct wrasse_poll_group *group, struct rdmat_qp *qp)
+{
+	struct rdmat_qp **first = bucket(group, qp->qpn);
+
+	qp->hash_next = *first;
+	*first = qp;
+	qp->device->qp_count++;
+	pool_list_add_tail(&group->qps, &qp->link);
+	rdmat_count(&group->stats.connects, 1);
+	rdmat_count(&group->stats.queue_pairs, 1);
+}
+
+void rdmat_group_qp_remove(struct wrasse_poll_group *group, struct rdmat_qp *qp)
+{
+	struct rdmat_qp **link = bucket(group, qp->qpn);
+
+	while (*link != qp)
+		link = &(*link)->hash_next;
+	*link = qp->hash_next;
+	pool_list_del(&qp->link);
+	qp->device->qp_count--;
+	atomic_fetch_sub(&group->load, 1);
+	rdmat_count(&group->stats.disconnects, 1);
+	rdmat_count(&group->stats.queue_pairs, (uint64_t)-1);
+}
+
+/* ---- the poll loop ---- */
+
+static int run_inbox(struct wrasse_poll_group *group)
+{
+	struct pool_inbox_link *link = pool_inbox_take(&group->inbox), *next;
+	int count = 0;
+
+	for (; link; link = next) {
+		struct rdmat_msg *msg = pool_container(link, struct rdmat_msg, link);
+
+		next = link->next;
+		msg->run(group, msg);
+		count++;
+	}
+	return count;
+}
+
+/* Acts on what backends completed on this thread; what that completes in turn is acted on as well. */
+static int run_local(struct wrasse_poll_group *group)
+{
+	int count = 0;
+
+	while (group->local_done) {
+		struct rdmat_msg *msg = pool_container(group->local_done, struct rdmat_msg, link);
+
+		group->local_done = msg->link.next;
+		if (!group->local_done)
+			group->local_done_tail = &group->local_done;
+		msg->run(group, msg);
+		count++;
+	}
+	return count;
+}
+
+static int poll_backends(struct wrasse_poll_group *group)
+{
+	int count = 0;
+
+	for (struct nvme_ns_port *port = group->ports; port; port = port->next_work)
+		count += port->ns->ops.poll(port->ns->backend, port->group_ctx);
+	return count;
+}
+
+static int poll_devices(struct wrasse_poll_group *group)
+{
+	struct pool_link *link, *tmp;
+	int count = 0;
+
+	pool_list_for_each(link, tmp, &group->devices)
+		count += rdmat_group_device_poll(pool_container(link, struct rdmat_group_device, link));
+	return count;
+}
+
+static void post_receives(struct wrasse_poll_group *group)
+{
+	struct pool_link *link, *tmp;
+
+	group->rx_dirty = false;
+	pool_list_for_each(link, tmp, &group->receivers) {
+		struct rdmat_rx *rx = pool_container(link, struct rdmat_rx, link);
+		int rc = rdmat_rx_post(rx);
+
+		if (rc) {
+			rdmat_log(group->rdmat, WRASSE_LOG_ERROR, "poll group %u: receives not posted: %s",
+				  group->index, strerror(-rc));
+			rx->stopped = true;
+		}
+	}
+}
+
+static void post_all(struct wrasse_poll_group *group)
+{
+	struct pool_link *link;
+
+	while ((link = pool_list_pop(&group->dirty)))
+		rdmat_sendq_post(pool_container(link, struct rdmat_qp, dirty_link));
+	if (group->rx_dirty)
+		post_receives(group);
+}
+
+static int reap(struct wrasse_poll_group *group)
+{
+	struct pool_link *link, *tmp;
+	int count = 0;
+
+	pool_list_for_each(link, tmp, &group->dying)
+		count += rdmat_qp_reap(pool_container(link, struct rdmat_qp, link));
+	return count;
+}
+
+/* Ends queue pairs that have nothing in flight, or all of them; says when none is left. */
+static int drain_step(struct wrasse_poll_group *group, int drain)
+{
+	struct pool_link *link, *tmp;
+	int count = 0;
+
+	pool_list_for_each(link, tmp, &group->qps) {
+		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+
+		if (drain == RDMAT_DRAIN_FORCED || qp->requests_out == qp->held || qp->nvme.state == NVME_QUEUE_NEW) {
+			rdmat_qp_disconnect(qp, NULL);
+			count++;
+		}
+	}
+	if (!atomic_load(&group->drained) && pool_list_is_empty(&group->qps) && pool_list_is_empty(&group->dying) &&
+	    atomic_load(&group->load) == 0) {
+		atomic_store(&group->drained, true);
+		rdmat_wake(group->rdmat);
+		count++;
+	}
+	if (atomic_exchange(&group->want_ledger, false)) {
+		rdmat_group_fill_ledger(group);
+		atomic_store(&group->ledger_ready, true);
+		rdmat_wake(group->rdmat);
+		count++;
+	}
+	return count;
+}
+
+/* What need not be looked at in every poll. */
+static int slow_poll(struct wrasse_poll_group *group)
+{
+	int count;
+
+	group->until_slow = SLOW_POLLS;
+	count = rdmat_group_cm_events(group);
+	if (rdmat_group_now(group) >= group->next_timer_ns)
+		count += rdmat_group_timers(group);
+	return count;
+}
+
+static void wake_up(struct wrasse_poll_group *group)
+{
+	struct pool_link *link, *tmp;
+	uint64_t count;
+	ssize_t ignored;
+
+	atomic_store(&group->armed, false);
+	ignored = read(group->wake_fd, &count, sizeof(count));
+	(void)ignored;
+	pool_list_for_each(link, tmp, &group->devices)
+		rdmat_group_device_ack(pool_container(link, struct rdmat_group_device, link));
+	group->until_slow = 0;
+}
+
+static int poll_once(struct wrasse_poll_group *group)
+{
+	int drain, count;
+
+	group->now_ns = 0;
+	count = run_inbox(group);
+	if (atomic_load_explicit(&group->attention, memory_order_relaxed))
+		count += rdmat_group_sync(group);
+	if (group->until_slow-- == 0)
+		count += slow_poll(group);
+	count += poll_devices(group);
+	count += poll_backends(group);
+	count += run_local(group);
+	if (!pool_list_is_empty(&group->waiting[0]) || !pool_list_is_empty(&group->waiting[1])) {
+		rdmat_flow_resume(group);
+		count += run_local(group);
+	}
+	drain = atomic_load_explicit(&group->drain, memory_order_relaxed);
+	if (drain != RDMAT_DRAIN_NO)
+		count += drain_step(group, drain);
+	post_all(group);
+	if (!pool_list_is_empty(&group->dying))
+		count += reap(group);
+	if (group->leaving)
+		count += rdmat_group_detach_leaving(group);
+	return count;
+}
+
+int wrasse_poll_group_poll(struct wrasse_poll_group *group)
+{
+	int count;
+
+	if (group->polling)
+		return -EDEADLK;
+	group->polling = true;
+	if (!atomic_load_explicit(&group->owned, memory_order_relaxed)) {
+		group->owner = pthread_self();
+		atomic_store(&group->owned, true);
+	}
+	if (atomic_load_explicit(&group->armed, memory_order_relaxed))
+		wake_up(group);
+	count = poll_once(group);
+	rdmat_count(&group->stats.polls, 1);
+	if (!count)
+		rdmat_count(&group->stats.idle_polls, 1);
+	group->polling = false;
+	return count;
+}
+
+static int timeout_ms(struct wrasse_poll_group *group)
+{
+	uint64_t now = rdmat_group_now(group);
+
+	/* What is on its way out waits for no event that the descriptor would show. */
+	if (!pool_list_is_empty(&group->dying) || group->leaving || atomic_load(&group->drain) == RDMAT_DRAIN_GRACEFUL)
+		return 2;
+	if (group->next_timer_ns == UINT64_MAX)
+		return -1;
+	if (group->next_timer_ns <= now)
+		return 0;
+	return (int)((group->next_timer_ns - now) / RDMAT_NS_PER_MS) + 1;
+}
+
+int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout)
+{
+	struct pool_link *link, *tmp;
+	int count;
+
+	if (group->polling)
+		return -EDEADLK;
+	if (!atomic_load_explicit(&group->armed, memory_order_relaxed))
+		group->until_slow = 0;
+	atomic_store(&group->armed, true);
+	pool_list_for_each(link, tmp, &group->devices) {
+		struct rdmat_group_device *device = pool_container(link, struct rdmat_group_device, link);
+
+		if (!device->armed && !device->failed)
+			device->armed = !ibv_req_notify_cq(device->cq, 0);
+	}
+	group->polling = true;
+	count = poll_once(group);
+	group->polling = false;
+	if (timeout)
+		*timeout = timeout_ms(group);
+	return count;
+}
+
+/* ---- creation ---- */
+
+static int descriptors_open(struct wrasse_poll_group *group)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	group->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	group->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (group->epoll_fd < 0 || group->wake_fd < 0)
+		return -errno;
+	return epoll_ctl(group->epoll_fd, EPOLL_CTL_ADD, group->wake_fd, &event) ? -errno : 0;
+}
+
+int rdmat_group_open_cm(struct wrasse_poll_group *group)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int flags;
+
+	if (group->cm_channel)
+		return 0;
+	group->cm_channel = rdma_create_event_channel();
+	if (!group->cm_channel)
+		return -errno;
+	flags = fcntl(group->cm_channel->fd, F_GETFL);
+	if (fcntl(group->cm_channel->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    epoll_ctl(group->epoll_fd, EPOLL_CTL_ADD, group->cm_channel->fd, &event))
+		return -errno;
+	return 0;
+}
+
+static int pools_create(struct wrasse_poll_group *group, const struct wrasse_poll_group_opts *opts)
+{
+	struct pool_opts wrs = { "wr pool", opts->wrs, sizeof(struct rdmat_pool_wr), group->node, false, NULL };
+	struct pool_opts small = { "small buffers", opts->small_buffers, RDMAT_SMALL_LEN, group->node, true,
+				   opts->data_memory };
+	struct pool_opts large = { "large buffers", opts->large_buffers, RDMAT_LARGE_LEN, group->node, true, NULL };
+	int rc;
+
+	if (opts->data_memory)
+		large.lent = (char *)opts->data_memory + pool_payload_len(&small);
+	rc = pool_create(&wrs, &group->wr_pool);
+	if (!rc)
+		rc = pool_create(&small, &group->small);
+	if (!rc)
+		rc = pool_create(&large, &group->large);
+	if (!rc)
+		rc = rdmat_class_init(&group->classes[0], group, "I/O requests", opts->io_requests, group->node, false);
+	if (!rc)
+		rc = rdmat_class_init(&group->classes[1], group, "admin requests", opts->admin_requests, group->node,
+				      true);
+	return rc;
+}
+
+static void lists_init(struct wrasse_poll_group *group)
+{
+	struct pool_list *lists[] = { &group->devices, &group->receivers, &group->qps,	      &group->dying,
+				      &group->dirty,   &group->waiting[0], &group->waiting[1] };
+
+	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		pool_list_init(lists[i]);
+	pool_inbox_init(&group->inbox);
+	group->local_done_tail = &group->local_done;
+}
+
+static int near_node(int node)
+{
+	int cpu;
+
+	if (node >= 0 || numa_available() < 0)
+		return node < 0 ? 0 : node;
+	cpu = sched_getcpu();
+	node = cpu < 0 ? 0 : numa_node_of_cpu(cpu);
+	return node < 0 ? 0 : node;
+}
+
+static void group_free(struct wrasse_poll_group *group)
+{
+	struct pool_link *link;
+
+	while ((link = pool_list_first(&group->devices)))
+		rdmat_group_device_free(pool_container(link, struct rdmat_group_device, link));
+	if (group->cm_channel)
+		rdma_destroy_event_channel(group->cm_channel);
+	rdmat_class_fini(&group->classes[0]);
+	rdmat_class_fini(&group->classes[1]);
+	pool_destroy(group->wr_pool);
+	pool_destroy(group->small);
+	pool_destroy(group->large);
+	if (group->epoll_fd >= 0)
+		close(group->epoll_fd);
+	if (group->wake_fd >= 0)
+		close(group->wake_fd);
+	free(group->holders);
+	free(group);
+}
+
+int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts *opts, unsigned index,
+		       struct wrasse_poll_group **out)
+{
+	struct wrasse_poll_group *group = calloc(1, sizeof(*group));
+	int rc;
+
+	if (!group)
+		return -ENOMEM;
+	group->rdmat = rdmat;
+	group->index = index;
+	group->ctx = opts->ctx;
+	group->node = near_node(opts->numa_node);
+	group->budget = opts->poll_budget;
+	group->io_slots = opts->io_slots;
+	group->admin_slots = opts->admin_slots;
+	group->wr_reserve = opts->wrs / 16;
+	group->small_reserve = opts->small_buffers / 16;
+	group->wake_fd = -1;
+	group->epoll_fd = -1;
+	atomic_init(&group->attention, true);
+	lists_init(group);
+	rc = descriptors_open(group);
+	if (!rc)
+		rc = pools_create(group, opts);
+	if (!rc && !(group->holders = calloc(RDMAT_MAX_HOLDERS, sizeof(*group->holders))))
+		rc = -ENOMEM;
+	if (rc) {
+		group_free(group);
+		return rc;
+	}
+	*out = group;
+	return 0;
+}
+
+bool rdmat_group_is_busy(const struct wrasse_poll_group *group)
+{
+	return group->classes[0].free_count != group->classes[0].capacity ||
+	       group->classes[1].free_count != group->classes[1].capacity || !pool_list_is_empty(&group->qps) ||
+	       !pool_list_is_empty(&group->dying) || atomic_load(&group->load);
+}
+
+void rdmat_group_destroy(struct wrasse_poll_group *group)
+{
+	rdmat_group_detach_all(group);
+	group_free(group);
+}

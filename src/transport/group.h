@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The poll group's inside. Everything belongs to the thread that polls, but for what is marked otherwise.
+ */
+#ifndef WRASSE_TRANSPORT_GROUP_H
+#define WRASSE_TRANSPORT_GROUP_H
+
+#include <stdatomic.h>
+#include <wrasse/poll_group.h>
+
+#include "transport/qp.h"
+#include "transport/rdmat.h"
+#include "transport/rx.h"
+
+#define RDMAT_QP_BUCKETS 1024
+
+/* What a poll group has on one device. */
+struct rdmat_group_device {
+	struct pool_link link; /* group->devices */
+	struct wrasse_poll_group *group;
+	struct rdmat_device *device;
+	struct ibv_comp_channel *channel;
+	struct ibv_cq *cq;
+	struct rdmat_rx *rx[2]; /* shared receivers, [0] I/O, [1] admin; NULL without SRQ */
+	bool armed;             /* a notification is asked for */
+	bool failed;            /* the completion queue cannot be polled */
+	uint64_t sweeps;        /* times the completion queue was seen empty */
+	uint32_t qp_count;
+};
+
+/* How far a drain is, written by the target. */
+enum rdmat_drain {
+	RDMAT_DRAIN_NO,
+	RDMAT_DRAIN_GRACEFUL,
+	RDMAT_DRAIN_FORCED,
+};
+
+/* Flight recorder: the last moves of requests. */
+#define RDMAT_RECORDS 1024
+
+struct rdmat_record {
+	uint32_t request; /* index in its class */
+	uint16_t qid;
+	uint8_t from, to;
+};
+
+struct wrasse_poll_group {
+	struct rdmat *rdmat;
+	unsigned index;
+	int node;
+	void *ctx;
+	uint32_t budget;
+
+	/* any thread */
+	_Atomic(bool) attention; /* look at flags and views */
+	_Atomic(bool) armed;     /* asleep, or about to be: wake through wake_fd */
+	_Atomic(int) drain;      /* enum rdmat_drain */
+	_Atomic(bool) drained;   /* no queue pair is left after a drain began */
+	_Atomic(bool) want_ledger; /* the target wants holders[] filled */
+	_Atomic(bool) ledger_ready;
+	_Atomic(uint32_t) load;  /* queue pairs, those on their way included; for placement */
+	struct pool_inbox inbox; /* struct rdmat_msg */
+	int wake_fd;
+	int epoll_fd;
+
+	/* the owner's */
+	bool polling; /* inside poll: calls back now */
+	_Atomic(bool) owned;
+	pthread_t owner;
+	uint64_t now_ns;       /* read once per poll, 0: not yet */
+	uint32_t until_slow;   /* polls until the next look at timers and CM events */
+	uint64_t next_timer_ns;
+	struct rdma_event_channel *cm_channel; /* NULL before the first connection */
+	struct pool_list devices;
+	struct pool_list receivers;
+	struct pool_list qps;
+	struct pool_list dying;
+	struct pool_list dirty;
+	struct pool_list waiting[2]; /* queue pairs with requests in WAIT_RESOURCES: [0] I/O, [1] admin */
+	struct rdmat_qp *buckets[RDMAT_QP_BUCKETS];
+	struct nvme_ns_port *ports;  /* attached and with a poll function: linked by next_work */
+	struct nvme_ns_port *leaving; /* wait for their last I/O */
+	uint64_t genctr;             /* of the discovery log, as last seen */
+	struct pool_inbox_link *local_done, **local_done_tail; /* completions recorded on this thread */
+	bool rx_dirty;   /* a slot is idle that could be posted */
+	bool rx_starved; /* a slot was not posted for want of a request */
+	struct rdmat_class classes[2]; /* [0] I/O, [1] admin */
+	struct pool *wr_pool;
+	struct pool *small;
+	struct pool *large;
+	uint32_t wr_reserve;    /* of the WR pool, for admin */
+	uint32_t small_reserve; /* of the small buffers, for admin */
+	uint32_t io_slots, admin_slots;
+	uint32_t slot_count[2]; /* that exist now; read by any thread */
+	uint32_t slots_held[2];  /* by requests */
+	uint32_t slots_peak[2];
+	uint64_t state_count[RDMAT_REQUEST_STATE_COUNT]; /* moves into each state */
+	struct wrasse_poll_group_stats stats;            /* written with rdmat_count() */
+	struct wrasse_holder *holders;                   /* RDMAT_MAX_HOLDERS for the drain report */
+	uint32_t holder_count, holders_omitted;
+	struct rdmat_record records[RDMAT_RECORDS];
+	uint64_t record_count;
+};
+
+#define RDMAT_MAX_HOLDERS 1024
+#define RDMAT_SMALL_LEN   8192u
+#define RDMAT_LARGE_LEN   131072u
+
+/* A counter that other threads read. */
+static inline void rdmat_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline void rdmat_set(uint32_t *value, uint32_t to)
+{
+	__atomic_store_n(value, to, __ATOMIC_RELAXED);
+}
+
+/* Time of this poll. */
+static inline uint64_t rdmat_group_now(struct wrasse_poll_group *group)
+{
+	if (!group->now_ns)
+		group->now_ns = rdmat_now(group->rdmat);
+	return group->now_ns;
+}
+
+/* @opts: complete. Return: 0 or a negative errno value. The control plane's thread. */
+int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts *opts, unsigned index,
+		       struct wrasse_poll_group **out);
+/* Whether it has connections or requests. */
+bool rdmat_group_is_busy(const struct wrasse_poll_group *group);
+/* It is not busy. */
+void rdmat_group_destroy(struct wrasse_poll_group *group);
+
+/* Makes the group's CM event channel, once. */
+int rdmat_group_open_cm(struct wrasse_poll_group *group);
+
+/* Any thread. Makes the group look at flags and views in its next poll, and wakes it. */
+void rdmat_group_attention(struct wrasse_poll_group *group);
+
+/* Any thread. Sends a message. */
+void rdmat_group_send(struct wrasse_poll_group *group, struct rdmat_msg *msg);
+
+/* What the group has on a device; made on first use. NULL and a log line if it cannot be. */
+struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *group, struct rdmat_device *device);
+void rdmat_group_device_free(struct rdmat_group_device *device);
+
+/* Polls a device's completion queue once. Return: completions taken. */
+int rdmat_group_device_poll(struct rdmat_group_device *device);
+
+/* Takes notifications off the completion channel. */
+void rdmat_group_device_ack(struct rdmat_group_device *device);
+
+/* Finds a queue pair by its number; NULL if there is none. */
+struct rdmat_qp *rdmat_group_qp_find(struct wrasse_poll_group *group, const struct rdmat_group_device *device,
+				     uint32_t qpn);
+void rdmat_group_qp_add(struct wrasse_poll_group *group, struct rdmat_qp *qp);
+void rdmat_group_qp_remove(struct wrasse_poll_group *group, struct rdmat_qp *qp);
+
+/* sync.c: after the attention flag, and for what it left to do. Return: how much was done. */
+int rdmat_group_sync(struct wrasse_poll_group *group);
+int rdmat_group_detach_leaving(struct wrasse_poll_group *group);
+int rdmat_group_timers(struct wrasse_poll_group *group);
+/* Detaches every backend; no I/O is in flight. */
+void rdmat_group_detach_all(struct wrasse_poll_group *group);
+
+/* cm_events.c: takes the group's CM events. Return: how many. */
+int rdmat_group_cm_events(struct wrasse_poll_group *group);
+
+/* Fills holders[] for the drain report. */
+void rdmat_group_fill_ledger(struct wrasse_poll_group *group);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a poll group has on one device: completion queue, shared receivers, registrations. Poll group's thread. The
+ * completion queue cannot overrun: it is as deep as all WRs and receive slots that the group can ever have posted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "transport/flow.h"
+#include "transport/group.h"
+#include "transport/sendq.h"
+
+static uint32_t cq_depth(const struct wrasse_poll_group *group)
+{
+	/* Each request has a WR of its own for data and one for the response. A receive queue of a queue pair posts at
+	 * most as many slots as requests were reserved for it. */
+	uint32_t requests = group->classes[0].capacity + group->classes[1].capacity;
+
+	return 3 * requests + pool_capacity(group->wr_pool) + group->io_slots + group->admin_slots;
+}
+
+static int cq_create(struct rdmat_group_device *device)
+{
+	struct wrasse_poll_group *group = device->group;
+	struct ibv_context *context = device->device->context;
+	uint32_t depth = cq_depth(group);
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if ((uint32_t)device->device->attr.max_cqe < depth) {
+		rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
+			  "device %s: its completion queues hold %d entries, this group's sizes need %u",
+			  ibv_get_device_name(context->device), device->device->attr.max_cqe, depth);
+		return -EINVAL;
+	}
+	device->channel = ibv_create_comp_channel(context);
+	if (!device->channel)
+		return -errno;
+	if (fcntl(device->channel->fd, F_SETFL, fcntl(device->channel->fd, F_GETFL) | O_NONBLOCK) < 0 ||
+	    epoll_ctl(group->epoll_fd, EPOLL_CTL_ADD, device->channel->fd, &event))
+		return -errno;
+	device->cq = ibv_create_cq(context, (int)depth, device, device->channel, 0);
+	return device->cq ? 0 : -errno;
+}
+
+static int slabs_register(struct rdmat_group_device *device)
+{
+	struct wrasse_poll_group *group = device->group;
+	struct pool_slab *slabs[] = { pool_payload_slab(group->small), pool_payload_slab(group->large),
+				      &group->classes[0].slab, &group->classes[1].slab };
+
+	for (unsigned i = 0; i < sizeof(slabs) / sizeof(slabs[0]); i++) {
+		int rc = pool_slab_register(slabs[i], device->device->index, device->device, rdmat_device_register);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static void slabs_unregister(struct rdmat_group_device *device)
+{
+	struct wrasse_poll_group *group = device->group;
+	unsigned index = device->device->index;
+
+	pool_slab_unregister(pool_payload_slab(group->small), index, rdmat_device_unregister);
+	pool_slab_unregister(pool_payload_slab(group->large), index, rdmat_device_unregister);
+	pool_slab_unregister(&group->classes[0].slab, index, rdmat_device_unregister);
+	pool_slab_unregister(&group->classes[1].slab, index, rdmat_device_unregister);
+}
+
+static uint32_t at_most(uint32_t want, int limit)
+{
+	return limit > 0 && (uint32_t)limit < want ? (uint32_t)limit : want;
+}
+
+static int receivers_create(struct rdmat_group_device *device)
+{
+	struct wrasse_poll_group *group = device->group;
+	const struct ibv_device_attr *attr = &device->device->attr;
+	int rc;
+
+	if (group->rdmat->opts.no_srq || attr->max_srq < 2 || attr->max_srq_wr < 1)
+		return 0;
+	rc = rdmat_rx_create(group, &group->classes[0], device->device, at_most(group->io_slots, attr->max_srq_wr), true,
+			     &device->rx[0]);
+	if (!rc)
+		rc = rdmat_rx_create(group, &group->classes[1], device->device,
+				     at_most(group->admin_slots, attr->max_srq_wr), true, &device->rx[1]);
+	if (!rc)
+		rc = rdmat_rx_post(device->rx[0]);
+	return rc ? rc : rdmat_rx_post(device->rx[1]);
+}
+
+struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *group, struct rdmat_device *device)
+{
+	struct rdmat_group_device *mine;
+	struct pool_link *link, *tmp;
+	int rc;
+
+	pool_list_for_each(link, tmp, &group->devices) {
+		mine = pool_container(link, struct rdmat_group_device, link);
+		if (mine->device == device)
+			return mine;
+	}
+	mine = calloc(1, sizeof(*mine));
+	if (!mine)
+		return NULL;
+	mine->group = group;
+	mine->device = device;
+	pool_list_add_tail(&group->devices, &mine->link);
+	rc = slabs_register(mine);
+	if (!rc)
+		rc = cq_create(mine);
+	if (!rc)
+		rc = receivers_create(mine);
+	if (!rc)
+		return mine;
+	rdmat_log(group->rdmat, WRASSE_LOG_ERROR, "device %s: poll group %u cannot use it: %s",
+		  ibv_get_device_name(device->context->device), group->index, strerror(-rc));
+	rdmat_group_device_free(mine);
+	return NULL;
+}
+
+void rdmat_group_device_free(struct rdmat_group_device *device)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (device->rx[i])
+			rdmat_rx_destroy(device->rx[i]);
+	if (device->cq) {
+		rdmat_group_device_ack(device);
+		ibv_destroy_cq(device->cq);
+	}
+	if (device->channel)
+		ibv_destroy_comp_channel(device->channel);
+	slabs_unregister(device);
+	pool_list_del(&device->link);
+	free(device);
+}
+
+void rdmat_group_device_ack(struct rdmat_group_device *device)
+{
+	struct ibv_cq *cq;
+	unsigned count = 0;
+	void *ctx;
+
+	while (!ibv_get_cq_event(device->channel, &cq, &ctx))
+		count++;
+	if (count) {
+		ibv_ack_cq_events(device->cq, count);
+		device->armed = false;
+	}
+}
+
+static void take_receive(struct rdmat_group_device *device, const struct ibv_wc *wc)
+{
+	struct rdmat_slot *slot = (struct rdmat_slot *)(uintptr_t)(wc->wr_id & ~RDMAT_WR_ID_RECV);
+	struct rdmat_qp *qp = rdmat_group_qp_find(device->group, device, wc->qp_num);
+
+	rdmat_rx_taken(slot);
+	if (wc->status == IBV_WC_SUCCESS && qp) {
+		rdmat_flow_capsule(qp, slot, wc->byte_len);
+		return;
+	}
+	rdmat_rx_give(slot);
+	if (qp && wc->status != IBV_WC_SUCCESS)
+		rdmat_qp_disconnect(qp, wc->status == IBV_WC_WR_FLUSH_ERR ? NULL : ibv_wc_status_str(wc->status));
+}
+
+static void take_send(const struct ibv_wc *wc)
+{
+	struct rdmat_wr *wr = (struct rdmat_wr *)(uintptr_t)wc->wr_id;
+	struct rdmat_qp *qp = wr->request->qp;
+
+	if (wc->status != IBV_WC_SUCCESS)
+		rdmat_qp_disconnect(qp, wc->status == IBV_WC_WR_FLUSH_ERR ? NULL : ibv_wc_status_str(wc->status));
+	rdmat_sendq_retire(qp, wr);
+}
+
+int rdmat_group_device_poll(struct rdmat_group_device *device)
+{
+	struct ibv_wc wc[32];
+	int left = (int)device->group->budget, total = 0, count;
+
+	if (device->failed)
+		return 0;
+	do {
+		int want = left < 32 ? left : 32;
+
+		count = ibv_poll_cq(device->cq, want, wc);
+		if (count < 0) {
+			rdmat_log(device->group->rdmat, WRASSE_LOG_ERROR,
+				  "device %s: the completion queue cannot be polled",
+				  ibv_get_device_name(device->device->context->device));
+			device->failed = true;
+			return total;
+		}
+		for (int i = 0; i < count; i++) {
+			if (wc[i].wr_id & RDMAT_WR_ID_RECV)
+				take_receive(device, &wc[i]);
+			else
+				take_send(&wc[i]);
+		}
+		if (count < want)
+			device->sweeps++;
+		total += count;
+		left -= count;
+		if (count < want)
+			break;
+	} while (left > 0);
+	if (total)
+		rdmat_count(&device->group->stats.completions, (uint64_t)total);
+	return total;
+}

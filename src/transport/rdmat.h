@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The transport instance of one target: what its poll groups, listeners and devices share. Guarded by lock unless said
+ * otherwise. The data path takes the lock only for what is rare: Connect, the discovery log, a queue that ends, and
+ * making a group's view match after a control-plane change.
+ */
+#ifndef WRASSE_TRANSPORT_RDMAT_H
+#define WRASSE_TRANSPORT_RDMAT_H
+
+#include <infiniband/verbs.h>
+#include <pthread.h>
+#include <rdma/rdma_cma.h>
+#include <wrasse/target.h>
+
+#include "nvme/registry.h"
+#include "pool/list.h"
+#include "pool/slab.h"
+
+#define RDMAT_NS_PER_MS 1000000ull
+#define RDMAT_NS_PER_S  1000000000ull
+
+/* An RDMA device that a connection has come through. Lives as long as the target. */
+struct rdmat_device {
+	struct rdmat_device *next;
+	struct ibv_context *context; /* librdmacm's */
+	struct ibv_pd *pd;
+	struct ibv_device_attr attr;
+	unsigned index;              /* of pool_slab.lkey[] */
+	bool iwarp;
+	int numa_node;               /* -1: unknown */
+	_Atomic(bool) removed;       /* the device is gone: nothing on it may be used again */
+};
+
+struct rdmat {
+	pthread_mutex_t lock;
+	struct wrasse_target_opts opts;   /* completed with defaults; constant */
+	struct nvme_limits limits;        /* constant */
+	struct nvme_registry *registry;
+	struct rdmat_device *devices;
+	unsigned device_count;
+	struct wrasse_poll_group **groups; /* opts.max_poll_groups; NULL where there is none */
+	struct wrasse_listener *listeners;
+	uint64_t listener_count;          /* listeners ever made */
+	struct rdma_event_channel *cm_channel; /* of the listeners; NULL before the first */
+	int epoll_fd;                     /* what wrasse_target_fd() gives */
+	int wake_fd;                      /* eventfd: wrasse_target_poll() has something to look at */
+};
+
+static inline void rdmat_lock(struct rdmat *rdmat)
+{
+	pthread_mutex_lock(&rdmat->lock);
+}
+
+static inline void rdmat_unlock(struct rdmat *rdmat)
+{
+	pthread_mutex_unlock(&rdmat->lock);
+}
+
+/* The clock of the options, in ns. Any thread. */
+uint64_t rdmat_now(const struct rdmat *rdmat);
+
+/* One line to the embedder's log. Any thread; not with the lock held by a caller that the embedder could wait for. */
+void rdmat_log(const struct rdmat *rdmat, enum wrasse_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Makes wrasse_target_poll() look. Any thread. */
+void rdmat_wake(struct rdmat *rdmat);
+
+/* The lock is held. Makes every group look at its flags (views, queues that must end, drain). */
+void rdmat_attention(struct rdmat *rdmat);
+
+/*
+ * The device of a CM id's verbs context; opened on first sight. Takes the lock.
+ *
+ * Return: the device; NULL and a log line if it cannot be used.
+ */
+struct rdmat_device *rdmat_device_get(struct rdmat *rdmat, struct ibv_context *context);
+
+/* No queue pair and no registration is left. */
+void rdmat_devices_free(struct rdmat *rdmat);
+
+/* pool_register_fn and pool_unregister_fn for a struct rdmat_device. */
+int rdmat_device_register(void *device, void *base, size_t len, void **region, uint32_t *lkey);
+void rdmat_device_unregister(void *region);
+
+#endif

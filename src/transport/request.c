@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Requests: the table, the mover, and taking what a command needs. Poll group's thread. Nothing else in the library
+ * writes a request's state or gives a WR, a buffer or a receive slot back.
+ */
+#include "transport/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <wrasse/report.h>
+
+#include "pool/panic.h"
+#include "transport/chain.h"
+#include "transport/group.h"
+
+const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_COUNT] = {
+#define RDMAT_X(state, what, holds, successors) [RDMAT_REQUEST_##state] = { #state, what, holds, successors },
+	RDMAT_REQUEST_STATES(RDMAT_X)
+#undef RDMAT_X
+};
+
+static void request_init(struct rdmat_request *request, struct rdmat_class *class)
+{
+	request->class = class;
+	request->data_wr.request = request;
+	request->data_wr.wr.sg_list = request->data_sge;
+	request->response_wr.request = request;
+	request->response_wr.wr.sg_list = &request->response_sge;
+	request->response_wr.wr.num_sge = 1;
+	request->response_sge.addr = (uintptr_t)&request->nvme.cqe;
+	request->response_sge.length = sizeof(request->nvme.cqe);
+	pool_list_add_tail(&class->free, &request->link);
+}
+
+int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group, const char *name, uint32_t count,
+		     int node, bool admin)
+{
+	int rc;
+
+	memset(class, 0, sizeof(*class));
+	class->name = name;
+	class->group = group;
+	class->capacity = count;
+	class->free_count = count;
+	class->admin = admin;
+	pool_list_init(&class->free);
+	rc = pool_slab_init(&class->slab, (size_t)count * sizeof(struct rdmat_request), node, NULL);
+	if (rc)
+		return rc;
+	class->requests = class->slab.base;
+	for (uint32_t i = 0; i < count; i++)
+		request_init(&class->requests[i], class);
+	return 0;
+}
+
+void rdmat_class_fini(struct rdmat_class *class)
+{
+	if (class->free_count != class->capacity)
+		pool_panic("%s: freed with %u of %u free", class->name, class->free_count, class->capacity);
+	if (class->slab.base)
+		pool_slab_fini(&class->slab);
+}
+
+static void record(struct rdmat_request *request, enum rdmat_request_state from, enum rdmat_request_state to)
+{
+	struct wrasse_poll_group *group = request->class->group;
+	struct rdmat_record *entry = &group->records[group->record_count++ % RDMAT_RECORDS];
+
+	entry->request = (uint32_t)(request - request->class->requests);
+	entry->qid = request->qp->nvme.qid;
+	entry->from = (uint8_t)from;
+	entry->to = (uint8_t)to;
+	rdmat_count(&group->state_count[to], 1);
+}
+
+/* What this request keeps in a state: the table's row, less what this command has no more use for. */
+static uint32_t request_keeps(const struct rdmat_request *request, enum rdmat_request_state state)
+{
+	uint32_t keeps = rdmat_request_states[state].holds;
+
+	switch (state) {
+	case RDMAT_REQUEST_WAIT_RESOURCES:
+		if (!request->nvme.data.in_capsule)
+			keeps &= ~(uint32_t)RDMAT_HOLD_SLOT;
+		break;
+	case RDMAT_REQUEST_EXECUTING:
+		if (!request->nvme.data.in_capsule)
+			keeps &= ~(uint32_t)RDMAT_HOLD_SLOT;
+		if (request->nvme.data.xfer != NVME_XFER_C2H)
+			keeps &= ~(uint32_t)RDMAT_HOLD_CHAIN;
+		break;
+	case RDMAT_REQUEST_WAIT_RESPOND:
+	case RDMAT_REQUEST_RESPONDING:
+		if (!request->with_data)
+			keeps &= ~(uint32_t)(RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN);
+		break;
+	default:
+		break;
+	}
+	return keeps;
+}
+
+static void buffers_give(struct rdmat_request *request)
+{
+	pool_give(request->buffers->pool, request->buffers);
+	request->buffers = NULL;
+}
+
+/* The whole chain, posted or not: it was taken in one step and goes back in one. */
+static void chain_give(struct rdmat_request *request)
+{
+	if (request->chain)
+		pool_give(request->chain->pool, request->chain);
+	request->chain = NULL;
+	request->chain_count = 0;
+	request->first = NULL;
+	request->cursor = NULL;
+}
+
+static void release(struct rdmat_request *request, uint32_t keeps)
+{
+	if (request->slot && !(keeps & RDMAT_HOLD_SLOT)) {
+		rdmat_rx_give(request->slot);
+		request->slot = NULL;
+	}
+	if (request->buffers && !(keeps & RDMAT_HOLD_BUFFERS))
+		buffers_give(request);
+	if (request->first && !(keeps & RDMAT_HOLD_CHAIN))
+		chain_give(request);
+	if (request->sq_out && !(keeps & RDMAT_HOLD_SQ))
+		pool_panic("a request with %u WRs in the hardware cannot let go of them", request->sq_out);
+	if (request->reads_out && !(keeps & RDMAT_HOLD_READS))
+		pool_panic("a request with %u RDMA READs in the hardware cannot let go of them", request->reads_out);
+	if (request->backend && !(keeps & RDMAT_HOLD_BACKEND))
+		pool_panic("a request that the backend has cannot move on");
+}
+
+struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp, struct rdmat_slot *slot)
+{
+	struct pool_link *link = pool_list_first(&class->free);
+	struct rdmat_request *request;
+
+	if (!link)
+		pool_panic("%s: a capsule came and no request is free: more receive slots are posted than that",
+			   class->name);
+	request = pool_container(link, struct rdmat_request, link);
+	request->qp = qp;
+	request->slot = slot;
+	request->received_ns = rdmat_group_now(class->group);
+	request->nvme.queue = &qp->nvme;
+	rdmat_request_move(request, RDMAT_REQUEST_RECEIVED);
+	return request;
+}
+
+static void left_free_list(struct rdmat_request *request)
+{
+	struct rdmat_class *class = request->class;
+	uint32_t out;
+
+	rdmat_set(&class->free_count, class->free_count - 1);
+	out = class->capacity - class->free_count;
+	if (out > class->peak)
+		rdmat_set(&class->peak, out);
+	request->qp->requests_out++;
+}
+
+static void came_free(struct rdmat_request *request)
+{
+	struct rdmat_class *class = request->class;
+
+	rdmat_set(&class->free_count, class->free_count + 1);
+	request->qp->requests_out--;
+	request->qp = NULL;
+	request->held = false;
+	request->io_done = false;
+	request->with_data = false;
+	request->responded = false;
+	request->disconnect_after = false;
+	if (class->group->rx_starved) {
+		class->group->rx_starved = false;
+		class->group->rx_dirty = true;
+	}
+}
+
+void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to)
+{
+	enum rdmat_request_state from = request->state;
+
+	if (!(rdmat_request_states[from].successors & 1u << to))
+		pool_panic("a request cannot go from %s to %s", rdmat_request_states[from].name,
+			   rdmat_request_states[to].name);
+	release(request, request_keeps(request, to));
+	if (request->held && to != RDMAT_REQUEST_EXECUTING) {
+		request->held = false;
+		request->qp->held--;
+	}
+	pool_list_del(&request->link);
+	record(request, from, to);
+	request->state = (uint8_t)to;
+	if (from == RDMAT_REQUEST_FREE)
+		left_free_list(request);
+	if (to == RDMAT_REQUEST_FREE) {
+		pool_list_add_head(&request->class->free, &request->link);
+		came_free(request);
+	} else {
+		pool_list_add_tail(&request->qp->lists[to], &request->link);
+	}
+}
+
+static uint32_t wrs_link(struct rdmat_request *request, struct pool_item *chain)
+{
+	struct rdmat_wr **link = &request->first;
+	uint32_t count = 0;
+
+	for (struct pool_item *item = chain; item; item = item->next) {
+		struct rdmat_pool_wr *wr = item->payload;
+
+		wr->wr.request = request;
+		wr->wr.wr.sg_list = wr->sge;
+		*link = &wr->wr;
+		link = &wr->wr.chain_next;
+		count++;
+	}
+	*link = NULL;
+	return count;
+}
+
+/* Buffers as an iovec that covers exactly the command's data. */
+static void iov_fill(struct rdmat_request *request, uint32_t piece_len)
+{
+	uint32_t left = request->nvme.data.len;
+
+	request->iov_count = 0;
+	for (struct pool_item *item = request->buffers; item; item = item->next) {
+		struct iovec *iov = &request->iov[request->iov_count++];
+
+		iov->iov_base = item->payload;
+		iov->iov_len = left < piece_len ? left : piece_len;
+		left -= (uint32_t)iov->iov_len;
+	}
+	request->nvme.iov = request->iov;
+	request->nvme.iov_count = request->iov_count;
+}
+
+bool rdmat_request_take_resources(struct rdmat_request *request)
+{
+	struct wrasse_poll_group *group = request->class->group;
+	const struct nvme_data *data = &request->nvme.data;
+	bool small = data->len <= RDMAT_SMALL_LEN * RDMAT_MAX_IOV;
+	uint32_t piece_len = small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
+	uint32_t pieces = (data->len + piece_len - 1) / piece_len;
+	struct rdmat_chain_shape shape = rdmat_chain_count(data, piece_len, request->qp->max_sge);
+	bool embedded = shape.wrs == 1 && shape.max_sges <= RDMAT_EMBED_SGES;
+	bool admin = request->class->admin;
+	struct pool *pool = small ? group->small : group->large;
+
+	request->buffers = pool_take(pool, pieces, small && !admin ? group->small_reserve : 0, request);
+	if (!request->buffers)
+		return false;
+	if (!embedded) {
+		request->chain = pool_take(group->wr_pool, shape.wrs, admin ? 0 : group->wr_reserve, request);
+		if (!request->chain) {
+			buffers_give(request);
+			return false;
+		}
+		request->chain_count = wrs_link(request, request->chain);
+	} else {
+		request->first = &request->data_wr;
+		request->data_wr.chain_next = NULL;
+		request->chain_count = 1;
+	}
+	iov_fill(request, piece_len);
+	rdmat_chain_build(request->first, data->xfer == NVME_XFER_H2C ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, data,
+			  request->iov, pool_payload_slab(pool)->lkey[request->qp->device->device->index],
+			  request->qp->max_sge);
+	request->cursor = request->first;
+	return true;
+}
+
+bool rdmat_request_settle(struct rdmat_request *request)
+{
+	if (request->state != RDMAT_REQUEST_FLUSHING || request->sq_out || request->backend)
+		return false;
+	rdmat_request_move(request, RDMAT_REQUEST_FREE);
+	return true;
+}
+
+void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns, struct wrasse_holder *holder)
+{
+	uint32_t buffers = 0;
+
+	memset(holder, 0, sizeof(*holder));
+	for (const struct pool_item *item = request->buffers; item; item = item->next)
+		buffers++;
+	holder->group = request->class->group->index;
+	holder->state = rdmat_request_states[request->state].name;
+	holder->hostnqn = nvme_queue_hostnqn(&request->qp->nvme);
+	holder->subnqn = nvme_queue_subnqn(&request->qp->nvme);
+	holder->cntlid = nvme_queue_cntlid(&request->qp->nvme);
+	holder->qid = request->qp->nvme.qid;
+	holder->cid = nvme_get16(request->nvme.cmd.cid);
+	holder->opcode = request->nvme.cmd.opcode;
+	holder->admin = request->class->admin || nvme_request_is_fabrics(&request->nvme);
+	holder->age_ns = now_ns - request->received_ns;
+	holder->wrs = request->chain ? request->chain_count : 0;
+	if (request->buffers && request->buffers->pool == request->class->group->small)
+		holder->small_buffers = buffers;
+	else
+		holder->large_buffers = buffers;
+	holder->queue_slots = request->sq_out;
+	holder->read_credits = request->reads_out;
+	holder->receive_slot = request->slot != NULL;
+	holder->backend = request->backend;
+}

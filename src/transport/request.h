@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The request: the unit of ownership. Everything that a command takes (receive slot, data buffers, WR chain, send-queue
+ * slots, READ credits, the backend's hold) hangs on its request, and rdmat_request_move() is the only code that writes
+ * the state or gives any of it back. Belongs to the poll group's thread.
+ */
+#ifndef WRASSE_TRANSPORT_REQUEST_H
+#define WRASSE_TRANSPORT_REQUEST_H
+
+#include <infiniband/verbs.h>
+#include <sys/uio.h>
+
+#include "nvme/nvme.h"
+#include "pool/list.h"
+#include "pool/pool.h"
+
+struct rdmat_qp;
+struct rdmat_slot;
+struct rdmat_class;
+struct wrasse_holder;
+struct wrasse_poll_group;
+
+/* What a request can hold. */
+enum rdmat_hold {
+	RDMAT_HOLD_SLOT = 1u << 0,    /* the receive slot with its in-capsule data */
+	RDMAT_HOLD_BUFFERS = 1u << 1, /* data buffers */
+	RDMAT_HOLD_CHAIN = 1u << 2,   /* WRs of the pool */
+	RDMAT_HOLD_SQ = 1u << 3,      /* send-queue slots: WRs that the hardware has */
+	RDMAT_HOLD_READS = 1u << 4,   /* those of them that are RDMA READs */
+	RDMAT_HOLD_BACKEND = 1u << 5, /* the backend has the I/O */
+};
+
+#define RDMAT_HOLD_ALL                                                                                                 \
+	(RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_READS |                  \
+	 RDMAT_HOLD_BACKEND)
+
+/*
+ * The state machine: X(state, what happens, may hold, successors). A request is on its queue pair's list of its state,
+ * FREE ones on their class's free list. docs/flow.md shows this table as a graph, made by tests/unit/request.c.
+ */
+#define RDMAT_REQUEST_STATES(X)                                                                                        \
+	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                                                  \
+	X(RECEIVED, "capsule came", RDMAT_HOLD_SLOT,                                                                   \
+	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO(WAIT_RESPOND) |             \
+		  RDMAT_TO(FLUSHING))                                                                                  \
+	X(WAIT_RESOURCES, "waits for buffers and WRs", RDMAT_HOLD_SLOT,                                                \
+	  RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING))                                             \
+	X(WAIT_FETCH, "waits for READ credits and queue slots", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,                 \
+	  RDMAT_TO(FETCHING) | RDMAT_TO(FLUSHING))                                                                     \
+	X(FETCHING, "RDMA READ", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_READS,             \
+	  RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING))                                                                    \
+	X(EXECUTING, "in the controller or the backend",                                                               \
+	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_BACKEND,                                \
+	  RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                                                                 \
+	X(WAIT_RESPOND, "waits for queue slots", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,                                \
+	  RDMAT_TO(RESPONDING) | RDMAT_TO(FLUSHING))                                                                   \
+	X(RESPONDING, "RDMA WRITE, SEND", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ,                       \
+	  RDMAT_TO(FREE) | RDMAT_TO(FLUSHING))                                                                         \
+	X(FLUSHING, "queue pair failed; hardware or backend still holds something", RDMAT_HOLD_ALL, RDMAT_TO(FREE))
+
+#define RDMAT_TO(state) (1u << RDMAT_REQUEST_##state)
+
+enum rdmat_request_state {
+#define RDMAT_X(state, what, holds, successors) RDMAT_REQUEST_##state,
+	RDMAT_REQUEST_STATES(RDMAT_X)
+#undef RDMAT_X
+		RDMAT_REQUEST_STATE_COUNT
+};
+
+struct rdmat_request_state_info {
+	const char *name;
+	const char *what;
+	uint32_t holds;      /* enum rdmat_hold */
+	uint32_t successors; /* RDMAT_TO() */
+};
+
+extern const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_COUNT];
+
+/* One WR. Those of the pool have RDMAT_WR_SGES SGEs behind them; wr.sg_list is set once. */
+struct rdmat_wr {
+	struct ibv_send_wr wr;       /* wr.next links the send queue's FIFO, in the order of posting */
+	struct rdmat_wr *chain_next; /* next in the request's chain */
+	struct rdmat_request *request;
+};
+
+#define RDMAT_WR_SGES    8 /* in a WR of the pool */
+#define RDMAT_EMBED_SGES 2 /* in a request's own WR */
+#define RDMAT_MAX_IOV    8 /* data buffers of a request */
+
+struct rdmat_pool_wr {
+	struct rdmat_wr wr;
+	struct ibv_sge sge[RDMAT_WR_SGES];
+};
+
+/* A message to a poll group, or an I/O that comes back from another thread. */
+struct rdmat_msg {
+	struct pool_inbox_link link;
+	void (*run)(struct wrasse_poll_group *group, struct rdmat_msg *msg);
+};
+
+struct rdmat_request {
+	struct pool_link link; /* the list of its state */
+	struct rdmat_qp *qp;   /* NULL while FREE */
+	struct rdmat_class *class;
+	uint8_t state;         /* enum rdmat_request_state; written by rdmat_request_move() only */
+	bool backend;          /* submitted and not acted on yet */
+	bool io_done;          /* wrasse_io_complete() was called */
+	bool held;             /* the controller keeps it (NVME_HOLD) */
+	bool with_data;        /* the response carries data */
+	bool responded;        /* the SEND is queued */
+	bool disconnect_after; /* the connection ends when the response is out */
+	uint16_t sq_out;       /* WRs posted and not retired */
+	uint16_t reads_out;    /* those of them that are RDMA READs */
+	uint32_t chain_count;  /* WRs in the chain, the embedded one included */
+	struct rdmat_wr *first;  /* the chain of data WRs */
+	struct rdmat_wr *cursor; /* the next of it to queue for posting; NULL: all are */
+	struct pool_item *chain; /* the WRs of the pool in it; NULL: the embedded one serves */
+	struct pool_item *buffers;
+	struct rdmat_slot *slot;
+	uint64_t received_ns;
+	struct wrasse_status io_status;
+	struct rdmat_msg msg;
+	struct iovec iov[RDMAT_MAX_IOV];
+	uint32_t iov_count;
+	struct rdmat_wr data_wr;
+	struct ibv_sge data_sge[RDMAT_EMBED_SGES];
+	struct rdmat_wr response_wr;
+	struct ibv_sge response_sge;
+	struct nvme_request nvme;
+};
+
+static inline struct rdmat_request *rdmat_request_of_nvme(struct nvme_request *nvme)
+{
+	return pool_container(nvme, struct rdmat_request, nvme);
+}
+
+/*
+ * One class of requests (admin, I/O) of a poll group: the requests themselves, and how many receive slots may be posted.
+ * A posted slot has a claim on a free request, so that a capsule always finds one: posted <= free_count.
+ */
+struct rdmat_class {
+	const char *name;
+	struct wrasse_poll_group *group;
+	struct pool_slab slab;
+	struct rdmat_request *requests;
+	struct pool_list free;
+	uint32_t capacity;
+	uint32_t free_count;
+	uint32_t posted;   /* receive slots posted */
+	uint32_t reserved; /* requests promised to queue pairs at admission */
+	uint64_t waits;    /* times a receive slot could not be posted for want of a request */
+	uint32_t peak;
+	bool admin;
+};
+
+/* @count: requests. Return: 0 or -ENOMEM. */
+int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group, const char *name, uint32_t count,
+		     int node, bool admin);
+/* Every request must be free. */
+void rdmat_class_fini(struct rdmat_class *class);
+
+/* Takes a free request for a capsule on a queue pair and moves it to RECEIVED. There always is one: see above. */
+struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp, struct rdmat_slot *slot);
+
+/*
+ * Moves a request: checks the move against the table, gives back what the next state does not hold, changes lists,
+ * counts and records. An illegal move, or one that would give back what hardware or backend has, stops the program.
+ */
+void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to);
+
+/*
+ * Takes the buffers and the WR chain that a request's data needs, both or neither, and builds the chain.
+ *
+ * Return: whether it got them. One that did not holds nothing.
+ */
+bool rdmat_request_take_resources(struct rdmat_request *request);
+
+/* Whether a FLUSHING request may go: then it is FREE. */
+bool rdmat_request_settle(struct rdmat_request *request);
+
+/* Fills what wrasse_poll_group_ledger() says of a request. */
+void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns, struct wrasse_holder *holder);
+
+#endif

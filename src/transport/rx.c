@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Receive slots. One ibv_post_srq_recv() or ibv_post_recv() per call of rdmat_rx_post(), whatever the number of slots.
+ */
+#include "transport/rx.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pool/panic.h"
+#include "transport/group.h"
+
+static void slot_to_idle(struct rdmat_slot *slot)
+{
+	struct rdmat_rx *rx = slot->rx;
+
+	slot->wr.next = rx->idle;
+	rx->idle = &slot->wr;
+	rx->idle_count++;
+}
+
+static int srq_create(struct rdmat_rx *rx)
+{
+	struct ibv_srq_init_attr attr = { .srq_context = rx, .attr = { .max_wr = rx->slot_count, .max_sge = 1 } };
+
+	rx->srq = ibv_create_srq(rx->device->pd, &attr);
+	return rx->srq ? 0 : -errno;
+}
+
+static int slots_init(struct rdmat_rx *rx, uint32_t slot_len, int node)
+{
+	int rc;
+
+	rx->slots = calloc(rx->slot_count, sizeof(*rx->slots));
+	if (!rx->slots)
+		return -ENOMEM;
+	rc = pool_slab_init(&rx->slab, (size_t)rx->slot_count * slot_len, node, NULL);
+	if (rc)
+		return rc;
+	rc = pool_slab_register(&rx->slab, rx->device->index, rx->device, rdmat_device_register);
+	if (rc)
+		return rc;
+	for (uint32_t i = rx->slot_count; i-- > 0;) {
+		struct rdmat_slot *slot = &rx->slots[i];
+
+		slot->rx = rx;
+		slot->capsule = (uint8_t *)rx->slab.base + (size_t)i * slot_len;
+		slot->sge.addr = (uintptr_t)slot->capsule;
+		slot->sge.length = slot_len;
+		slot->sge.lkey = rx->slab.lkey[rx->device->index];
+		slot->wr.wr_id = (uintptr_t)slot | RDMAT_WR_ID_RECV;
+		slot->wr.sg_list = &slot->sge;
+		slot->wr.num_sge = 1;
+		slot_to_idle(slot);
+	}
+	return 0;
+}
+
+int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class, struct rdmat_device *device,
+		    uint32_t slot_count, bool shared, struct rdmat_rx **out)
+{
+	const struct nvme_limits *limits = &group->rdmat->limits;
+	uint32_t slot_len = (uint32_t)sizeof(struct nvme_cmd) + (class->admin ? limits->admin_icd_len : limits->icd_len);
+	struct rdmat_rx *rx = calloc(1, sizeof(*rx));
+	int rc = 0;
+
+	if (!rx)
+		return -ENOMEM;
+	rx->class = class;
+	rx->device = device;
+	rx->slot_count = slot_count;
+	pool_list_add_tail(&group->receivers, &rx->link);
+	rdmat_set(&group->slot_count[class->admin], group->slot_count[class->admin] + slot_count);
+	if (shared)
+		rc = srq_create(rx);
+	if (!rc)
+		rc = slots_init(rx, (slot_len + 63u) & ~63u, group->node);
+	if (rc) {
+		rdmat_rx_destroy(rx);
+		return rc;
+	}
+	*out = rx;
+	return 0;
+}
+
+void rdmat_rx_destroy(struct rdmat_rx *rx)
+{
+	struct wrasse_poll_group *group = rx->class->group;
+
+	if (rx->held)
+		pool_panic("receiver destroyed while requests hold %u of its slots", rx->held);
+	if (rx->srq) {
+		int rc = ibv_destroy_srq(rx->srq);
+
+		if (rc)
+			rdmat_log(group->rdmat, WRASSE_LOG_ERROR, "shared receive queue not destroyed: errno %d", rc);
+	}
+	rdmat_rx_reclaim(rx);
+	pool_slab_unregister(&rx->slab, rx->device->index, rdmat_device_unregister);
+	if (rx->slab.base)
+		pool_slab_fini(&rx->slab);
+	rdmat_set(&group->slot_count[rx->class->admin], group->slot_count[rx->class->admin] - rx->slot_count);
+	pool_list_del(&rx->link);
+	free(rx->slots);
+	free(rx);
+}
+
+static void count_held(struct rdmat_rx *rx, int change)
+{
+	struct wrasse_poll_group *group = rx->class->group;
+	bool admin = rx->class->admin;
+	uint32_t held = group->slots_held[admin] + (uint32_t)change;
+
+	rx->held += (uint32_t)change;
+	rdmat_set(&group->slots_held[admin], held);
+	if (held > group->slots_peak[admin])
+		rdmat_set(&group->slots_peak[admin], held);
+}
+
+void rdmat_rx_taken(struct rdmat_slot *slot)
+{
+	if (!slot->with_hardware)
+		pool_panic("a receive slot completed that was not posted");
+	slot->with_hardware = false;
+	slot->rx->posted--;
+	slot->rx->class->posted--;
+	count_held(slot->rx, 1);
+}
+
+void rdmat_rx_give(struct rdmat_slot *slot)
+{
+	if (slot->with_hardware || slot->rx->held == 0)
+		pool_panic("a receive slot was given back that nobody held");
+	count_held(slot->rx, -1);
+	slot_to_idle(slot);
+	slot->rx->class->group->rx_dirty = true;
+}
+
+void rdmat_rx_reclaim(struct rdmat_rx *rx)
+{
+	for (uint32_t i = 0; rx->posted && i < rx->slot_count; i++) {
+		struct rdmat_slot *slot = &rx->slots[i];
+
+		if (!slot->with_hardware)
+			continue;
+		rdmat_rx_taken(slot);
+		rdmat_rx_give(slot);
+	}
+}
+
+int rdmat_rx_post(struct rdmat_rx *rx)
+{
+	struct rdmat_class *class = rx->class;
+	struct ibv_recv_wr *first = rx->idle, *last = NULL, *bad = NULL;
+	uint32_t count = 0;
+	int rc;
+
+	if (rx->stopped || !first)
+		return 0;
+	while (rx->idle && class->posted + count < class->free_count) {
+		last = rx->idle;
+		pool_container(last, struct rdmat_slot, wr)->with_hardware = true;
+		rx->idle = last->next;
+		count++;
+	}
+	if (rx->idle) {
+		/* A request that becomes free brings us here again. */
+		rdmat_count(&class->waits, 1);
+		class->group->rx_starved = true;
+	}
+	if (!count)
+		return 0;
+	last->next = NULL;
+	rx->idle_count -= count;
+	rx->posted += count;
+	class->posted += count;
+	rdmat_count(&class->group->stats.recv_posts, 1);
+	rc = rx->srq ? ibv_post_srq_recv(rx->srq, first, &bad) : ibv_post_recv(rx->qp, first, &bad);
+	for (struct ibv_recv_wr *wr = rc ? bad : NULL, *next; wr; wr = next) {
+		struct rdmat_slot *slot = pool_container(wr, struct rdmat_slot, wr);
+
+		next = wr->next;
+		rdmat_rx_taken(slot);
+		count_held(rx, -1);
+		slot_to_idle(slot);
+	}
+	return -rc;
+}

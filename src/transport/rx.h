@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Receive slots: memory for capsules, posted to a shared receive queue (one per group, device and class) or to one queue
+ * pair's own receive queue. A slot is with the hardware, with a request (in-capsule data), or idle here. Belongs to the
+ * poll group's thread.
+ */
+#ifndef WRASSE_TRANSPORT_RX_H
+#define WRASSE_TRANSPORT_RX_H
+
+#include "transport/request.h"
+
+struct rdmat_device;
+
+struct rdmat_slot {
+	struct ibv_recv_wr wr; /* wr.next: idle list and post list */
+	struct ibv_sge sge;
+	struct rdmat_rx *rx;
+	uint8_t *capsule;
+	bool with_hardware;
+};
+
+struct rdmat_rx {
+	struct pool_link link; /* the group's list of receivers */
+	struct rdmat_class *class;
+	struct rdmat_device *device;
+	struct ibv_srq *srq; /* one of srq and qp */
+	struct ibv_qp *qp;
+	struct rdmat_slot *slots;
+	struct pool_slab slab; /* capsules */
+	struct ibv_recv_wr *idle;
+	uint32_t slot_count;
+	uint32_t idle_count;
+	uint32_t posted;
+	uint32_t held; /* by requests */
+	bool stopped;  /* post no more */
+};
+
+/* wr_id of a receive has this bit, that of a send has not. */
+#define RDMAT_WR_ID_RECV 1ull
+
+/*
+ * Makes a receiver with a shared receive queue, or (@shared false) one whose qp the caller sets before the first post.
+ *
+ * Return: 0, -ENOMEM or what verbs said.
+ */
+int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class, struct rdmat_device *device,
+		    uint32_t slot_count, bool shared, struct rdmat_rx **rx);
+
+/* The queue that it posts to is gone or goes with it; no request holds a slot. */
+void rdmat_rx_destroy(struct rdmat_rx *rx);
+
+/* The hardware gave a slot back (with a capsule or flushed). */
+void rdmat_rx_taken(struct rdmat_slot *slot);
+
+/* A request took, or gives back, a slot for its in-capsule data; a slot that nobody takes is given back as well. */
+void rdmat_rx_give(struct rdmat_slot *slot);
+
+/* The queue pair that had them is destroyed: every slot that the hardware had is idle. */
+void rdmat_rx_reclaim(struct rdmat_rx *rx);
+
+/* Posts idle slots while the class has free requests for them. Return: 0 or what verbs said. */
+int rdmat_rx_post(struct rdmat_rx *rx);
+
+#endif

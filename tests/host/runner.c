@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wrasse-host probe: runs conformance cases, one line each, and the count of both kinds at the end.
+ *
+ * A bystander controller lives through all cases: after each of them it must still read, and a new
+ * connection must still be served. Cases that wait for seconds run in processes of their own meanwhile.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "probe.h"
+
+static const struct probe_group *const groups[] = {
+	&probe_cm,     &probe_connect, &probe_property, &probe_admin,
+	&probe_inline, &probe_list,    &probe_io,       &probe_hostile,
+};
+
+#define GROUPS   (sizeof(groups) / sizeof(groups[0]))
+#define MAX_SLOW 32
+
+struct run {
+	struct probe probe;
+	struct probe bystander;
+	struct host_ctrl *witness;
+	char **names;
+	int name_count;
+	unsigned int passed;
+	unsigned int failed;
+	pid_t slow[MAX_SLOW];
+	unsigned int slow_count;
+};
+
+static bool selected(const struct run *r, const struct probe_case *c)
+{
+	if (!r->name_count)
+		return true;
+	for (int i = 0; i < r->name_count; i++) {
+		size_t len = strlen(r->names[i]);
+
+		if (!strcmp(r->names[i], c->name))
+			return true;
+		if (len && r->names[i][len - 1] == '*' && !strncmp(r->names[i], c->name, len - 1))
+			return true;
+	}
+	return false;
+}
+
+static void close_all(struct probe *p)
+{
+	while (p->queue_count)
+		host_queue_close(p->queues[--p->queue_count]);
+	while (p->ctrl_count) {
+		host_ctrl_down(p->ctrls[--p->ctrl_count]);
+		free(p->ctrls[p->ctrl_count]);
+	}
+}
+
+static bool case_run(struct probe *p, const struct probe_case *c)
+{
+	bool ok;
+
+	p->name = c->name;
+	p->why[0] = 0;
+	ok = c->run(p);
+	if (!ok)
+		probe_fail(p, "expected the case to hold, got no reason");
+	close_all(p);
+	return ok;
+}
+
+static void say(const struct probe_case *c, bool ok, const char *why)
+{
+	char line[640];
+	int len = ok ? snprintf(line, sizeof(line), "ok %s\n", c->name) :
+		       snprintf(line, sizeof(line), "not ok %s: %s\n", c->name, why);
+
+	if (len > (int)sizeof(line) - 1)
+		len = (int)sizeof(line) - 1;
+	/* One write per line: processes share the output. */
+	if (write(STDOUT_FILENO, line, (size_t)len) != len)
+		exit(2);
+}
+
+static void slow_start(struct run *r, const struct probe_case *c)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		bool ok = case_run(&r->probe, c);
+
+		say(c, ok, r->probe.why);
+		_exit(ok ? 0 : 1);
+	}
+	r->slow[r->slow_count++] = pid;
+}
+
+static void slow_finish(struct run *r)
+{
+	for (unsigned int i = 0; i < r->slow_count; i++) {
+		int status = 1;
+
+		if (r->slow[i] < 0 || waitpid(r->slow[i], &status, 0) < 0 || status)
+			r->failed++;
+		else
+			r->passed++;
+	}
+}
+
+/* The bystander, for those who come after a case that harmed it: a new one. */
+static bool witness_ensure(struct run *r)
+{
+	struct probe *p = &r->bystander;
+
+	if (r->witness)
+		return true;
+	p->why[0] = 0;
+	r->witness = probe_ctrl_io(p, 8, 16);
+	if (!r->witness)
+		close_all(p);
+	return r->witness;
+}
+
+/* What no case may do: harm another host, or the target. */
+static bool unharmed(struct run *r, char *why, size_t why_len)
+{
+	struct probe *p = &r->bystander;
+	struct probe fresh = {.to = p->to};
+	bool ok;
+
+	p->why[0] = 0;
+	if (r->witness &&
+	    (!probe_rw(p, r->witness, OPC_READ, 0, 1) || !probe_alive(p, r->witness->admin))) {
+		snprintf(why, why_len, "another host was harmed: %.300s", p->why);
+		r->witness = NULL;
+		close_all(p);
+		return false;
+	}
+	ok = probe_admin_connected(&fresh) && probe_alive(&fresh, fresh.queues[0]);
+	close_all(&fresh);
+	if (!ok)
+		snprintf(why, why_len, "the target no longer serves a good host: %.300s",
+			 fresh.why);
+	return ok;
+}
+
+static void quick_run(struct run *r, const struct probe_case *c)
+{
+	struct probe *p = &r->probe;
+	char harm[400] = "";
+	bool ok = witness_ensure(r);
+
+	if (!ok) {
+		say(c, false, r->bystander.why);
+		r->failed++;
+		return;
+	}
+	ok = case_run(p, c);
+	if (!unharmed(r, harm, sizeof(harm))) {
+		if (ok)
+			snprintf(p->why, sizeof(p->why), "%.399s", harm);
+		ok = false;
+	}
+	say(c, ok, p->why);
+	if (ok)
+		r->passed++;
+	else
+		r->failed++;
+}
+
+static void for_cases(struct run *r, bool slow,
+		      void (*visit)(struct run *, const struct probe_case *))
+{
+	for (size_t g = 0; g < GROUPS; g++) {
+		for (uint32_t i = 0; i < groups[g]->count; i++) {
+			const struct probe_case *c = &groups[g]->cases[i];
+
+			if (c->slow == slow && selected(r, c))
+				visit(r, c);
+		}
+	}
+}
+
+static void name_print(struct run *r, const struct probe_case *c)
+{
+	(void)r;
+	puts(c->name);
+}
+
+static const char usage[] =
+	"usage: wrasse-host probe --addr A --port P --nqn N [OPTION...] [CASE...]\n"
+	"\n"
+	"Runs conformance cases (all, or those named; CASE may end with *). It writes to the first\n"
+	"namespace of the subsystem: what was there is lost.\n"
+	"\n" OPTIONS_HELP
+	"  --connect-deadline S  how long a connection without Connect may live (15)\n"
+	"  --list                print the names of the cases\n";
+
+int probe_main(int argc, char **argv)
+{
+	static const struct option longs[] = {OPTIONS_LONG,
+					      {"connect-deadline", required_argument, NULL, 'd'},
+					      {"list", no_argument, NULL, 'l'},
+					      {0}};
+	struct run *r = calloc(1, sizeof(*r));
+	bool list = false;
+	int opt;
+
+	if (!r)
+		return 2;
+	options_init(&r->probe.to);
+	r->probe.connect_deadline_ms = 15000;
+	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		if (opt == 'd')
+			r->probe.connect_deadline_ms = options_number(optarg, 1, 3600) * 1000;
+		else if (opt == 'l')
+			list = true;
+		else if (!options_take(&r->probe.to, opt, optarg))
+			return options_usage(usage, opt == 'h');
+	}
+	r->names = argv + optind;
+	r->name_count = argc - optind;
+	if (list) {
+		for_cases(r, false, name_print);
+		for_cases(r, true, name_print);
+		free(r);
+		return 0;
+	}
+	if (!r->probe.to.addr || !r->probe.to.nqn)
+		return options_usage(usage, false);
+	r->bystander.to = r->probe.to;
+	/* First, while this process has no device open. */
+	for_cases(r, true, slow_start);
+	for_cases(r, false, quick_run);
+	close_all(&r->bystander);
+	slow_finish(r);
+	printf("%u passed, %u failed\n", r->passed, r->failed);
+	opt = r->failed || !r->passed;
+	free(r);
+	return opt;
+}
