@@ -29,6 +29,8 @@ int wrasse_subsystem_create(struct wrasse_target *target, const struct wrasse_su
 
 	if (rc)
 		return rc;
+	if (!opts.firmware)
+		opts.firmware = wrasse_version();
 	rdmat_lock(rdmat);
 	rc = target->drain.started ? -ESHUTDOWN : nvme_subsystem_create(rdmat->registry, &opts, subsystem, &why);
 	if (!rc) {

@@ -74,6 +74,7 @@ int main(int argc, char **argv)
 	check(wrasse_listener_create(target, &where, NULL), "listener");
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
+	fprintf(stderr, "hello: ready\n");
 
 	struct pollfd fds[] = {{.fd = wrasse_target_fd(target), .events = POLLIN},
 			       {.fd = wrasse_poll_group_fd(group), .events = POLLIN}};

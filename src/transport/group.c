@@ -408,7 +408,7 @@ int rdmat_group_open_cm(struct wrasse_poll_group *group)
 
 static int pools_create(struct wrasse_poll_group *group, const struct wrasse_poll_group_opts *opts)
 {
-	struct pool_opts wrs = { "wr pool", opts->wrs, sizeof(struct rdmat_pool_wr), group->node, false, NULL };
+	struct pool_opts wrs = { "wr pool", opts->wrs, (sizeof(struct rdmat_pool_wr) + 63u) & ~63u, group->node, false, NULL };
 	struct pool_opts small = { "small buffers", opts->small_buffers, RDMAT_SMALL_LEN, group->node, true,
 				   opts->data_memory };
 	struct pool_opts large = { "large buffers", opts->large_buffers, RDMAT_LARGE_LEN, group->node, true, NULL };

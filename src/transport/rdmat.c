@@ -5,9 +5,11 @@
 #include "transport/rdmat.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +76,7 @@ static int device_numa_node(const struct ibv_context *context)
 static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context *context)
 {
 	const char *name = ibv_get_device_name(context->device);
+	struct epoll_event event = { .events = EPOLLIN };
 	struct rdmat_device *device;
 
 	if (rdmat->device_count == POOL_MAX_DEVICES) {
@@ -89,7 +92,9 @@ static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context 
 	device->iwarp = context->device->transport_type == IBV_TRANSPORT_IWARP;
 	device->numa_node = device_numa_node(context);
 	device->pd = ibv_alloc_pd(context);
-	if (!device->pd || ibv_query_device(context, &device->attr)) {
+	/* ibv_get_async_event() blocks unless it is told not to. */
+	if (!device->pd || fcntl(context->async_fd, F_SETFL, fcntl(context->async_fd, F_GETFL) | O_NONBLOCK) < 0 ||
+	    epoll_ctl(rdmat->epoll_fd, EPOLL_CTL_ADD, context->async_fd, &event) || ibv_query_device(context, &device->attr)) {
 		rdmat_log(rdmat, WRASSE_LOG_ERROR, "device %s: cannot be opened: %s", name, strerror(errno));
 		if (device->pd)
 			ibv_dealloc_pd(device->pd);

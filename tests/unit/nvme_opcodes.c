@@ -382,7 +382,7 @@ static void request_that_waited_through_a_reset_does_nothing(void **state)
 	assert_int_equal(nvme_request_execute(&request, fx_now, &actions), NVME_RESPOND);
 	assert_int_equal(nvme_get16(request.cqe.status), 0x08 << 1);
 	assert_int_equal(nvme_request_execute(&other, fx_now, &actions), NVME_RESPOND);
-	assert_int_equal(nvme_get16(other.cqe.status), 0x0c << 1 | 0x8000);
+	assert_int_equal(nvme_get16(other.cqe.status), 0x0c << 1 | 0xc000);
 	fx_queue_gone(io);
 	fx_queue_gone(admin);
 }
