@@ -23,7 +23,8 @@ static void groups_set_drain(struct rdmat *rdmat, enum rdmat_drain how)
 }
 
 int wrasse_target_drain(struct wrasse_target *target, uint32_t deadline_ms,
-			void (*done)(void *ctx, const struct wrasse_drain_report *report), void *ctx)
+			void (*done)(void *ctx, const struct wrasse_drain_report *report),
+			void *ctx)
 {
 	struct rdmat *rdmat = &target->rdmat;
 	struct drain *drain = &target->drain;
@@ -45,7 +46,8 @@ int wrasse_target_drain(struct wrasse_target *target, uint32_t deadline_ms,
 		drain->ask_ns = drain->end_ns - span / 10;
 		/* The groups learn of the drain before their listeners are missed. */
 		groups_set_drain(rdmat, RDMAT_DRAIN_GRACEFUL);
-		for (struct wrasse_listener *listener = rdmat->listeners; listener; listener = listener->next)
+		for (struct wrasse_listener *listener = rdmat->listeners; listener;
+		     listener = listener->next)
 			rdmat_listener_stop(listener);
 	}
 	rdmat_unlock(rdmat);
@@ -58,7 +60,8 @@ static bool groups_answered(const struct rdmat *rdmat, bool ledgers)
 	for (uint32_t i = 0; i < rdmat->opts.max_poll_groups; i++) {
 		struct wrasse_poll_group *group = rdmat->groups[i];
 
-		if (group && !atomic_load(&group->drained) && !(ledgers && atomic_load(&group->ledger_ready)))
+		if (group && !atomic_load(&group->drained) &&
+		    !(ledgers && atomic_load(&group->ledger_ready)))
 			return false;
 	}
 	return true;
@@ -89,7 +92,8 @@ static void group_report(struct wrasse_poll_group *group, struct books *books)
 	wrasse_poll_group_get_stats(group, &stats, sizeof(stats));
 	report->queue_pairs_left += (unsigned)stats.queue_pairs;
 	if (books->pools)
-		report->pool_count += wrasse_poll_group_get_pools(group, &books->pools[report->pool_count], 16);
+		report->pool_count +=
+			wrasse_poll_group_get_pools(group, &books->pools[report->pool_count], 16);
 	if (atomic_load(&group->drained))
 		return;
 	if (!atomic_load(&group->ledger_ready)) {
@@ -122,8 +126,9 @@ static void report_fill(struct wrasse_target *target, struct books *books)
 			group_report(rdmat->groups[i], books);
 	report->pools = books->pools;
 	report->holders = books->holders;
-	report->clean = books->pools && !report->queue_pairs_left && !report->groups_silent && !report->holder_count &&
-			!report->holders_omitted && pools_balance(books->pools, report->pool_count);
+	report->clean = books->pools && !report->queue_pairs_left && !report->groups_silent &&
+			!report->holder_count && !report->holders_omitted &&
+			pools_balance(books->pools, report->pool_count);
 }
 
 static void ask_ledgers(struct rdmat *rdmat)

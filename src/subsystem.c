@@ -13,7 +13,8 @@ static struct rdmat *rdmat_of(const struct wrasse_subsystem *subsystem)
 	return &((struct wrasse_target *)subsystem->owner)->rdmat;
 }
 
-static void log_refusal(const struct rdmat *rdmat, const char *what, const char *name, const char *why)
+static void log_refusal(const struct rdmat *rdmat, const char *what, const char *name,
+			const char *why)
 {
 	if (why)
 		rdmat_log(rdmat, WRASSE_LOG_ERROR, "%s %s: %s", what, name ? name : "(null)", why);
@@ -32,7 +33,8 @@ int wrasse_subsystem_create(struct wrasse_target *target, const struct wrasse_su
 	if (!opts.firmware)
 		opts.firmware = wrasse_version();
 	rdmat_lock(rdmat);
-	rc = target->drain.started ? -ESHUTDOWN : nvme_subsystem_create(rdmat->registry, &opts, subsystem, &why);
+	rc = target->drain.started ? -ESHUTDOWN :
+				     nvme_subsystem_create(rdmat->registry, &opts, subsystem, &why);
 	if (!rc) {
 		(*subsystem)->owner = target;
 		rdmat_attention(rdmat);
@@ -108,7 +110,8 @@ int wrasse_subsystem_add_ns(struct wrasse_subsystem *subsystem, const struct wra
 	return rc;
 }
 
-int wrasse_subsystem_remove_ns(struct wrasse_subsystem *subsystem, uint32_t nsid, void (*done)(void *ctx), void *ctx)
+int wrasse_subsystem_remove_ns(struct wrasse_subsystem *subsystem, uint32_t nsid,
+			       void (*done)(void *ctx), void *ctx)
 {
 	struct rdmat *rdmat = rdmat_of(subsystem);
 	struct wrasse_namespace *ns;
@@ -143,13 +146,13 @@ static bool free_one(struct rdmat *rdmat, struct removed *removed)
 		for (struct wrasse_namespace *ns = subsystem->namespaces; ns; ns = ns->next) {
 			if (!nvme_ns_is_gone(ns))
 				continue;
-			*removed = (struct removed){ ns->removed, ns->removed_ctx };
+			*removed = (struct removed){ns->removed, ns->removed_ctx};
 			nvme_ns_free(ns);
 			return true;
 		}
 		if (!subsystem->removing || !nvme_subsystem_is_gone(subsystem))
 			continue;
-		*removed = (struct removed){ subsystem->removed, subsystem->removed_ctx };
+		*removed = (struct removed){subsystem->removed, subsystem->removed_ctx};
 		nvme_subsystem_free(subsystem);
 		return true;
 	}

@@ -48,8 +48,8 @@ static int range_check(const struct rdmat *rdmat, const struct range *range, siz
 		if (!*range[i].value)
 			*range[i].value = range[i].otherwise;
 		if (*range[i].value < range[i].min || *range[i].value > range[i].max) {
-			rdmat_log(rdmat, WRASSE_LOG_ERROR, "option %s: %u is not between %u and %u", range[i].name,
-				  *range[i].value, range[i].min, range[i].max);
+			rdmat_log(rdmat, WRASSE_LOG_ERROR, "option %s: %u is not between %u and %u",
+				  range[i].name, *range[i].value, range[i].min, range[i].max);
 			return -EINVAL;
 		}
 	}
@@ -61,15 +61,15 @@ static int target_opts_complete(struct rdmat *rdmat)
 	struct wrasse_target_opts *opts = &rdmat->opts;
 	uint32_t rnr = opts->min_rnr_timer, reads = opts->max_read_depth;
 	const struct range ranges[] = {
-		{ "max_poll_groups", &opts->max_poll_groups, 16, 1, 256 },
-		{ "max_queue_depth", &opts->max_queue_depth, 128, 2, 1024 },
-		{ "max_io_queues", &opts->max_io_queues, 128, 1, 1024 },
-		{ "max_data_len", &opts->max_data_len, 1u << 20, 4096, 1u << 20 },
-		{ "in_capsule_data_len", &opts->in_capsule_data_len, 4096, 16, 16384 },
-		{ "connect_timeout_ms", &opts->connect_timeout_ms, 10000, 1, 3600000 },
-		{ "flush_timeout_ms", &opts->flush_timeout_ms, 2000, 1, 60000 },
-		{ "min_rnr_timer", &rnr, 12, 1, 31 },
-		{ "max_read_depth", &reads, 16, 1, 255 },
+		{"max_poll_groups", &opts->max_poll_groups, 16, 1, 256},
+		{"max_queue_depth", &opts->max_queue_depth, 128, 2, 1024},
+		{"max_io_queues", &opts->max_io_queues, 128, 1, 1024},
+		{"max_data_len", &opts->max_data_len, 1u << 20, 4096, 1u << 20},
+		{"in_capsule_data_len", &opts->in_capsule_data_len, 4096, 16, 16384},
+		{"connect_timeout_ms", &opts->connect_timeout_ms, 10000, 1, 3600000},
+		{"flush_timeout_ms", &opts->flush_timeout_ms, 2000, 1, 60000},
+		{"min_rnr_timer", &rnr, 12, 1, 31},
+		{"max_read_depth", &reads, 16, 1, 255},
 	};
 	int rc = range_check(rdmat, ranges, sizeof(ranges) / sizeof(ranges[0]));
 
@@ -83,7 +83,8 @@ static int target_opts_complete(struct rdmat *rdmat)
 		return -EINVAL;
 	}
 	if (opts->in_capsule_data_len % 16) {
-		rdmat_log(rdmat, WRASSE_LOG_ERROR, "option in_capsule_data_len: %u is not a multiple of 16",
+		rdmat_log(rdmat, WRASSE_LOG_ERROR,
+			  "option in_capsule_data_len: %u is not a multiple of 16",
 			  opts->in_capsule_data_len);
 		return -EINVAL;
 	}
@@ -111,7 +112,7 @@ static void limits_fill(struct rdmat *rdmat)
 
 static int descriptors_open(struct rdmat *rdmat)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = {.events = EPOLLIN};
 
 	rdmat->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	rdmat->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -154,7 +155,8 @@ int wrasse_target_create(const struct wrasse_target_opts *opts, struct wrasse_ta
 		rc = options_copy(&rdmat->opts, sizeof(rdmat->opts), opts, opts->size);
 	if (!rc)
 		rc = target_opts_complete(rdmat);
-	if (!rc && !(rdmat->groups = calloc(rdmat->opts.max_poll_groups, sizeof(struct wrasse_poll_group *))))
+	if (!rc && !(rdmat->groups = calloc(rdmat->opts.max_poll_groups,
+					    sizeof(struct wrasse_poll_group *))))
 		rc = -ENOMEM;
 	if (!rc)
 		rc = descriptors_open(rdmat);
@@ -217,7 +219,8 @@ static int device_events(struct rdmat *rdmat)
 				rdmat_unlock(rdmat);
 			}
 			rdmat_log(rdmat, WRASSE_LOG_INFO, "device %s: %s",
-				  ibv_get_device_name(device->context->device), ibv_event_type_str(type));
+				  ibv_get_device_name(device->context->device),
+				  ibv_event_type_str(type));
 			count++;
 		}
 	}
@@ -260,15 +263,15 @@ static int group_opts_complete(struct rdmat *rdmat, const struct wrasse_poll_gro
 			       struct wrasse_poll_group_opts *opts)
 {
 	const struct range ranges[] = {
-		{ "io_requests", &opts->io_requests, 4096, 16, 1u << 20 },
-		{ "admin_requests", &opts->admin_requests, 1024, 16, 1u << 20 },
-		{ "io_slots", &opts->io_slots, 1024, 8, 1u << 20 },
-		{ "admin_slots", &opts->admin_slots, 128, 8, 1u << 20 },
+		{"io_requests", &opts->io_requests, 4096, 16, 1u << 20},
+		{"admin_requests", &opts->admin_requests, 1024, 16, 1u << 20},
+		{"io_slots", &opts->io_slots, 1024, 8, 1u << 20},
+		{"admin_slots", &opts->admin_slots, 128, 8, 1u << 20},
 		/* The largest command: 16 descriptors over 8 buffers, on a device with one SGE per WR. */
-		{ "wrs", &opts->wrs, 4096, 32, 1u << 20 },
-		{ "small_buffers", &opts->small_buffers, 768, 16, 1u << 20 },
-		{ "large_buffers", &opts->large_buffers, 64, 8, 1u << 16 },
-		{ "poll_budget", &opts->poll_budget, 64, 1, 65536 },
+		{"wrs", &opts->wrs, 4096, 32, 1u << 20},
+		{"small_buffers", &opts->small_buffers, 768, 16, 1u << 20},
+		{"large_buffers", &opts->large_buffers, 64, 8, 1u << 16},
+		{"poll_budget", &opts->poll_budget, 64, 1, 65536},
 	};
 	int rc = 0;
 
@@ -278,8 +281,10 @@ static int group_opts_complete(struct rdmat *rdmat, const struct wrasse_poll_gro
 		wrasse_poll_group_opts_init(opts);
 	if (!rc)
 		rc = range_check(rdmat, ranges, sizeof(ranges) / sizeof(ranges[0]));
-	if (!rc && opts->data_memory && opts->data_memory_len < wrasse_poll_group_data_memory_len(opts)) {
-		rdmat_log(rdmat, WRASSE_LOG_ERROR, "option data_memory_len: %zu bytes are too few, %zu are needed",
+	if (!rc && opts->data_memory &&
+	    opts->data_memory_len < wrasse_poll_group_data_memory_len(opts)) {
+		rdmat_log(rdmat, WRASSE_LOG_ERROR,
+			  "option data_memory_len: %zu bytes are too few, %zu are needed",
 			  opts->data_memory_len, wrasse_poll_group_data_memory_len(opts));
 		rc = -EINVAL;
 	}
@@ -288,15 +293,18 @@ static int group_opts_complete(struct rdmat *rdmat, const struct wrasse_poll_gro
 
 size_t wrasse_poll_group_data_memory_len(const struct wrasse_poll_group_opts *opts)
 {
-	struct pool_opts small = { .capacity = opts && opts->small_buffers ? opts->small_buffers : 768,
-				   .item_size = RDMAT_SMALL_LEN };
-	struct pool_opts large = { .capacity = opts && opts->large_buffers ? opts->large_buffers : 64,
-				   .item_size = RDMAT_LARGE_LEN };
+	struct pool_opts small = {.capacity =
+					  opts && opts->small_buffers ? opts->small_buffers : 768,
+				  .item_size = RDMAT_SMALL_LEN};
+	struct pool_opts large = {.capacity =
+					  opts && opts->large_buffers ? opts->large_buffers : 64,
+				  .item_size = RDMAT_LARGE_LEN};
 
 	return pool_payload_len(&small) + pool_payload_len(&large);
 }
 
-int wrasse_poll_group_create(struct wrasse_target *target, const struct wrasse_poll_group_opts *given,
+int wrasse_poll_group_create(struct wrasse_target *target,
+			     const struct wrasse_poll_group_opts *given,
 			     struct wrasse_poll_group **out)
 {
 	struct rdmat *rdmat = &target->rdmat;
@@ -354,7 +362,8 @@ int wrasse_listener_create(struct wrasse_target *target, const struct wrasse_lis
 	if (rc)
 		return rc;
 	rdmat_lock(&target->rdmat);
-	rc = target->drain.started ? -ESHUTDOWN : rdmat_listener_create(&target->rdmat, &opts, &made);
+	rc = target->drain.started ? -ESHUTDOWN :
+				     rdmat_listener_create(&target->rdmat, &opts, &made);
 	rdmat_unlock(&target->rdmat);
 	if (rc)
 		return rc;

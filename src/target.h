@@ -12,11 +12,11 @@ struct drain {
 	bool started;
 	bool finished;
 	bool forced;
-	bool asked;               /* groups were asked for their ledgers */
+	bool asked; /* groups were asked for their ledgers */
 	uint64_t start_ns;
-	uint64_t force_ns;        /* force from here on */
-	uint64_t ask_ns;          /* ask for the ledgers from here on */
-	uint64_t end_ns;          /* report with what there is */
+	uint64_t force_ns; /* force from here on */
+	uint64_t ask_ns;   /* ask for the ledgers from here on */
+	uint64_t end_ns;   /* report with what there is */
 	void (*done)(void *ctx, const struct wrasse_drain_report *report);
 	void *ctx;
 };

@@ -15,7 +15,7 @@ WRASSE_BEGIN_DECLS
 
 /* What an I/O asks for. */
 enum wrasse_io_opcode {
-	WRASSE_IO_READ,  /* fill iov from the media */
+	WRASSE_IO_READ, /* fill iov from the media */
 	WRASSE_IO_WRITE, /* store iov to the media; with WRASSE_IO_FUA it is durable when completed */
 	WRASSE_IO_FLUSH, /* all writes that were completed before are durable when this completes; no data */
 };
@@ -32,13 +32,14 @@ enum wrasse_io_flags {
  */
 struct wrasse_io {
 	enum wrasse_io_opcode opcode;
-	uint32_t flags;          /* enum wrasse_io_flags */
-	uint64_t offset;         /* bytes from the start of the namespace */
-	uint64_t length;         /* bytes; 0 for a flush */
-	const struct iovec *iov; /* page-aligned only if the transfer is larger than a small data buffer */
+	uint32_t flags;  /* enum wrasse_io_flags */
+	uint64_t offset; /* bytes from the start of the namespace */
+	uint64_t length; /* bytes; 0 for a flush */
+	const struct iovec
+		*iov; /* page-aligned only if the transfer is larger than a small data buffer */
 	uint32_t iov_count;
-	void *backend;      /* the namespace's backend context */
-	void *group_ctx;    /* what attach() made for this poll group */
+	void *backend;        /* the namespace's backend context */
+	void *group_ctx;      /* what attach() made for this poll group */
 	uintptr_t scratch[4]; /* for the backend, undefined on submit */
 };
 

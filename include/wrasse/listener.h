@@ -14,7 +14,7 @@ struct wrasse_listener_opts {
 	size_t size;         /* sizeof(struct wrasse_listener_opts) */
 	const char *address; /* IPv4 or IPv6, numeric; NULL or "0.0.0.0" or "::": every address */
 	uint16_t port;       /* 0: 4420, the port that IANA assigned to NVMe over RDMA */
-	uint8_t tos;         /* type of service of accepted connections, shifted as in the IP header; 0: the host's */
+	uint8_t tos; /* type of service of accepted connections, shifted as in the IP header; 0: the host's */
 	uint8_t ack_timeout; /* InfiniBand local ACK timeout code, 1 to 31 (4.096 us * 2^n); 0: the CM's */
 	int backlog;         /* connection requests that may wait; 0: 128 */
 };
@@ -36,7 +36,8 @@ static inline void wrasse_listener_opts_init(struct wrasse_listener_opts *opts)
  * Return: 0; -EINVAL for a malformed address; -EADDRINUSE; -EADDRNOTAVAIL or -ENODEV if no RDMA device has the address;
  * -E2BIG for an unknown tail of opts; -ESHUTDOWN if the target drains; any other negative errno value of the RDMA CM.
  */
-WRASSE_API int wrasse_listener_create(struct wrasse_target *target, const struct wrasse_listener_opts *opts,
+WRASSE_API int wrasse_listener_create(struct wrasse_target *target,
+				      const struct wrasse_listener_opts *opts,
 				      struct wrasse_listener **listener);
 
 /*

@@ -12,18 +12,21 @@ WRASSE_BEGIN_DECLS
 
 /* What a namespace is. */
 struct wrasse_ns_opts {
-	size_t size;          /* sizeof(struct wrasse_ns_opts) */
-	uint32_t nsid;        /* 1 to the subsystem's max_namespaces; 0: the lowest that is free */
-	uint32_t block_size;  /* bytes in a logical block, a power of two from 512 to 65536; 0: 512 */
+	size_t size;   /* sizeof(struct wrasse_ns_opts) */
+	uint32_t nsid; /* 1 to the subsystem's max_namespaces; 0: the lowest that is free */
+	uint32_t
+		block_size; /* bytes in a logical block, a power of two from 512 to 65536; 0: 512 */
 	uint64_t block_count; /* logical blocks; must not be 0 */
 	uint8_t nguid[16];    /* Namespace Globally Unique Identifier; all zero: none */
 	uint8_t eui64[8];     /* IEEE Extended Unique Identifier; all zero: none */
-	uint8_t uuid[16];     /* namespace UUID (RFC 4122 byte order); all zero: made from subsystem NQN and nsid */
-	bool read_only;       /* writes are answered with Namespace is Write Protected */
-	bool volatile_cache;  /* completed writes may be lost until a flush: hosts are told to flush */
+	uint8_t uuid
+		[16]; /* namespace UUID (RFC 4122 byte order); all zero: made from subsystem NQN and nsid */
+	bool read_only;      /* writes are answered with Namespace is Write Protected */
+	bool volatile_cache; /* completed writes may be lost until a flush: hosts are told to flush */
 
-	const struct wrasse_backend_ops *ops; /* required; must stay valid while the namespace exists */
-	void *backend;                        /* given to each of ops, owned by the embedder */
+	const struct wrasse_backend_ops
+		*ops;  /* required; must stay valid while the namespace exists */
+	void *backend; /* given to each of ops, owned by the embedder */
 };
 
 static inline void wrasse_ns_opts_init(struct wrasse_ns_opts *opts)
@@ -44,7 +47,8 @@ static inline void wrasse_ns_opts_init(struct wrasse_ns_opts *opts)
  * the nsid, NGUID, EUI64 or UUID is in use in the target; -ENOSPC if the subsystem is full; -E2BIG for an unknown tail
  * of opts; -ENOMEM; -ESHUTDOWN if the subsystem is being removed.
  */
-WRASSE_API int wrasse_subsystem_add_ns(struct wrasse_subsystem *subsystem, const struct wrasse_ns_opts *opts,
+WRASSE_API int wrasse_subsystem_add_ns(struct wrasse_subsystem *subsystem,
+				       const struct wrasse_ns_opts *opts,
 				       struct wrasse_namespace **ns);
 
 /*
@@ -59,8 +63,8 @@ WRASSE_API int wrasse_subsystem_add_ns(struct wrasse_subsystem *subsystem, const
  * Context: any thread, also a callback. Callbacks: done, from wrasse_target_poll(), after this function has returned.
  * Return: 0; -ENOENT if there is no such namespace.
  */
-WRASSE_API int wrasse_subsystem_remove_ns(struct wrasse_subsystem *subsystem, uint32_t nsid, void (*done)(void *ctx),
-					  void *ctx);
+WRASSE_API int wrasse_subsystem_remove_ns(struct wrasse_subsystem *subsystem, uint32_t nsid,
+					  void (*done)(void *ctx), void *ctx);
 
 WRASSE_END_DECLS
 

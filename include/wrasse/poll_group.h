@@ -12,19 +12,19 @@ WRASSE_BEGIN_DECLS
 
 /* What a poll group may use. All of it is allocated by wrasse_poll_group_create(), on one NUMA node. */
 struct wrasse_poll_group_opts {
-	size_t size;              /* sizeof(struct wrasse_poll_group_opts) */
-	uint32_t io_requests;     /* I/O commands in work at once; 0: 4096 */
-	uint32_t admin_requests;  /* admin commands in work at once, held events included; 0: 1024 */
-	uint32_t io_slots;        /* receive slots for I/O queues, per device; 0: 1024 */
-	uint32_t admin_slots;     /* receive slots for admin queues, per device; 0: 128 */
-	uint32_t wrs;             /* WRs in the WR pool; 0: 4096 */
-	uint32_t small_buffers;   /* data buffers of 8 KiB; 0: 768 */
-	uint32_t large_buffers;   /* data buffers of 128 KiB; 0: 64 */
-	uint32_t poll_budget;     /* completions taken per device and poll; 0: 64 */
-	int numa_node;            /* -1: the node of the calling thread; else the node */
-	void *data_memory;        /* memory for the data buffers, page-aligned, owned by the embedder; NULL: allocated */
-	size_t data_memory_len;   /* bytes; at least wrasse_poll_group_data_memory_len() */
-	void *ctx;                /* for the embedder: see wrasse_poll_group_ctx() */
+	size_t size;             /* sizeof(struct wrasse_poll_group_opts) */
+	uint32_t io_requests;    /* I/O commands in work at once; 0: 4096 */
+	uint32_t admin_requests; /* admin commands in work at once, held events included; 0: 1024 */
+	uint32_t io_slots;       /* receive slots for I/O queues, per device; 0: 1024 */
+	uint32_t admin_slots;    /* receive slots for admin queues, per device; 0: 128 */
+	uint32_t wrs;            /* WRs in the WR pool; 0: 4096 */
+	uint32_t small_buffers;  /* data buffers of 8 KiB; 0: 768 */
+	uint32_t large_buffers;  /* data buffers of 128 KiB; 0: 64 */
+	uint32_t poll_budget;    /* completions taken per device and poll; 0: 64 */
+	int numa_node;           /* -1: the node of the calling thread; else the node */
+	void *data_memory; /* memory for the data buffers, page-aligned, owned by the embedder; NULL: allocated */
+	size_t data_memory_len; /* bytes; at least wrasse_poll_group_data_memory_len() */
+	void *ctx;              /* for the embedder: see wrasse_poll_group_ctx() */
 };
 
 static inline void wrasse_poll_group_opts_init(struct wrasse_poll_group_opts *opts)
@@ -45,7 +45,8 @@ static inline void wrasse_poll_group_opts_init(struct wrasse_poll_group_opts *op
  * Return: 0; -EINVAL for sizes that cannot work (the log names the limit); -ENOSPC if the target has max_poll_groups;
  * -E2BIG for an unknown tail of opts; -ENOMEM; -ESHUTDOWN if the target drains or was drained.
  */
-WRASSE_API int wrasse_poll_group_create(struct wrasse_target *target, const struct wrasse_poll_group_opts *opts,
+WRASSE_API int wrasse_poll_group_create(struct wrasse_target *target,
+					const struct wrasse_poll_group_opts *opts,
 					struct wrasse_poll_group **group);
 
 /* Bytes of data_memory that a group with these options needs; NULL: with the defaults. */
@@ -108,23 +109,23 @@ WRASSE_API void wrasse_poll_group_wake(struct wrasse_poll_group *group);
 
 /* Counters of a poll group, since it was made. */
 struct wrasse_poll_group_stats {
-	uint64_t polls;           /* calls of wrasse_poll_group_poll() */
-	uint64_t idle_polls;      /* those that found nothing */
-	uint64_t completions;     /* work completions taken */
-	uint64_t capsules;        /* command capsules received */
-	uint64_t send_posts;      /* calls of ibv_post_send() */
-	uint64_t send_wrs;        /* WRs in them */
-	uint64_t signaled_wrs;    /* those that asked for a completion */
-	uint64_t recv_posts;      /* calls of ibv_post_srq_recv() or ibv_post_recv() */
-	uint64_t reads;           /* NVMe Read commands completed */
-	uint64_t writes;          /* NVMe Write commands completed */
-	uint64_t read_bytes;      /* data sent to hosts for them */
-	uint64_t write_bytes;     /* data fetched from hosts for them */
-	uint64_t errors;          /* commands answered with a status other than success */
-	uint64_t queue_pairs;     /* queue pairs that exist now */
-	uint64_t connects;        /* queue pairs that came */
-	uint64_t disconnects;     /* queue pairs that went */
-	uint64_t hostile;         /* connections ended because a host broke the protocol */
+	uint64_t polls;        /* calls of wrasse_poll_group_poll() */
+	uint64_t idle_polls;   /* those that found nothing */
+	uint64_t completions;  /* work completions taken */
+	uint64_t capsules;     /* command capsules received */
+	uint64_t send_posts;   /* calls of ibv_post_send() */
+	uint64_t send_wrs;     /* WRs in them */
+	uint64_t signaled_wrs; /* those that asked for a completion */
+	uint64_t recv_posts;   /* calls of ibv_post_srq_recv() or ibv_post_recv() */
+	uint64_t reads;        /* NVMe Read commands completed */
+	uint64_t writes;       /* NVMe Write commands completed */
+	uint64_t read_bytes;   /* data sent to hosts for them */
+	uint64_t write_bytes;  /* data fetched from hosts for them */
+	uint64_t errors;       /* commands answered with a status other than success */
+	uint64_t queue_pairs;  /* queue pairs that exist now */
+	uint64_t connects;     /* queue pairs that came */
+	uint64_t disconnects;  /* queue pairs that went */
+	uint64_t hostile;      /* connections ended because a host broke the protocol */
 };
 
 /*
@@ -135,8 +136,8 @@ struct wrasse_poll_group_stats {
  *
  * Context: any thread. Each counter is exact; counters of one snapshot may be some commands apart.
  */
-WRASSE_API void wrasse_poll_group_get_stats(const struct wrasse_poll_group *group, struct wrasse_poll_group_stats *stats,
-					    size_t size);
+WRASSE_API void wrasse_poll_group_get_stats(const struct wrasse_poll_group *group,
+					    struct wrasse_poll_group_stats *stats, size_t size);
 
 /*
  * Reads the books of the group's pools.
@@ -147,8 +148,8 @@ WRASSE_API void wrasse_poll_group_get_stats(const struct wrasse_poll_group *grou
  * Context: any thread.
  * Return: how many pools there are; at most count were stored.
  */
-WRASSE_API unsigned wrasse_poll_group_get_pools(const struct wrasse_poll_group *group, struct wrasse_pool_line *pools,
-						unsigned count);
+WRASSE_API unsigned wrasse_poll_group_get_pools(const struct wrasse_poll_group *group,
+						struct wrasse_pool_line *pools, unsigned count);
 
 /*
  * Names everything that is out of the group's pools: calls back for each request that is not free.
@@ -159,8 +160,9 @@ WRASSE_API unsigned wrasse_poll_group_get_pools(const struct wrasse_poll_group *
  * Context: the owning thread. Callbacks: each, before return; it must not call poll or destroy.
  * Return: how many holders there are.
  */
-WRASSE_API unsigned wrasse_poll_group_ledger(struct wrasse_poll_group *group,
-					     void (*each)(void *ctx, const struct wrasse_holder *holder), void *ctx);
+WRASSE_API unsigned
+wrasse_poll_group_ledger(struct wrasse_poll_group *group,
+			 void (*each)(void *ctx, const struct wrasse_holder *holder), void *ctx);
 
 WRASSE_END_DECLS
 

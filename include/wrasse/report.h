@@ -21,17 +21,17 @@ struct wrasse_pool_line {
 
 /* One request that holds something. */
 struct wrasse_holder {
-	unsigned group;       /* the poll group's number */
-	const char *state;    /* the request's state, a constant string */
-	const char *hostnqn;  /* the host's NQN, "" before Connect */
-	const char *subnqn;   /* the subsystem's NQN, "" before Connect */
-	uint16_t cntlid;      /* the controller, 0 before Connect */
-	uint16_t qid;         /* the queue */
-	uint16_t cid;         /* the command's identifier */
-	uint8_t opcode;       /* the command */
-	bool admin;           /* whether it is an admin or Fabrics command */
-	uint64_t age_ns;      /* since its capsule came */
-	uint32_t wrs;         /* WRs of the WR pool */
+	unsigned group;      /* the poll group's number */
+	const char *state;   /* the request's state, a constant string */
+	const char *hostnqn; /* the host's NQN, "" before Connect */
+	const char *subnqn;  /* the subsystem's NQN, "" before Connect */
+	uint16_t cntlid;     /* the controller, 0 before Connect */
+	uint16_t qid;        /* the queue */
+	uint16_t cid;        /* the command's identifier */
+	uint8_t opcode;      /* the command */
+	bool admin;          /* whether it is an admin or Fabrics command */
+	uint64_t age_ns;     /* since its capsule came */
+	uint32_t wrs;        /* WRs of the WR pool */
 	uint32_t small_buffers;
 	uint32_t large_buffers;
 	uint32_t queue_slots;  /* WRs that the hardware has */
@@ -42,17 +42,17 @@ struct wrasse_holder {
 
 /* How a drain ended. */
 struct wrasse_drain_report {
-	size_t size;                         /* sizeof(struct wrasse_drain_report) */
-	bool clean;                          /* nothing is held and every pool is full */
-	bool forced;                         /* the deadline passed before all I/O in flight had ended */
-	uint64_t duration_ns;                /* from wrasse_target_drain() to the report */
-	unsigned queue_pairs_left;           /* queue pairs that could not be freed */
-	unsigned groups_silent;              /* poll groups that were not polled and so could not be drained */
+	size_t size;               /* sizeof(struct wrasse_drain_report) */
+	bool clean;                /* nothing is held and every pool is full */
+	bool forced;               /* the deadline passed before all I/O in flight had ended */
+	uint64_t duration_ns;      /* from wrasse_target_drain() to the report */
+	unsigned queue_pairs_left; /* queue pairs that could not be freed */
+	unsigned groups_silent; /* poll groups that were not polled and so could not be drained */
 	unsigned pool_count;
 	unsigned holder_count;
-	const struct wrasse_pool_line *pools;   /* pool_count of them, every pool of every group */
-	const struct wrasse_holder *holders;    /* holder_count of them: at most 1024 are listed */
-	unsigned holders_omitted;               /* how many more there are */
+	const struct wrasse_pool_line *pools; /* pool_count of them, every pool of every group */
+	const struct wrasse_holder *holders;  /* holder_count of them: at most 1024 are listed */
+	unsigned holders_omitted;             /* how many more there are */
 };
 
 WRASSE_END_DECLS

@@ -48,7 +48,7 @@ enum wrasse_sc {
 /* Success. */
 static inline struct wrasse_status wrasse_status_ok(void)
 {
-	struct wrasse_status status = { 0, 0, false, 0 };
+	struct wrasse_status status = {0, 0, false, 0};
 
 	return status;
 }
@@ -62,7 +62,7 @@ static inline struct wrasse_status wrasse_status_ok(void)
  */
 static inline struct wrasse_status wrasse_status_make(uint8_t sct, uint8_t sc, bool dnr)
 {
-	struct wrasse_status status = { sct, sc, dnr, 0 };
+	struct wrasse_status status = {sct, sc, dnr, 0};
 
 	return status;
 }

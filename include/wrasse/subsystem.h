@@ -39,7 +39,8 @@ static inline void wrasse_subsystem_opts_init(struct wrasse_subsystem_opts *opts
  * Return: 0; -EINVAL for a malformed NQN, string or range (the log names it); -EEXIST if the NQN is in use; -E2BIG for an
  * unknown tail of opts; -ENOMEM; -ESHUTDOWN if the target drains.
  */
-WRASSE_API int wrasse_subsystem_create(struct wrasse_target *target, const struct wrasse_subsystem_opts *opts,
+WRASSE_API int wrasse_subsystem_create(struct wrasse_target *target,
+				       const struct wrasse_subsystem_opts *opts,
 				       struct wrasse_subsystem **subsystem);
 
 /*
@@ -52,7 +53,8 @@ WRASSE_API int wrasse_subsystem_create(struct wrasse_target *target, const struc
  * Context: any thread, also a callback. Callbacks: done, from wrasse_target_poll(), after this function has returned.
  * Return: 0; -EALREADY if it is being removed.
  */
-WRASSE_API int wrasse_subsystem_remove(struct wrasse_subsystem *subsystem, void (*done)(void *ctx), void *ctx);
+WRASSE_API int wrasse_subsystem_remove(struct wrasse_subsystem *subsystem, void (*done)(void *ctx),
+				       void *ctx);
 
 /*
  * Lets a host connect.
@@ -70,7 +72,8 @@ WRASSE_API int wrasse_subsystem_add_host(struct wrasse_subsystem *subsystem, con
  * Context: any thread, also a callback.
  * Return: 0; -ENOENT if it was not allowed by name.
  */
-WRASSE_API int wrasse_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char *hostnqn);
+WRASSE_API int wrasse_subsystem_remove_host(struct wrasse_subsystem *subsystem,
+					    const char *hostnqn);
 
 WRASSE_END_DECLS
 

@@ -26,11 +26,12 @@ struct nvme_limits {
 	uint32_t max_queue_depth; /* entries of an I/O queue */
 	uint32_t max_admin_depth; /* entries of an admin queue; 32 at least */
 	uint32_t max_io_queues;
-	uint32_t max_data_len;    /* bytes, 4096 * 2^n */
-	uint32_t icd_len;         /* in-capsule data of I/O queues, 0: none */
-	uint32_t admin_icd_len;   /* in-capsule data that an admin queue's receive slots have room for */
-	uint32_t group_count;     /* poll groups at most: length of per-group arrays */
-	const char *version;      /* default firmware revision; NULL: blank */
+	uint32_t max_data_len; /* bytes, 4096 * 2^n */
+	uint32_t icd_len;      /* in-capsule data of I/O queues, 0: none */
+	uint32_t
+		admin_icd_len; /* in-capsule data that an admin queue's receive slots have room for */
+	uint32_t group_count; /* poll groups at most: length of per-group arrays */
+	const char *version;  /* default firmware revision; NULL: blank */
 };
 
 /* Which way data goes, as the host sees it. */
@@ -50,27 +51,27 @@ struct nvme_keyed {
 /* What a command needs to move; computed once, from its capsule. */
 struct nvme_data {
 	enum nvme_xfer xfer;
-	uint32_t len;         /* bytes; NVME_XFER_NONE has 0 */
-	bool in_capsule;      /* H2C only: the data lies at capsule + icd_off */
-	uint32_t icd_off;     /* bytes from the start of the capsule */
-	bool invalidate;      /* the response is a SEND with invalidate of inv_rkey */
+	uint32_t len;     /* bytes; NVME_XFER_NONE has 0 */
+	bool in_capsule;  /* H2C only: the data lies at capsule + icd_off */
+	uint32_t icd_off; /* bytes from the start of the capsule */
+	bool invalidate;  /* the response is a SEND with invalidate of inv_rkey */
 	uint32_t inv_rkey;
-	uint32_t desc_count;  /* ranges in desc; 0 if in_capsule or no data */
+	uint32_t desc_count;                    /* ranges in desc; 0 if in_capsule or no data */
 	struct nvme_keyed desc[NVME_MAX_DESCS]; /* their lengths add up to len exactly */
 };
 
 /* Connect state of a queue. */
 enum nvme_queue_state {
-	NVME_QUEUE_NEW,       /* nothing but Connect is legal */
+	NVME_QUEUE_NEW, /* nothing but Connect is legal */
 	NVME_QUEUE_CONNECTED,
-	NVME_QUEUE_ENDED,     /* nvme_queue_end() was called */
+	NVME_QUEUE_ENDED, /* nvme_queue_end() was called */
 };
 
 /*
  * One poll group's way to a namespace. Belongs to the group's thread, but for state, which the control plane reads.
  */
 enum nvme_ns_port_state {
-	NVME_NS_PORT_NONE,     /* the group has not seen the namespace (or has let go of it: see wrasse_namespace.removing) */
+	NVME_NS_PORT_NONE, /* the group has not seen the namespace (or has let go of it: see wrasse_namespace.removing) */
 	NVME_NS_PORT_ATTACHED, /* in the group's view */
 	NVME_NS_PORT_FAILED,   /* attach() failed: in the view, answers Namespace Not Ready */
 	NVME_NS_PORT_LEAVING,  /* out of the view; in_flight goes to 0, then detach(), then NONE */
@@ -78,12 +79,12 @@ enum nvme_ns_port_state {
 
 struct nvme_ns_port {
 	struct wrasse_namespace *ns;
-	void *group_ctx;                             /* from attach() */
+	void *group_ctx; /* from attach() */
 	_Atomic(enum nvme_ns_port_state) state;
-	bool attach_failed; /* while LEAVING: attach() had failed, so no detach() */
-	uint32_t in_flight;                          /* I/Os that the backend has: counted by src/nvme from
+	bool attach_failed;             /* while LEAVING: attach() had failed, so no detach() */
+	uint32_t in_flight;             /* I/Os that the backend has: counted by src/nvme from
 						      * NVME_SUBMIT to nvme_request_complete_io() */
-	struct nvme_ns_port *next_work;              /* for the group's use while it attaches and detaches */
+	struct nvme_ns_port *next_work; /* for the group's use while it attaches and detaches */
 	/* counters for the SMART log; written by the group's thread with relaxed stores */
 	_Atomic(uint64_t) reads, writes, read_bytes, written_bytes;
 };
@@ -96,28 +97,29 @@ struct nvme_view {
 
 /* What is known of a connection before its Connect command. */
 struct nvme_conn {
-	uint16_t qid;      /* from the CM private data */
-	uint32_t depth;    /* capsules that the host may have outstanding: HSQSIZE + 1 */
-	unsigned group;    /* number of the poll group */
-	uint8_t adrfam;    /* of the local address: 1 IPv4, 2 IPv6 */
-	uint8_t prtype;    /* RDMA provider type for discovery: 4 RoCEv2, 5 iWARP, 2 IB, 1 none */
-	uint16_t portal;   /* number of the listener: see nvme_registry_add_portal() */
-	char traddr[64];   /* the local address that the host came to, numeric */
-	char trsvcid[8];   /* the port, decimal */
-	char peer[64];     /* the host's address, for log lines */
+	uint16_t qid;    /* from the CM private data */
+	uint32_t depth;  /* capsules that the host may have outstanding: HSQSIZE + 1 */
+	unsigned group;  /* number of the poll group */
+	uint8_t adrfam;  /* of the local address: 1 IPv4, 2 IPv6 */
+	uint8_t prtype;  /* RDMA provider type for discovery: 4 RoCEv2, 5 iWARP, 2 IB, 1 none */
+	uint16_t portal; /* number of the listener: see nvme_registry_add_portal() */
+	char traddr[64]; /* the local address that the host came to, numeric */
+	char trsvcid[8]; /* the port, decimal */
+	char peer[64];   /* the host's address, for log lines */
 };
 
 /* The NVMe side of a queue pair. Embedded in the transport's. Fields are src/nvme's; the transport reads them. */
 struct nvme_queue {
 	enum nvme_queue_state state;
-	uint8_t on;           /* which commands may come: enum nvme_on; src/nvme's own */
-	bool sqflow_off;      /* SQ flow control disabled: SQHD is reserved */
+	uint8_t on;      /* which commands may come: enum nvme_on; src/nvme's own */
+	bool sqflow_off; /* SQ flow control disabled: SQHD is reserved */
 	uint16_t qid;
-	uint16_t sqsize;      /* 0-based; before Connect: depth - 1 */
+	uint16_t sqsize; /* 0-based; before Connect: depth - 1 */
 	uint16_t sqhd;
-	uint32_t io_epoch;    /* ctrl->io_epoch at Connect (I/O queues) */
+	uint32_t io_epoch;      /* ctrl->io_epoch at Connect (I/O queues) */
 	struct nvme_ctrl *ctrl; /* NULL before Connect; a reference */
-	struct nvme_view *view; /* this group's view of the subsystem; NULL before Connect and for discovery */
+	struct nvme_view *
+		view; /* this group's view of the subsystem; NULL before Connect and for discovery */
 	struct nvme_registry *registry;
 	const struct nvme_limits *limits;
 	struct nvme_conn conn;
@@ -127,8 +129,8 @@ struct nvme_op;
 
 /* The NVMe side of a request. Embedded in the transport's. */
 struct nvme_request {
-	struct nvme_cmd cmd;       /* copied out of the receive slot */
-	struct nvme_cqe cqe;       /* the response, complete when a function says NVME_RESPOND */
+	struct nvme_cmd cmd; /* copied out of the receive slot */
+	struct nvme_cqe cqe; /* the response, complete when a function says NVME_RESPOND */
 	struct nvme_queue *queue;
 	const struct nvme_op *op;  /* the command's line in its table; src/nvme's own */
 	struct nvme_ns_port *port; /* set from NVME_SUBMIT until nvme_request_complete_io() */
@@ -139,33 +141,35 @@ struct nvme_request {
 	struct wrasse_io io;       /* filled for NVME_SUBMIT; io.iov = iov */
 	struct nvme_request *next; /* while in nvme_actions.done, or held by a controller */
 	uint64_t retry_until_ns;   /* for NVME_RETRY; 0 at first */
-	const char *why;           /* a constant phrase that says what was wrong, or NULL; for log lines */
-	struct nvme_data data;     /* cold part last */
+	const char *why; /* a constant phrase that says what was wrong, or NULL; for log lines */
+	struct nvme_data data; /* cold part last */
 };
 
 /* What the transport does next with a request. */
 enum nvme_next {
-	NVME_RESPOND,  /* cqe is complete: send it (with data if xfer is C2H and the status is success) */
-	NVME_SUBMIT,   /* call port->ns->ops->submit(&io), unless the port failed; later nvme_request_complete_io() */
-	NVME_HOLD,     /* the controller keeps it (Asynchronous Event Request); it comes back in nvme_actions.done */
+	NVME_RESPOND, /* cqe is complete: send it (with data if xfer is C2H and the status is success) */
+	NVME_SUBMIT, /* call port->ns->ops->submit(&io), unless the port failed; later nvme_request_complete_io() */
+	NVME_HOLD, /* the controller keeps it (Asynchronous Event Request); it comes back in nvme_actions.done */
 	NVME_REGISTRY, /* call nvme_request_execute_registry() with the target's lock held */
-	NVME_RETRY,    /* something is on its way out (a queue id still in use): call the same function again in some ms */
+	NVME_RETRY, /* something is on its way out (a queue id still in use): call the same function again in some ms */
 };
 
 /* Effects on other requests and queues. Initialise to all zero before each call. */
 struct nvme_actions {
-	struct nvme_request *done; /* held requests of this queue's group, answered: cqe complete; linked by next */
-	bool disconnect;           /* this queue's connection must end (after the response, if there is one) */
-	bool attention;            /* the flags that nvme_queue_must_end() reads have changed: every group must look */
-	bool timer;                /* nvme_ctrl_tick() wants to be called: its deadline may have become earlier */
-	const char *why;           /* with disconnect or attention: a constant phrase that says why, or NULL */
+	struct nvme_request *
+		done; /* held requests of this queue's group, answered: cqe complete; linked by next */
+	bool disconnect; /* this queue's connection must end (after the response, if there is one) */
+	bool attention; /* the flags that nvme_queue_must_end() reads have changed: every group must look */
+	bool timer; /* nvme_ctrl_tick() wants to be called: its deadline may have become earlier */
+	const char
+		*why; /* with disconnect or attention: a constant phrase that says why, or NULL */
 };
 
 /* ---- queues: the thread of the queue's group ---- */
 
 /* Starts a queue in NVME_QUEUE_NEW. @queue: caller's memory. @conn: copied. */
-void nvme_queue_init(struct nvme_queue *queue, struct nvme_registry *registry, const struct nvme_limits *limits,
-		     const struct nvme_conn *conn);
+void nvme_queue_init(struct nvme_queue *queue, struct nvme_registry *registry,
+		     const struct nvme_limits *limits, const struct nvme_conn *conn);
 
 /*
  * REGISTRY. The connection has begun to end: its queue id is free for a new Connect, no held request is remembered (the
@@ -202,10 +206,12 @@ uint16_t nvme_queue_cntlid(const struct nvme_queue *queue);
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len);
 
 /* Executes a parsed request whose data is in place. */
-enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns, struct nvme_actions *actions);
+enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
+				    struct nvme_actions *actions);
 
 /* REGISTRY. As above, for those that said NVME_REGISTRY (Connect, discovery log). Never says NVME_REGISTRY. */
-enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint64_t now_ns, struct nvme_actions *actions);
+enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint64_t now_ns,
+					     struct nvme_actions *actions);
 
 /* The backend answered, or the transport answers for it: completes cqe, port is NULL afterwards. */
 void nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
@@ -221,7 +227,8 @@ static inline struct wrasse_status nvme_request_status(const struct nvme_request
 {
 	uint16_t raw = nvme_get16(request->cqe.status);
 
-	return (struct wrasse_status){ .sct = raw >> NVME_STATUS_SCT_SHIFT & 7, .sc = (uint8_t)(raw >> NVME_STATUS_SC_SHIFT) };
+	return (struct wrasse_status){.sct = raw >> NVME_STATUS_SCT_SHIFT & 7,
+				      .sc = (uint8_t)(raw >> NVME_STATUS_SC_SHIFT)};
 }
 
 static inline bool nvme_request_is_fabrics(const struct nvme_request *request)

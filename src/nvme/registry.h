@@ -33,17 +33,18 @@ struct wrasse_namespace {
 	struct wrasse_subsystem *subsystem;
 	struct wrasse_namespace *next; /* subsystem->namespaces, ascending nsid */
 	uint32_t nsid;
-	uint32_t block_shift;          /* log2 of the block size */
+	uint32_t block_shift; /* log2 of the block size */
 	uint64_t block_count;
 	uint8_t nguid[16], eui64[8], uuid[16];
 	bool read_only;
 	bool volatile_cache;
-	struct wrasse_backend_ops ops; /* a copy of as much as the embedder's size says; the rest zero */
+	struct wrasse_backend_ops
+		ops; /* a copy of as much as the embedder's size says; the rest zero */
 	void *backend;
-	bool removing;                 /* guarded by the lock: groups let go of it */
-	void (*removed)(void *ctx);    /* called by the composition root when it is gone */
+	bool removing;              /* guarded by the lock: groups let go of it */
+	void (*removed)(void *ctx); /* called by the composition root when it is gone */
 	void *removed_ctx;
-	struct nvme_ns_port port[];    /* limits->group_count */
+	struct nvme_ns_port port[]; /* limits->group_count */
 };
 
 /* A subsystem. */
@@ -55,24 +56,24 @@ struct wrasse_subsystem {
 	char serial[21], model[41], firmware[9];
 	uint32_t max_namespaces;
 	uint16_t cntlid_min, cntlid_max;
-	uint16_t cntlid_next;          /* ids are used again as late as possible */
+	uint16_t cntlid_next; /* ids are used again as late as possible */
 	bool allow_any_host;
 	bool removing;
-	bool is_discovery;             /* the well-known discovery subsystem; always there */
+	bool is_discovery; /* the well-known discovery subsystem; always there */
 	void (*removed)(void *ctx);
 	void *removed_ctx;
 	struct wrasse_namespace *namespaces;
-	struct nvme_host *hosts;       /* allowed by name */
+	struct nvme_host *hosts; /* allowed by name */
 	struct nvme_ctrl *ctrls;
-	struct nvme_view **view;       /* limits->group_count of them, allocated with the subsystem */
+	struct nvme_view **view; /* limits->group_count of them, allocated with the subsystem */
 };
 
 struct nvme_registry {
 	const struct nvme_limits *limits;
 	struct wrasse_subsystem *subsystems; /* the discovery subsystem among them */
 	struct nvme_portal *portals;
-	uint64_t genctr;               /* of the discovery log: changes whenever its content would */
-	uint16_t portal_next;          /* number of the next portal */
+	uint64_t genctr;      /* of the discovery log: changes whenever its content would */
+	uint16_t portal_next; /* number of the next portal */
 };
 
 int nvme_registry_create(const struct nvme_limits *limits, struct nvme_registry **registry);
@@ -100,8 +101,8 @@ int nvme_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *host
 int nvme_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char *hostnqn);
 
 /* Return: the nsid, or a negative errno value. */
-int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_opts *opts, struct wrasse_namespace **ns,
-		   const char **why);
+int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_opts *opts,
+		   struct wrasse_namespace **ns, const char **why);
 struct wrasse_namespace *nvme_ns_find(struct wrasse_subsystem *subsystem, uint32_t nsid);
 
 /* Marks it as removing. */
@@ -117,8 +118,8 @@ void nvme_ns_free(struct wrasse_namespace *ns);
  *
  * Return: the portal's number (from 1), or -ENOMEM.
  */
-int nvme_registry_add_portal(struct nvme_registry *registry, uint8_t adrfam, bool any_address, const char *traddr,
-			     const char *trsvcid, uint8_t prtype);
+int nvme_registry_add_portal(struct nvme_registry *registry, uint8_t adrfam, bool any_address,
+			     const char *traddr, const char *trsvcid, uint8_t prtype);
 void nvme_registry_remove_portal(struct nvme_registry *registry, uint16_t portal);
 
 /* How many controllers there are; for the end of drains and for tests. */

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define pool_container(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define pool_container(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct pool_link {
 	struct pool_link *prev, *next; /* NULL while on no list */
@@ -36,7 +36,8 @@ static inline bool pool_link_is_on_list(const struct pool_link *link)
 	return link->next != NULL;
 }
 
-static inline void pool_list_add_between(struct pool_link *link, struct pool_link *prev, struct pool_link *next)
+static inline void pool_list_add_between(struct pool_link *link, struct pool_link *prev,
+					 struct pool_link *next)
 {
 	link->prev = prev;
 	link->next = next;
@@ -85,8 +86,9 @@ static inline struct pool_link *pool_list_pop(struct pool_list *list)
 }
 
 /* Walks a list; the current entry may be taken off, no other. */
-#define pool_list_for_each(pos, tmp, list)                                                                             \
-	for ((pos) = (list)->head.next, (tmp) = (pos)->next; (pos) != &(list)->head; (pos) = (tmp), (tmp) = (pos)->next)
+#define pool_list_for_each(pos, tmp, list)                                           \
+	for ((pos) = (list)->head.next, (tmp) = (pos)->next; (pos) != &(list)->head; \
+	     (pos) = (tmp), (tmp) = (pos)->next)
 
 struct pool_inbox_link {
 	struct pool_inbox_link *next;

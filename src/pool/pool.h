@@ -30,8 +30,8 @@ struct pool_opts {
 	uint32_t capacity;  /* items; at least 1 */
 	uint32_t item_size; /* bytes of payload; a multiple of 64 */
 	int node;           /* NUMA node, -1: the calling thread's */
-	bool registered;    /* payloads lie in a slab of their own, apart from the heads, to be registered with devices */
-	void *lent;         /* registered only: page-aligned memory for the payloads, or NULL */
+	bool registered; /* payloads lie in a slab of their own, apart from the heads, to be registered with devices */
+	void *lent; /* registered only: page-aligned memory for the payloads, or NULL */
 };
 
 /* Return: 0; -EINVAL; -ENOMEM. */
@@ -79,7 +79,8 @@ struct pool_books {
 void pool_get_books(const struct pool *pool, struct pool_books *books);
 
 /* The owner: calls @each for every item that is out. Return: how many are. */
-uint32_t pool_for_each_out(struct pool *pool, void (*each)(void *ctx, const struct pool_item *item), void *ctx);
+uint32_t pool_for_each_out(struct pool *pool, void (*each)(void *ctx, const struct pool_item *item),
+			   void *ctx);
 
 /*
  * The owner, debug builds and tests: checks the whole pool: the LIFO is a chain of free items without a loop, its length

@@ -14,14 +14,15 @@
 
 struct pool_slab {
 	void *base;
-	size_t len;                       /* whole pages */
-	bool lent;                        /* the embedder's: not unmapped */
-	void *region[POOL_MAX_DEVICES];   /* what register_fn made, NULL if not registered */
+	size_t len;                     /* whole pages */
+	bool lent;                      /* the embedder's: not unmapped */
+	void *region[POOL_MAX_DEVICES]; /* what register_fn made, NULL if not registered */
 	uint32_t lkey[POOL_MAX_DEVICES];
 };
 
 /* Registers [base, base + len) with a device; stores a handle and the local key. 0 or a negative errno value. */
-typedef int (*pool_register_fn)(void *device, void *base, size_t len, void **region, uint32_t *lkey);
+typedef int (*pool_register_fn)(void *device, void *base, size_t len, void **region,
+				uint32_t *lkey);
 typedef void (*pool_unregister_fn)(void *region);
 
 /*

@@ -4,12 +4,14 @@
  */
 #include "transport/group.h"
 
-static void line_of_pool(struct wrasse_pool_line *line, const struct wrasse_poll_group *group, const struct pool *pool)
+static void line_of_pool(struct wrasse_pool_line *line, const struct wrasse_poll_group *group,
+			 const struct pool *pool)
 {
 	struct pool_books books;
 
 	pool_get_books(pool, &books);
-	*line = (struct wrasse_pool_line){ books.name, group->index, books.capacity, books.free, books.peak, books.waits };
+	*line = (struct wrasse_pool_line){books.name, group->index, books.capacity,
+					  books.free, books.peak,   books.waits};
 }
 
 static void line_of_class(struct wrasse_pool_line *line, const struct rdmat_class *class)
@@ -24,7 +26,8 @@ static void line_of_class(struct wrasse_pool_line *line, const struct rdmat_clas
 	};
 }
 
-static void line_of_slots(struct wrasse_pool_line *line, const struct wrasse_poll_group *group, bool admin)
+static void line_of_slots(struct wrasse_pool_line *line, const struct wrasse_poll_group *group,
+			  bool admin)
 {
 	uint32_t capacity = __atomic_load_n(&group->slot_count[admin], __ATOMIC_RELAXED);
 	uint32_t held = __atomic_load_n(&group->slots_held[admin], __ATOMIC_RELAXED);
@@ -38,8 +41,8 @@ static void line_of_slots(struct wrasse_pool_line *line, const struct wrasse_pol
 	};
 }
 
-unsigned wrasse_poll_group_get_pools(const struct wrasse_poll_group *group, struct wrasse_pool_line *pools,
-				     unsigned count)
+unsigned wrasse_poll_group_get_pools(const struct wrasse_poll_group *group,
+				     struct wrasse_pool_line *pools, unsigned count)
 {
 	struct wrasse_pool_line lines[7];
 	const unsigned all = sizeof(lines) / sizeof(lines[0]);
@@ -57,7 +60,8 @@ unsigned wrasse_poll_group_get_pools(const struct wrasse_poll_group *group, stru
 }
 
 unsigned wrasse_poll_group_ledger(struct wrasse_poll_group *group,
-				  void (*each)(void *ctx, const struct wrasse_holder *holder), void *ctx)
+				  void (*each)(void *ctx, const struct wrasse_holder *holder),
+				  void *ctx)
 {
 	uint64_t now = rdmat_now(group->rdmat);
 	unsigned count = 0;

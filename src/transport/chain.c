@@ -4,9 +4,10 @@
  */
 #include "transport/chain.h"
 
-struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_t piece_len, uint32_t max_sge)
+struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_t piece_len,
+					   uint32_t max_sge)
 {
-	struct rdmat_chain_shape shape = { 0, 0 };
+	struct rdmat_chain_shape shape = {0, 0};
 	uint32_t local_left = piece_len;
 
 	for (uint32_t i = 0; i < data->desc_count; i++) {
@@ -32,7 +33,8 @@ struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_
 	return shape;
 }
 
-static void wr_start(struct rdmat_wr *wr, enum ibv_wr_opcode opcode, uint64_t remote_addr, uint32_t rkey)
+static void wr_start(struct rdmat_wr *wr, enum ibv_wr_opcode opcode, uint64_t remote_addr,
+		     uint32_t rkey)
 {
 	wr->wr.opcode = opcode;
 	wr->wr.send_flags = 0;
@@ -41,8 +43,9 @@ static void wr_start(struct rdmat_wr *wr, enum ibv_wr_opcode opcode, uint64_t re
 	wr->wr.wr.rdma.rkey = rkey;
 }
 
-void rdmat_chain_build(struct rdmat_wr *first, enum ibv_wr_opcode opcode, const struct nvme_data *data,
-		       const struct iovec *iov, uint32_t lkey, uint32_t max_sge)
+void rdmat_chain_build(struct rdmat_wr *first, enum ibv_wr_opcode opcode,
+		       const struct nvme_data *data, const struct iovec *iov, uint32_t lkey,
+		       uint32_t max_sge)
 {
 	struct rdmat_wr *next = first, *wr = NULL;
 	size_t local_used = 0;

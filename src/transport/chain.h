@@ -21,14 +21,16 @@ struct rdmat_chain_shape {
  * @piece_len: size of each local buffer (the last may be used in part).
  * @max_sge: SGEs per WR, at least 1.
  */
-struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_t piece_len, uint32_t max_sge);
+struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_t piece_len,
+					   uint32_t max_sge);
 
 /*
  * Builds the chain into the WRs that start at @first, linked by chain_next, exactly as many as counted.
  *
  * @lkey: of all of the iovec's memory.
  */
-void rdmat_chain_build(struct rdmat_wr *first, enum ibv_wr_opcode opcode, const struct nvme_data *data,
-		       const struct iovec *iov, uint32_t lkey, uint32_t max_sge);
+void rdmat_chain_build(struct rdmat_wr *first, enum ibv_wr_opcode opcode,
+		       const struct nvme_data *data, const struct iovec *iov, uint32_t lkey,
+		       uint32_t max_sge);
 
 #endif

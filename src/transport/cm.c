@@ -19,7 +19,8 @@ static void put_le16(uint8_t *p, uint16_t value)
 }
 
 enum rdmat_cm_status rdmat_cm_parse(const uint8_t *data, uint32_t len, uint8_t read_depth,
-				    const struct rdmat_cm_limits *limits, struct rdmat_cm_request *request)
+				    const struct rdmat_cm_limits *limits,
+				    struct rdmat_cm_request *request)
 {
 	uint32_t max_depth;
 

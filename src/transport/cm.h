@@ -49,7 +49,8 @@ struct rdmat_cm_limits {
  * Return: RDMAT_CM_OK, or the status to reject with.
  */
 enum rdmat_cm_status rdmat_cm_parse(const uint8_t *data, uint32_t len, uint8_t read_depth,
-				    const struct rdmat_cm_limits *limits, struct rdmat_cm_request *request);
+				    const struct rdmat_cm_limits *limits,
+				    struct rdmat_cm_request *request);
 
 void rdmat_cm_build_accept(uint8_t data[RDMAT_CM_ACCEPT_LEN], uint16_t crqsize);
 void rdmat_cm_build_reject(uint8_t data[RDMAT_CM_REJECT_LEN], enum rdmat_cm_status status);

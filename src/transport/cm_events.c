@@ -4,7 +4,8 @@
  */
 #include "transport/group.h"
 
-static void take_event(struct wrasse_poll_group *group, struct rdmat_qp *qp, enum rdma_cm_event_type type)
+static void take_event(struct wrasse_poll_group *group, struct rdmat_qp *qp,
+		       enum rdma_cm_event_type type)
 {
 	switch (type) {
 	case RDMA_CM_EVENT_ESTABLISHED:

@@ -12,13 +12,13 @@
 #include "transport/group.h"
 #include "transport/sendq.h"
 
-
 static void respond(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
 	struct wrasse_status status = nvme_request_status(&request->nvme);
 
-	request->with_data = request->nvme.data.xfer == NVME_XFER_C2H && request->first && wrasse_status_is_ok(status);
+	request->with_data = request->nvme.data.xfer == NVME_XFER_C2H && request->first &&
+			     wrasse_status_is_ok(status);
 	if (!wrasse_status_is_ok(status))
 		rdmat_count(&qp->group->stats.errors, 1);
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
@@ -36,7 +36,8 @@ static void submit(struct rdmat_request *request)
 	request->io_done = false;
 	nvme->io.group_ctx = port->group_ctx;
 	if (atomic_load_explicit(&port->state, memory_order_relaxed) != NVME_NS_PORT_ATTACHED) {
-		wrasse_io_complete(&nvme->io, wrasse_status_make(WRASSE_SCT_GENERIC, WRASSE_SC_NS_NOT_READY, false));
+		wrasse_io_complete(&nvme->io, wrasse_status_make(WRASSE_SCT_GENERIC,
+								 WRASSE_SC_NS_NOT_READY, false));
 		return;
 	}
 	if (nvme->io.opcode == WRASSE_IO_READ) {
@@ -78,7 +79,7 @@ static void ask(struct rdmat_request *request, bool locked)
 {
 	struct rdmat_qp *qp = request->qp;
 	struct wrasse_poll_group *group = qp->group;
-	struct nvme_actions actions = { 0 };
+	struct nvme_actions actions = {0};
 	uint64_t now = rdmat_group_now(group);
 	bool was_connected = qp->nvme.state == NVME_QUEUE_CONNECTED;
 	enum nvme_next next = NVME_REGISTRY;
@@ -95,7 +96,8 @@ static void ask(struct rdmat_request *request, bool locked)
 
 		qp->next_tick_ns = 0;
 		group->next_timer_ns = 0;
-		rdmat_log(group->rdmat, WRASSE_LOG_INFO, "%s: connected to %s, controller %u, depth %u",
+		rdmat_log(group->rdmat, WRASSE_LOG_INFO,
+			  "%s: connected to %s, controller %u, depth %u",
 			  rdmat_qp_name(qp, name, sizeof(name)), nvme_queue_subnqn(&qp->nvme),
 			  nvme_queue_cntlid(&qp->nvme), qp->nvme.sqsize + 1u);
 	}
@@ -146,7 +148,8 @@ static void start(struct rdmat_request *request)
 	}
 	if (data->in_capsule || data->len == 0)
 		execute(request);
-	else if (pool_list_is_empty(&group->waiting[request->class->admin]) && rdmat_request_take_resources(request))
+	else if (pool_list_is_empty(&group->waiting[request->class->admin]) &&
+		 rdmat_request_take_resources(request))
 		start_transfer(request);
 	else
 		wait_resources(request);
@@ -163,7 +166,8 @@ void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t l
 	struct rdmat_request *request;
 
 	/* Once a drain has begun, what was not started is for the host to send again elsewhere. */
-	if (qp->tearing || atomic_load_explicit(&qp->group->drain, memory_order_relaxed) != RDMAT_DRAIN_NO) {
+	if (qp->tearing ||
+	    atomic_load_explicit(&qp->group->drain, memory_order_relaxed) != RDMAT_DRAIN_NO) {
 		rdmat_rx_give(slot);
 		return;
 	}

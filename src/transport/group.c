@@ -57,11 +57,13 @@ static void io_done(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 
 void wrasse_io_complete(struct wrasse_io *io, struct wrasse_status status)
 {
-	struct rdmat_request *request = rdmat_request_of_nvme(pool_container(io, struct nvme_request, io));
+	struct rdmat_request *request =
+		rdmat_request_of_nvme(pool_container(io, struct nvme_request, io));
 	struct wrasse_poll_group *group = request->class->group;
 
 	if (!request->backend || request->io_done)
-		pool_panic("wrasse_io_complete() was called twice for an I/O, or for one that was not submitted");
+		pool_panic(
+			"wrasse_io_complete() was called twice for an I/O, or for one that was not submitted");
 	request->io_done = true;
 	request->io_status = status;
 	request->msg.run = io_done;
@@ -90,8 +92,8 @@ int wrasse_poll_group_fd(const struct wrasse_poll_group *group)
 	return group->epoll_fd;
 }
 
-void wrasse_poll_group_get_stats(const struct wrasse_poll_group *group, struct wrasse_poll_group_stats *stats,
-				 size_t size)
+void wrasse_poll_group_get_stats(const struct wrasse_poll_group *group,
+				 struct wrasse_poll_group_stats *stats, size_t size)
 {
 	const uint64_t *from = (const uint64_t *)(const void *)&group->stats;
 	size_t words = (size < sizeof(*stats) ? size : sizeof(*stats)) / sizeof(uint64_t);
@@ -108,8 +110,8 @@ static struct rdmat_qp **bucket(struct wrasse_poll_group *group, uint32_t qpn)
 	return &group->buckets[qpn % RDMAT_QP_BUCKETS];
 }
 
-struct rdmat_qp *rdmat_group_qp_find(struct wrasse_poll_group *group, const struct rdmat_group_device *device,
-				     uint32_t qpn)
+struct rdmat_qp *rdmat_group_qp_find(struct wrasse_poll_group *group,
+				     const struct rdmat_group_device *device, uint32_t qpn)
 {
 	struct rdmat_qp *qp = *bucket(group, qpn);
 
@@ -192,8 +194,8 @@ static int poll_devices(struct wrasse_poll_group *group)
 	struct pool_link *link, *tmp;
 	int count = 0;
 
-	pool_list_for_each(link, tmp, &group->devices)
-		count += rdmat_group_device_poll(pool_container(link, struct rdmat_group_device, link));
+	pool_list_for_each(link, tmp, &group->devices) count +=
+		rdmat_group_device_poll(pool_container(link, struct rdmat_group_device, link));
 	return count;
 }
 
@@ -202,13 +204,15 @@ static void post_receives(struct wrasse_poll_group *group)
 	struct pool_link *link, *tmp;
 
 	group->rx_dirty = false;
-	pool_list_for_each(link, tmp, &group->receivers) {
+	pool_list_for_each(link, tmp, &group->receivers)
+	{
 		struct rdmat_rx *rx = pool_container(link, struct rdmat_rx, link);
 		int rc = rdmat_rx_post(rx);
 
 		if (rc) {
-			rdmat_log(group->rdmat, WRASSE_LOG_ERROR, "poll group %u: receives not posted: %s",
-				  group->index, strerror(-rc));
+			rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
+				  "poll group %u: receives not posted: %s", group->index,
+				  strerror(-rc));
 			rx->stopped = true;
 		}
 	}
@@ -229,8 +233,8 @@ static int reap(struct wrasse_poll_group *group)
 	struct pool_link *link, *tmp;
 	int count = 0;
 
-	pool_list_for_each(link, tmp, &group->dying)
-		count += rdmat_qp_reap(pool_container(link, struct rdmat_qp, link));
+	pool_list_for_each(link, tmp, &group->dying) count +=
+		rdmat_qp_reap(pool_container(link, struct rdmat_qp, link));
 	return count;
 }
 
@@ -240,16 +244,18 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 	struct pool_link *link, *tmp;
 	int count = 0;
 
-	pool_list_for_each(link, tmp, &group->qps) {
+	pool_list_for_each(link, tmp, &group->qps)
+	{
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 
-		if (drain == RDMAT_DRAIN_FORCED || qp->requests_out == qp->held || qp->nvme.state == NVME_QUEUE_NEW) {
+		if (drain == RDMAT_DRAIN_FORCED || qp->requests_out == qp->held ||
+		    qp->nvme.state == NVME_QUEUE_NEW) {
 			rdmat_qp_disconnect(qp, NULL);
 			count++;
 		}
 	}
-	if (!atomic_load(&group->drained) && pool_list_is_empty(&group->qps) && pool_list_is_empty(&group->dying) &&
-	    atomic_load(&group->load) == 0) {
+	if (!atomic_load(&group->drained) && pool_list_is_empty(&group->qps) &&
+	    pool_list_is_empty(&group->dying) && atomic_load(&group->load) == 0) {
 		atomic_store(&group->drained, true);
 		rdmat_wake(group->rdmat);
 		count++;
@@ -343,7 +349,8 @@ static int timeout_ms(struct wrasse_poll_group *group)
 	uint64_t now = rdmat_group_now(group);
 
 	/* What is on its way out waits for no event that the descriptor would show. */
-	if (!pool_list_is_empty(&group->dying) || group->leaving || atomic_load(&group->drain) == RDMAT_DRAIN_GRACEFUL)
+	if (!pool_list_is_empty(&group->dying) || group->leaving ||
+	    atomic_load(&group->drain) == RDMAT_DRAIN_GRACEFUL)
 		return 2;
 	if (group->next_timer_ns == UINT64_MAX)
 		return -1;
@@ -362,8 +369,10 @@ int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout)
 	if (!atomic_load_explicit(&group->armed, memory_order_relaxed))
 		group->until_slow = 0;
 	atomic_store(&group->armed, true);
-	pool_list_for_each(link, tmp, &group->devices) {
-		struct rdmat_group_device *device = pool_container(link, struct rdmat_group_device, link);
+	pool_list_for_each(link, tmp, &group->devices)
+	{
+		struct rdmat_group_device *device =
+			pool_container(link, struct rdmat_group_device, link);
 
 		if (!device->armed && !device->failed)
 			device->armed = !ibv_req_notify_cq(device->cq, 0);
@@ -380,7 +389,7 @@ int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout)
 
 static int descriptors_open(struct wrasse_poll_group *group)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = {.events = EPOLLIN};
 
 	group->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	group->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -391,7 +400,7 @@ static int descriptors_open(struct wrasse_poll_group *group)
 
 int rdmat_group_open_cm(struct wrasse_poll_group *group)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = {.events = EPOLLIN};
 	int flags;
 
 	if (group->cm_channel)
@@ -408,10 +417,13 @@ int rdmat_group_open_cm(struct wrasse_poll_group *group)
 
 static int pools_create(struct wrasse_poll_group *group, const struct wrasse_poll_group_opts *opts)
 {
-	struct pool_opts wrs = { "wr pool", opts->wrs, (sizeof(struct rdmat_pool_wr) + 63u) & ~63u, group->node, false, NULL };
-	struct pool_opts small = { "small buffers", opts->small_buffers, RDMAT_SMALL_LEN, group->node, true,
-				   opts->data_memory };
-	struct pool_opts large = { "large buffers", opts->large_buffers, RDMAT_LARGE_LEN, group->node, true, NULL };
+	struct pool_opts wrs = {"wr pool",   opts->wrs, (sizeof(struct rdmat_pool_wr) + 63u) & ~63u,
+				group->node, false,     NULL};
+	struct pool_opts small = {
+		"small buffers",  opts->small_buffers, RDMAT_SMALL_LEN, group->node, true,
+		opts->data_memory};
+	struct pool_opts large = {
+		"large buffers", opts->large_buffers, RDMAT_LARGE_LEN, group->node, true, NULL};
 	int rc;
 
 	if (opts->data_memory)
@@ -422,17 +434,19 @@ static int pools_create(struct wrasse_poll_group *group, const struct wrasse_pol
 	if (!rc)
 		rc = pool_create(&large, &group->large);
 	if (!rc)
-		rc = rdmat_class_init(&group->classes[0], group, "I/O requests", opts->io_requests, group->node, false);
+		rc = rdmat_class_init(&group->classes[0], group, "I/O requests", opts->io_requests,
+				      group->node, false);
 	if (!rc)
-		rc = rdmat_class_init(&group->classes[1], group, "admin requests", opts->admin_requests, group->node,
-				      true);
+		rc = rdmat_class_init(&group->classes[1], group, "admin requests",
+				      opts->admin_requests, group->node, true);
 	return rc;
 }
 
 static void lists_init(struct wrasse_poll_group *group)
 {
-	struct pool_list *lists[] = { &group->devices, &group->receivers, &group->qps,	      &group->dying,
-				      &group->dirty,   &group->waiting[0], &group->waiting[1] };
+	struct pool_list *lists[] = {&group->devices,   &group->receivers, &group->qps,
+				     &group->dying,     &group->dirty,     &group->waiting[0],
+				     &group->waiting[1]};
 
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		pool_list_init(lists[i]);
@@ -472,8 +486,8 @@ static void group_free(struct wrasse_poll_group *group)
 	free(group);
 }
 
-int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts *opts, unsigned index,
-		       struct wrasse_poll_group **out)
+int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts *opts,
+		       unsigned index, struct wrasse_poll_group **out)
 {
 	struct wrasse_poll_group *group = calloc(1, sizeof(*group));
 	int rc;
@@ -509,8 +523,9 @@ int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts 
 bool rdmat_group_is_busy(const struct wrasse_poll_group *group)
 {
 	return group->classes[0].free_count != group->classes[0].capacity ||
-	       group->classes[1].free_count != group->classes[1].capacity || !pool_list_is_empty(&group->qps) ||
-	       !pool_list_is_empty(&group->dying) || atomic_load(&group->load);
+	       group->classes[1].free_count != group->classes[1].capacity ||
+	       !pool_list_is_empty(&group->qps) || !pool_list_is_empty(&group->dying) ||
+	       atomic_load(&group->load);
 }
 
 void rdmat_group_destroy(struct wrasse_poll_group *group)

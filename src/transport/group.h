@@ -52,10 +52,10 @@ struct wrasse_poll_group {
 	uint32_t budget;
 
 	/* any thread */
-	_Atomic(bool) attention; /* look at flags and views */
-	_Atomic(bool) armed;     /* asleep, or about to be: wake through wake_fd */
-	_Atomic(int) drain;      /* enum rdmat_drain */
-	_Atomic(bool) drained;   /* no queue pair is left after a drain began */
+	_Atomic(bool) attention;   /* look at flags and views */
+	_Atomic(bool) armed;       /* asleep, or about to be: wake through wake_fd */
+	_Atomic(int) drain;        /* enum rdmat_drain */
+	_Atomic(bool) drained;     /* no queue pair is left after a drain began */
 	_Atomic(bool) want_ledger; /* the target wants holders[] filled */
 	_Atomic(bool) ledger_ready;
 	_Atomic(uint32_t) load;  /* queue pairs, those on their way included; for placement */
@@ -67,8 +67,8 @@ struct wrasse_poll_group {
 	bool polling; /* inside poll: calls back now */
 	_Atomic(bool) owned;
 	pthread_t owner;
-	uint64_t now_ns;       /* read once per poll, 0: not yet */
-	uint32_t until_slow;   /* polls until the next look at timers and CM events */
+	uint64_t now_ns;     /* read once per poll, 0: not yet */
+	uint32_t until_slow; /* polls until the next look at timers and CM events */
 	uint64_t next_timer_ns;
 	struct rdma_event_channel *cm_channel; /* NULL before the first connection */
 	struct pool_list devices;
@@ -76,14 +76,16 @@ struct wrasse_poll_group {
 	struct pool_list qps;
 	struct pool_list dying;
 	struct pool_list dirty;
-	struct pool_list waiting[2]; /* queue pairs with requests in WAIT_RESOURCES: [0] I/O, [1] admin */
+	struct pool_list
+		waiting[2]; /* queue pairs with requests in WAIT_RESOURCES: [0] I/O, [1] admin */
 	struct rdmat_qp *buckets[RDMAT_QP_BUCKETS];
-	struct nvme_ns_port *ports;  /* attached and with a poll function: linked by next_work */
+	struct nvme_ns_port *ports;   /* attached and with a poll function: linked by next_work */
 	struct nvme_ns_port *leaving; /* wait for their last I/O */
-	uint64_t genctr;             /* of the discovery log, as last seen */
-	struct pool_inbox_link *local_done, **local_done_tail; /* completions recorded on this thread */
-	bool rx_dirty;   /* a slot is idle that could be posted */
-	bool rx_starved; /* a slot was not posted for want of a request */
+	uint64_t genctr;              /* of the discovery log, as last seen */
+	struct pool_inbox_link *local_done,
+		**local_done_tail;     /* completions recorded on this thread */
+	bool rx_dirty;                 /* a slot is idle that could be posted */
+	bool rx_starved;               /* a slot was not posted for want of a request */
 	struct rdmat_class classes[2]; /* [0] I/O, [1] admin */
 	struct pool *wr_pool;
 	struct pool *small;
@@ -92,11 +94,11 @@ struct wrasse_poll_group {
 	uint32_t small_reserve; /* of the small buffers, for admin */
 	uint32_t io_slots, admin_slots;
 	uint32_t slot_count[2]; /* that exist now; read by any thread */
-	uint32_t slots_held[2];  /* by requests */
+	uint32_t slots_held[2]; /* by requests */
 	uint32_t slots_peak[2];
 	uint64_t state_count[RDMAT_REQUEST_STATE_COUNT]; /* moves into each state */
 	struct wrasse_poll_group_stats stats;            /* written with rdmat_count() */
-	struct wrasse_holder *holders;                   /* RDMAT_MAX_HOLDERS for the drain report */
+	struct wrasse_holder *holders; /* RDMAT_MAX_HOLDERS for the drain report */
 	uint32_t holder_count, holders_omitted;
 	struct rdmat_record records[RDMAT_RECORDS];
 	uint64_t record_count;
@@ -126,8 +128,8 @@ static inline uint64_t rdmat_group_now(struct wrasse_poll_group *group)
 }
 
 /* @opts: complete. Return: 0 or a negative errno value. The control plane's thread. */
-int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts *opts, unsigned index,
-		       struct wrasse_poll_group **out);
+int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts *opts,
+		       unsigned index, struct wrasse_poll_group **out);
 /* Whether it has connections or requests. */
 bool rdmat_group_is_busy(const struct wrasse_poll_group *group);
 /* It is not busy. */
@@ -143,7 +145,8 @@ void rdmat_group_attention(struct wrasse_poll_group *group);
 void rdmat_group_send(struct wrasse_poll_group *group, struct rdmat_msg *msg);
 
 /* What the group has on a device; made on first use. NULL and a log line if it cannot be. */
-struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *group, struct rdmat_device *device);
+struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *group,
+						  struct rdmat_device *device);
 void rdmat_group_device_free(struct rdmat_group_device *device);
 
 /* Polls a device's completion queue once. Return: completions taken. */
@@ -153,8 +156,8 @@ int rdmat_group_device_poll(struct rdmat_group_device *device);
 void rdmat_group_device_ack(struct rdmat_group_device *device);
 
 /* Finds a queue pair by its number; NULL if there is none. */
-struct rdmat_qp *rdmat_group_qp_find(struct wrasse_poll_group *group, const struct rdmat_group_device *device,
-				     uint32_t qpn);
+struct rdmat_qp *rdmat_group_qp_find(struct wrasse_poll_group *group,
+				     const struct rdmat_group_device *device, uint32_t qpn);
 void rdmat_group_qp_add(struct wrasse_poll_group *group, struct rdmat_qp *qp);
 void rdmat_group_qp_remove(struct wrasse_poll_group *group, struct rdmat_qp *qp);
 

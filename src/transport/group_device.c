@@ -26,18 +26,20 @@ static int cq_create(struct rdmat_group_device *device)
 	struct wrasse_poll_group *group = device->group;
 	struct ibv_context *context = device->device->context;
 	uint32_t depth = cq_depth(group);
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = {.events = EPOLLIN};
 
 	if ((uint32_t)device->device->attr.max_cqe < depth) {
-		rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
-			  "device %s: its completion queues hold %d entries, this group's sizes need %u",
-			  ibv_get_device_name(context->device), device->device->attr.max_cqe, depth);
+		rdmat_log(
+			group->rdmat, WRASSE_LOG_ERROR,
+			"device %s: its completion queues hold %d entries, this group's sizes need %u",
+			ibv_get_device_name(context->device), device->device->attr.max_cqe, depth);
 		return -EINVAL;
 	}
 	device->channel = ibv_create_comp_channel(context);
 	if (!device->channel)
 		return -errno;
-	if (fcntl(device->channel->fd, F_SETFL, fcntl(device->channel->fd, F_GETFL) | O_NONBLOCK) < 0 ||
+	if (fcntl(device->channel->fd, F_SETFL, fcntl(device->channel->fd, F_GETFL) | O_NONBLOCK) <
+		    0 ||
 	    epoll_ctl(group->epoll_fd, EPOLL_CTL_ADD, device->channel->fd, &event))
 		return -errno;
 	device->cq = ibv_create_cq(context, (int)depth, device, device->channel, 0);
@@ -47,11 +49,13 @@ static int cq_create(struct rdmat_group_device *device)
 static int slabs_register(struct rdmat_group_device *device)
 {
 	struct wrasse_poll_group *group = device->group;
-	struct pool_slab *slabs[] = { pool_payload_slab(group->small), pool_payload_slab(group->large),
-				      &group->classes[0].slab, &group->classes[1].slab };
+	struct pool_slab *slabs[] = {pool_payload_slab(group->small),
+				     pool_payload_slab(group->large), &group->classes[0].slab,
+				     &group->classes[1].slab};
 
 	for (unsigned i = 0; i < sizeof(slabs) / sizeof(slabs[0]); i++) {
-		int rc = pool_slab_register(slabs[i], device->device->index, device->device, rdmat_device_register);
+		int rc = pool_slab_register(slabs[i], device->device->index, device->device,
+					    rdmat_device_register);
 
 		if (rc)
 			return rc;
@@ -83,23 +87,26 @@ static int receivers_create(struct rdmat_group_device *device)
 
 	if (group->rdmat->opts.no_srq || attr->max_srq < 2 || attr->max_srq_wr < 1)
 		return 0;
-	rc = rdmat_rx_create(group, &group->classes[0], device->device, at_most(group->io_slots, attr->max_srq_wr), true,
-			     &device->rx[0]);
+	rc = rdmat_rx_create(group, &group->classes[0], device->device,
+			     at_most(group->io_slots, attr->max_srq_wr), true, &device->rx[0]);
 	if (!rc)
 		rc = rdmat_rx_create(group, &group->classes[1], device->device,
-				     at_most(group->admin_slots, attr->max_srq_wr), true, &device->rx[1]);
+				     at_most(group->admin_slots, attr->max_srq_wr), true,
+				     &device->rx[1]);
 	if (!rc)
 		rc = rdmat_rx_post(device->rx[0]);
 	return rc ? rc : rdmat_rx_post(device->rx[1]);
 }
 
-struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *group, struct rdmat_device *device)
+struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *group,
+						  struct rdmat_device *device)
 {
 	struct rdmat_group_device *mine;
 	struct pool_link *link, *tmp;
 	int rc;
 
-	pool_list_for_each(link, tmp, &group->devices) {
+	pool_list_for_each(link, tmp, &group->devices)
+	{
 		mine = pool_container(link, struct rdmat_group_device, link);
 		if (mine->device == device)
 			return mine;
@@ -165,7 +172,9 @@ static void take_receive(struct rdmat_group_device *device, const struct ibv_wc 
 	}
 	rdmat_rx_give(slot);
 	if (qp && wc->status != IBV_WC_SUCCESS)
-		rdmat_qp_disconnect(qp, wc->status == IBV_WC_WR_FLUSH_ERR ? NULL : ibv_wc_status_str(wc->status));
+		rdmat_qp_disconnect(qp, wc->status == IBV_WC_WR_FLUSH_ERR ?
+						NULL :
+						ibv_wc_status_str(wc->status));
 }
 
 static void take_send(const struct ibv_wc *wc)
@@ -174,7 +183,9 @@ static void take_send(const struct ibv_wc *wc)
 	struct rdmat_qp *qp = wr->request->qp;
 
 	if (wc->status != IBV_WC_SUCCESS)
-		rdmat_qp_disconnect(qp, wc->status == IBV_WC_WR_FLUSH_ERR ? NULL : ibv_wc_status_str(wc->status));
+		rdmat_qp_disconnect(qp, wc->status == IBV_WC_WR_FLUSH_ERR ?
+						NULL :
+						ibv_wc_status_str(wc->status));
 	rdmat_sendq_retire(qp, wr);
 }
 

@@ -45,19 +45,25 @@ static bool address_is_any(const struct sockaddr_storage *addr)
 	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)addr)->sin6_addr);
 }
 
-static void address_format(const struct sockaddr *addr, char *buf, size_t len)
+/* @addr: any struct sockaddr. */
+static void address_format(const void *addr, char *buf, size_t len)
 {
-	const void *raw = addr->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)addr)->sin6_addr :
-							(const void *)&((const struct sockaddr_in *)addr)->sin_addr;
+	const struct sockaddr_in *v4 = addr;
+	const struct sockaddr_in6 *v6 = addr;
+	const void *raw = v4->sin_family == AF_INET6 ? (const void *)&v6->sin6_addr :
+						       (const void *)&v4->sin_addr;
 
-	if (!inet_ntop(addr->sa_family, raw, buf, (socklen_t)len))
+	if (!inet_ntop(v4->sin_family, raw, buf, (socklen_t)len))
 		snprintf(buf, len, "unknown");
 }
 
-static uint16_t address_port(const struct sockaddr *addr)
+/* @addr: any struct sockaddr. */
+static uint16_t address_port(const void *addr)
 {
-	return ntohs(addr->sa_family == AF_INET6 ? ((const struct sockaddr_in6 *)addr)->sin6_port :
-						   ((const struct sockaddr_in *)addr)->sin_port);
+	const struct sockaddr_in *v4 = addr;
+	const struct sockaddr_in6 *v6 = addr;
+
+	return ntohs(v4->sin_family == AF_INET6 ? v6->sin6_port : v4->sin_port);
 }
 
 /* Provider type for the discovery log (NVMe-oF RDMA: RDMA_PRTYPE). */
@@ -79,7 +85,7 @@ static uint8_t provider_type(const struct ibv_context *context)
 /* The event channel is made with the first listener: a target without RDMA can be made and tested. */
 static int channel_open(struct rdmat *rdmat)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = {.events = EPOLLIN};
 	int rc;
 
 	if (rdmat->cm_channel)
@@ -87,7 +93,8 @@ static int channel_open(struct rdmat *rdmat)
 	rdmat->cm_channel = rdma_create_event_channel();
 	if (!rdmat->cm_channel)
 		return errno == ENOENT ? -ENODEV : -errno;
-	if (fcntl(rdmat->cm_channel->fd, F_SETFL, fcntl(rdmat->cm_channel->fd, F_GETFL) | O_NONBLOCK) < 0 ||
+	if (fcntl(rdmat->cm_channel->fd, F_SETFL,
+		  fcntl(rdmat->cm_channel->fd, F_GETFL) | O_NONBLOCK) < 0 ||
 	    epoll_ctl(rdmat->epoll_fd, EPOLL_CTL_ADD, rdmat->cm_channel->fd, &event)) {
 		rc = -errno;
 		rdma_destroy_event_channel(rdmat->cm_channel);
@@ -97,17 +104,20 @@ static int channel_open(struct rdmat *rdmat)
 	return 0;
 }
 
-static int listener_listen(struct wrasse_listener *listener, struct sockaddr_storage *addr, int backlog)
+static int listener_listen(struct wrasse_listener *listener, struct sockaddr_storage *addr,
+			   int backlog)
 {
 	int on = 1;
 
 	if (rdma_create_id(listener->rdmat->cm_channel, &listener->id, listener, RDMA_PS_TCP))
 		return -errno;
 	if (addr->ss_family == AF_INET6)
-		rdma_set_option(listener->id, RDMA_OPTION_ID, RDMA_OPTION_ID_AFONLY, &on, sizeof(on));
+		rdma_set_option(listener->id, RDMA_OPTION_ID, RDMA_OPTION_ID_AFONLY, &on,
+				sizeof(on));
 	/* A restart may find connections of its predecessor in TIMEWAIT. */
 	rdma_set_option(listener->id, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR, &on, sizeof(on));
-	if (rdma_bind_addr(listener->id, (struct sockaddr *)addr) || rdma_listen(listener->id, backlog))
+	if (rdma_bind_addr(listener->id, (struct sockaddr *)addr) ||
+	    rdma_listen(listener->id, backlog))
 		return -errno;
 	return 0;
 }
@@ -117,26 +127,30 @@ static int listener_announce(struct wrasse_listener *listener, const struct sock
 	char traddr[64], trsvcid[8];
 	int portal;
 
-	address_format((const struct sockaddr *)addr, traddr, sizeof(traddr));
-	snprintf(trsvcid, sizeof(trsvcid), "%u", address_port((const struct sockaddr *)addr));
-	snprintf(listener->name, sizeof(listener->name), addr->ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", traddr,
-		 trsvcid);
-	portal = nvme_registry_add_portal(listener->rdmat->registry, addr->ss_family == AF_INET6 ? 2 : 1,
-					  address_is_any(addr), traddr, trsvcid, provider_type(listener->id->verbs));
+	address_format(addr, traddr, sizeof(traddr));
+	snprintf(trsvcid, sizeof(trsvcid), "%u", address_port(addr));
+	snprintf(listener->name, sizeof(listener->name),
+		 addr->ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", traddr, trsvcid);
+	portal = nvme_registry_add_portal(listener->rdmat->registry,
+					  addr->ss_family == AF_INET6 ? 2 : 1, address_is_any(addr),
+					  traddr, trsvcid, provider_type(listener->id->verbs));
 	if (portal < 0)
 		return portal;
 	listener->portal = (uint16_t)portal;
 	return 0;
 }
 
-int rdmat_listener_create(struct rdmat *rdmat, const struct wrasse_listener_opts *opts, struct wrasse_listener **out)
+int rdmat_listener_create(struct rdmat *rdmat, const struct wrasse_listener_opts *opts,
+			  struct wrasse_listener **out)
 {
 	struct sockaddr_storage addr;
 	struct wrasse_listener *listener;
-	int rc = address_parse(opts->address ? opts->address : "0.0.0.0", opts->port ? opts->port : DEFAULT_PORT, &addr);
+	int rc = address_parse(opts->address ? opts->address : "0.0.0.0",
+			       opts->port ? opts->port : DEFAULT_PORT, &addr);
 
 	if (rc) {
-		rdmat_log(rdmat, WRASSE_LOG_ERROR, "listener %s: not a numeric IPv4 or IPv6 address", opts->address);
+		rdmat_log(rdmat, WRASSE_LOG_ERROR,
+			  "listener %s: not a numeric IPv4 or IPv6 address", opts->address);
 		return rc;
 	}
 	rc = channel_open(rdmat);
@@ -188,7 +202,8 @@ void rdmat_listener_destroy(struct wrasse_listener *listener)
 
 bool rdmat_listener_exists(const struct rdmat *rdmat, uint64_t number)
 {
-	for (const struct wrasse_listener *listener = rdmat->listeners; listener; listener = listener->next)
+	for (const struct wrasse_listener *listener = rdmat->listeners; listener;
+	     listener = listener->next)
 		if (listener->number == number)
 			return true;
 	return false;
@@ -208,7 +223,8 @@ static struct wrasse_poll_group *place_by_load(struct rdmat *rdmat, int node)
 
 		if (!group || (best_near && !near))
 			continue;
-		if (!best || (near && !best_near) || atomic_load(&group->load) < atomic_load(&best->load)) {
+		if (!best || (near && !best_near) ||
+		    atomic_load(&group->load) < atomic_load(&best->load)) {
 			best = group;
 			best_near = near;
 		}
@@ -255,10 +271,11 @@ static void conn_describe(struct rdmat_new_conn *conn, uint16_t portal)
 	conn->nvme.depth = conn->request.hsqsize + 1u;
 }
 
-static void take_request(struct rdmat *rdmat, struct wrasse_listener *listener, struct rdma_cm_event *event)
+static void take_request(struct rdmat *rdmat, struct wrasse_listener *listener,
+			 struct rdma_cm_event *event)
 {
-	struct rdmat_cm_limits limits = { rdmat->limits.max_io_queues, rdmat->limits.max_queue_depth,
-					  rdmat->limits.max_admin_depth };
+	struct rdmat_cm_limits limits = {rdmat->limits.max_io_queues, rdmat->limits.max_queue_depth,
+					 rdmat->limits.max_admin_depth};
 	const struct rdma_conn_param *param = &event->param.conn;
 	struct rdmat_new_conn *conn = calloc(1, sizeof(*conn));
 	struct rdma_cm_id *id = event->id;
@@ -268,8 +285,8 @@ static void take_request(struct rdmat *rdmat, struct wrasse_listener *listener, 
 	id->context = NULL;
 	address_format(rdma_get_peer_addr(id), peer, sizeof(peer));
 	if (conn) {
-		status = rdmat_cm_parse(param->private_data, param->private_data_len, param->initiator_depth, &limits,
-					&conn->request);
+		status = rdmat_cm_parse(param->private_data, param->private_data_len,
+					param->initiator_depth, &limits, &conn->request);
 		conn->read_depth = param->initiator_depth;
 		conn->id = id;
 		conn->msg.run = rdmat_qp_connect;

@@ -17,11 +17,12 @@ struct wrasse_listener {
 	uint64_t number; /* never used twice in a target */
 	uint16_t portal;
 	uint8_t tos, ack_timeout;
-	char name[72];   /* "10.0.0.1:4420" */
+	char name[72]; /* "10.0.0.1:4420" */
 };
 
 /* The lock is held; @opts complete. Return: as wrasse_listener_create(). */
-int rdmat_listener_create(struct rdmat *rdmat, const struct wrasse_listener_opts *opts, struct wrasse_listener **out);
+int rdmat_listener_create(struct rdmat *rdmat, const struct wrasse_listener_opts *opts,
+			  struct wrasse_listener **out);
 
 /* The lock is held. Connections that came through it are ended by their groups. */
 void rdmat_listener_destroy(struct wrasse_listener *listener);

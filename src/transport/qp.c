@@ -19,7 +19,7 @@
 #define ADMIN_RESERVE 8
 
 const struct rdmat_qp_state_info rdmat_qp_states[RDMAT_QP_STATE_COUNT] = {
-#define RDMAT_X(state, what, successors) [RDMAT_QP_##state] = { #state, what, successors },
+#define RDMAT_X(state, what, successors) [RDMAT_QP_##state] = {#state, what, successors},
 	RDMAT_QP_STATES(RDMAT_X)
 #undef RDMAT_X
 };
@@ -37,10 +37,11 @@ const char *rdmat_qp_name(const struct rdmat_qp *qp, char *buf, size_t len)
 	const char *hostnqn = nvme_queue_hostnqn(&qp->nvme);
 
 	if (qp->nvme.qid)
-		snprintf(buf, len, "I/O queue %u of %s (%s)", qp->nvme.qid, *hostnqn ? hostnqn : "a host",
-			 qp->nvme.conn.peer);
+		snprintf(buf, len, "I/O queue %u of %s (%s)", qp->nvme.qid,
+			 *hostnqn ? hostnqn : "a host", qp->nvme.conn.peer);
 	else
-		snprintf(buf, len, "admin queue of %s (%s)", *hostnqn ? hostnqn : "a host", qp->nvme.conn.peer);
+		snprintf(buf, len, "admin queue of %s (%s)", *hostnqn ? hostnqn : "a host",
+			 qp->nvme.conn.peer);
 	return buf;
 }
 
@@ -105,13 +106,14 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 		.recv_cq = device->cq,
 		.srq = shared ? shared->srq : NULL,
 		.qp_type = IBV_QPT_RC,
-		.cap = { .max_recv_wr = shared ? 0 : depth,
-			 .max_send_sge = qp->max_sge,
-			 .max_recv_sge = shared ? 0 : 1,
-			 .max_inline_data = sizeof(struct nvme_cqe) },
+		.cap = {.max_recv_wr = shared ? 0 : depth,
+			.max_send_sge = qp->max_sge,
+			.max_recv_sge = shared ? 0 : 1,
+			.max_inline_data = sizeof(struct nvme_cqe)},
 	};
 
-	if (device->device->attr.max_qp_wr > 0 && (uint32_t)device->device->attr.max_qp_wr < sq_depth)
+	if (device->device->attr.max_qp_wr > 0 &&
+	    (uint32_t)device->device->attr.max_qp_wr < sq_depth)
 		sq_depth = (uint32_t)device->device->attr.max_qp_wr;
 	attr.cap.max_send_wr = sq_depth;
 	qp->inlining = true;
@@ -136,7 +138,8 @@ static int qp_post_receives(struct rdmat_qp *qp)
 
 	if (qp->device->rx[qp->class->admin])
 		return 0;
-	rc = rdmat_rx_create(qp->group, qp->class, qp->device->device, qp->nvme.conn.depth, false, &qp->rx);
+	rc = rdmat_rx_create(qp->group, qp->class, qp->device->device, qp->nvme.conn.depth, false,
+			     &qp->rx);
 	if (rc)
 		return rc;
 	qp->rx->qp = qp->qp;
@@ -154,11 +157,11 @@ static int qp_accept(struct rdmat_qp *qp, const struct rdmat_new_conn *conn)
 		.flow_control = 1,
 		.rnr_retry_count = 7,
 	};
-	struct ibv_qp_attr attr = { .min_rnr_timer = qp->group->rdmat->opts.min_rnr_timer };
+	struct ibv_qp_attr attr = {.min_rnr_timer = qp->group->rdmat->opts.min_rnr_timer};
 
 	if (conn->tos)
-		rdma_set_option(qp->id, RDMA_OPTION_ID, RDMA_OPTION_ID_TOS, (void *)(uintptr_t)&conn->tos,
-				sizeof(conn->tos));
+		rdma_set_option(qp->id, RDMA_OPTION_ID, RDMA_OPTION_ID_TOS,
+				(void *)(uintptr_t)&conn->tos, sizeof(conn->tos));
 	if (conn->ack_timeout)
 		rdma_set_option(qp->id, RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT,
 				(void *)(uintptr_t)&conn->ack_timeout, sizeof(conn->ack_timeout));
@@ -184,7 +187,8 @@ static void qp_abandon(struct rdmat_qp *qp)
 	free(qp);
 }
 
-static int qp_create(struct wrasse_poll_group *group, struct rdmat_new_conn *conn, struct rdmat_qp **out)
+static int qp_create(struct wrasse_poll_group *group, struct rdmat_new_conn *conn,
+		     struct rdmat_qp **out)
 {
 	struct rdmat_group_device *device;
 	struct rdmat_qp *qp;
@@ -225,22 +229,24 @@ void rdmat_qp_connect(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 	if (!rc)
 		rc = qp_create(group, conn, &qp);
 	if (rc) {
-		rdmat_log(group->rdmat, WRASSE_LOG_WARN, "connection from %s rejected: no resources (%s)",
-			  conn->nvme.peer, strerror(-rc));
+		rdmat_log(group->rdmat, WRASSE_LOG_WARN,
+			  "connection from %s rejected: no resources (%s)", conn->nvme.peer,
+			  strerror(-rc));
 		rdmat_cm_reject(conn->id, RDMAT_CM_NO_RESOURCES);
 		atomic_fetch_sub(&group->load, 1);
 		free(conn);
 		return;
 	}
 	qp->id->context = qp;
-	qp->deadline_ns = rdmat_group_now(group) + group->rdmat->opts.connect_timeout_ms * RDMAT_NS_PER_MS;
+	qp->deadline_ns =
+		rdmat_group_now(group) + group->rdmat->opts.connect_timeout_ms * RDMAT_NS_PER_MS;
 	group->next_timer_ns = 0;
 	rdmat_group_qp_add(group, qp);
 	rc = qp_accept(qp, conn);
 	free(conn);
 	if (rc) {
-		rdmat_log(group->rdmat, WRASSE_LOG_WARN, "%s: not accepted: %s", rdmat_qp_name(qp, name, sizeof(name)),
-			  strerror(-rc));
+		rdmat_log(group->rdmat, WRASSE_LOG_WARN, "%s: not accepted: %s",
+			  rdmat_qp_name(qp, name, sizeof(name)), strerror(-rc));
 		rdmat_qp_disconnect(qp, NULL);
 	}
 }
@@ -259,7 +265,8 @@ static void flush_requests(struct rdmat_qp *qp)
 		struct pool_link *link;
 
 		while ((link = pool_list_first(&qp->lists[state])))
-			rdmat_request_move(pool_container(link, struct rdmat_request, link), RDMAT_REQUEST_FLUSHING);
+			rdmat_request_move(pool_container(link, struct rdmat_request, link),
+					   RDMAT_REQUEST_FLUSHING);
 	}
 }
 
@@ -273,9 +280,9 @@ static void settle_requests(struct rdmat_qp *qp)
 
 void rdmat_qp_disconnect(struct rdmat_qp *qp, const char *why)
 {
-	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
 	struct wrasse_poll_group *group = qp->group;
-	struct nvme_actions actions = { 0 };
+	struct nvme_actions actions = {0};
 	char name[256];
 
 	if (qp->tearing)
@@ -298,7 +305,8 @@ void rdmat_qp_disconnect(struct rdmat_qp *qp, const char *why)
 	rdma_disconnect(qp->id);
 	if (qp->rx)
 		qp->rx->stopped = true;
-	qp->deadline_ns = rdmat_group_now(group) + group->rdmat->opts.flush_timeout_ms * RDMAT_NS_PER_MS;
+	qp->deadline_ns =
+		rdmat_group_now(group) + group->rdmat->opts.flush_timeout_ms * RDMAT_NS_PER_MS;
 	pool_list_del(&qp->link);
 	pool_list_add_tail(&group->dying, &qp->link);
 	settle_requests(qp);
@@ -310,7 +318,8 @@ static bool flushed(struct rdmat_qp *qp)
 {
 	if (!qp->sq_oldest && (!qp->rx || qp->rx->posted == 0))
 		return true;
-	if (rdmat_group_now(qp->group) >= qp->deadline_ns || atomic_load(&qp->device->device->removed))
+	if (rdmat_group_now(qp->group) >= qp->deadline_ns ||
+	    atomic_load(&qp->device->device->removed))
 		return true;
 	return qp->device->failed;
 }

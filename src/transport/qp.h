@@ -12,11 +12,12 @@
 #include "transport/request.h"
 
 /* The state machine: X(state, what it means, successors). */
-#define RDMAT_QP_STATES(X)                                                                                             \
-	X(CONNECTING, "accepted, not established yet", RDMAT_QP_TO(ACTIVE) | RDMAT_QP_TO(DISCONNECTING))               \
-	X(ACTIVE, "carries capsules", RDMAT_QP_TO(DISCONNECTING))                                                      \
-	X(DISCONNECTING, "in error, flushes", RDMAT_QP_TO(DRAINED))                                                    \
-	X(DRAINED, "destroyed in the hardware; waits for the backend", RDMAT_QP_TO(GONE))                              \
+#define RDMAT_QP_STATES(X)                                                                \
+	X(CONNECTING, "accepted, not established yet",                                    \
+	  RDMAT_QP_TO(ACTIVE) | RDMAT_QP_TO(DISCONNECTING))                               \
+	X(ACTIVE, "carries capsules", RDMAT_QP_TO(DISCONNECTING))                         \
+	X(DISCONNECTING, "in error, flushes", RDMAT_QP_TO(DRAINED))                       \
+	X(DRAINED, "destroyed in the hardware; waits for the backend", RDMAT_QP_TO(GONE)) \
 	X(GONE, "about to be freed", 0)
 
 #define RDMAT_QP_TO(state) (1u << RDMAT_QP_##state)
@@ -46,28 +47,28 @@ struct rdmat_qp {
 	struct wrasse_poll_group *group;
 	struct rdmat_group_device *device;
 	struct rdma_cm_id *id;
-	struct ibv_qp *qp;           /* NULL once destroyed */
-	struct rdmat_rx *rx;         /* its own receive queue; NULL with a shared one */
+	struct ibv_qp *qp;   /* NULL once destroyed */
+	struct rdmat_rx *rx; /* its own receive queue; NULL with a shared one */
 	struct rdmat_class *class;
 	enum rdmat_qp_state state;
-	bool tearing;                /* set once by rdmat_qp_disconnect() */
-	bool inlining;               /* responses go inline */
+	bool tearing;  /* set once by rdmat_qp_disconnect() */
+	bool inlining; /* responses go inline */
 	uint32_t qpn;
-	uint32_t reserved;           /* of class->reserved */
-	uint32_t outstanding;        /* commands that the host waits for */
-	uint32_t requests_out;       /* requests that are not FREE */
-	uint32_t held;               /* those that the controller keeps */
-	uint32_t sq_free;            /* send-queue slots */
-	uint32_t reads_free;         /* READ credits */
+	uint32_t reserved;     /* of class->reserved */
+	uint32_t outstanding;  /* commands that the host waits for */
+	uint32_t requests_out; /* requests that are not FREE */
+	uint32_t held;         /* those that the controller keeps */
+	uint32_t sq_free;      /* send-queue slots */
+	uint32_t reads_free;   /* READ credits */
 	uint32_t max_sge;
-	struct rdmat_wr *sq_oldest;  /* FIFO of all WRs queued or posted and not retired */
+	struct rdmat_wr *sq_oldest; /* FIFO of all WRs queued or posted and not retired */
 	struct rdmat_wr *sq_newest;
 	struct rdmat_wr *sq_unposted; /* the first that the hardware does not have yet */
-	struct rdmat_request *retry; /* a Connect that waits for its queue id */
-	uint64_t deadline_ns;        /* of the connect phase, then of the flush */
-	uint64_t swept;              /* group->device sweep that must pass after the queue pair was destroyed */
-	uint64_t next_tick_ns;       /* admin queues: the controller's next timer */
-	uint64_t listener;           /* number of the listener it came through */
+	struct rdmat_request *retry;  /* a Connect that waits for its queue id */
+	uint64_t deadline_ns;         /* of the connect phase, then of the flush */
+	uint64_t swept; /* group->device sweep that must pass after the queue pair was destroyed */
+	uint64_t next_tick_ns; /* admin queues: the controller's next timer */
+	uint64_t listener;     /* number of the listener it came through */
 	struct pool_list lists[RDMAT_REQUEST_STATE_COUNT]; /* requests by state; FREE unused */
 	struct nvme_queue nvme;
 };

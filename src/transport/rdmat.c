@@ -76,12 +76,12 @@ static int device_numa_node(const struct ibv_context *context)
 static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context *context)
 {
 	const char *name = ibv_get_device_name(context->device);
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = {.events = EPOLLIN};
 	struct rdmat_device *device;
 
 	if (rdmat->device_count == POOL_MAX_DEVICES) {
-		rdmat_log(rdmat, WRASSE_LOG_ERROR, "device %s: refused, the limit is %d devices", name,
-			  POOL_MAX_DEVICES);
+		rdmat_log(rdmat, WRASSE_LOG_ERROR, "device %s: refused, the limit is %d devices",
+			  name, POOL_MAX_DEVICES);
 		return NULL;
 	}
 	device = calloc(1, sizeof(*device));
@@ -93,9 +93,12 @@ static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context 
 	device->numa_node = device_numa_node(context);
 	device->pd = ibv_alloc_pd(context);
 	/* ibv_get_async_event() blocks unless it is told not to. */
-	if (!device->pd || fcntl(context->async_fd, F_SETFL, fcntl(context->async_fd, F_GETFL) | O_NONBLOCK) < 0 ||
-	    epoll_ctl(rdmat->epoll_fd, EPOLL_CTL_ADD, context->async_fd, &event) || ibv_query_device(context, &device->attr)) {
-		rdmat_log(rdmat, WRASSE_LOG_ERROR, "device %s: cannot be opened: %s", name, strerror(errno));
+	if (!device->pd ||
+	    fcntl(context->async_fd, F_SETFL, fcntl(context->async_fd, F_GETFL) | O_NONBLOCK) < 0 ||
+	    epoll_ctl(rdmat->epoll_fd, EPOLL_CTL_ADD, context->async_fd, &event) ||
+	    ibv_query_device(context, &device->attr)) {
+		rdmat_log(rdmat, WRASSE_LOG_ERROR, "device %s: cannot be opened: %s", name,
+			  strerror(errno));
 		if (device->pd)
 			ibv_dealloc_pd(device->pd);
 		free(device);

@@ -25,25 +25,25 @@ struct rdmat_device {
 	struct ibv_context *context; /* librdmacm's */
 	struct ibv_pd *pd;
 	struct ibv_device_attr attr;
-	unsigned index;              /* of pool_slab.lkey[] */
+	unsigned index; /* of pool_slab.lkey[] */
 	bool iwarp;
-	int numa_node;               /* -1: unknown */
-	_Atomic(bool) removed;       /* the device is gone: nothing on it may be used again */
+	int numa_node;         /* -1: unknown */
+	_Atomic(bool) removed; /* the device is gone: nothing on it may be used again */
 };
 
 struct rdmat {
 	pthread_mutex_t lock;
-	struct wrasse_target_opts opts;   /* completed with defaults; constant */
-	struct nvme_limits limits;        /* constant */
+	struct wrasse_target_opts opts; /* completed with defaults; constant */
+	struct nvme_limits limits;      /* constant */
 	struct nvme_registry *registry;
 	struct rdmat_device *devices;
 	unsigned device_count;
 	struct wrasse_poll_group **groups; /* opts.max_poll_groups; NULL where there is none */
 	struct wrasse_listener *listeners;
-	uint64_t listener_count;          /* listeners ever made */
+	uint64_t listener_count;               /* listeners ever made */
 	struct rdma_event_channel *cm_channel; /* of the listeners; NULL before the first */
-	int epoll_fd;                     /* what wrasse_target_fd() gives */
-	int wake_fd;                      /* eventfd: wrasse_target_poll() has something to look at */
+	int epoll_fd;                          /* what wrasse_target_fd() gives */
+	int wake_fd; /* eventfd: wrasse_target_poll() has something to look at */
 };
 
 static inline void rdmat_lock(struct rdmat *rdmat)

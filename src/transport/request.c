@@ -14,7 +14,8 @@
 #include "transport/group.h"
 
 const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_COUNT] = {
-#define RDMAT_X(state, what, holds, successors) [RDMAT_REQUEST_##state] = { #state, what, holds, successors },
+#define RDMAT_X(state, what, holds, successors) \
+	[RDMAT_REQUEST_##state] = {#state, what, holds, successors},
 	RDMAT_REQUEST_STATES(RDMAT_X)
 #undef RDMAT_X
 };
@@ -32,8 +33,8 @@ static void request_init(struct rdmat_request *request, struct rdmat_class *clas
 	pool_list_add_tail(&class->free, &request->link);
 }
 
-int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group, const char *name, uint32_t count,
-		     int node, bool admin)
+int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group, const char *name,
+		     uint32_t count, int node, bool admin)
 {
 	int rc;
 
@@ -56,12 +57,14 @@ int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group,
 void rdmat_class_fini(struct rdmat_class *class)
 {
 	if (class->free_count != class->capacity)
-		pool_panic("%s: freed with %u of %u free", class->name, class->free_count, class->capacity);
+		pool_panic("%s: freed with %u of %u free", class->name, class->free_count,
+			   class->capacity);
 	if (class->slab.base)
 		pool_slab_fini(&class->slab);
 }
 
-static void record(struct rdmat_request *request, enum rdmat_request_state from, enum rdmat_request_state to)
+static void record(struct rdmat_request *request, enum rdmat_request_state from,
+		   enum rdmat_request_state to)
 {
 	struct wrasse_poll_group *group = request->class->group;
 	struct rdmat_record *entry = &group->records[group->record_count++ % RDMAT_RECORDS];
@@ -128,21 +131,25 @@ static void release(struct rdmat_request *request, uint32_t keeps)
 	if (request->first && !(keeps & RDMAT_HOLD_CHAIN))
 		chain_give(request);
 	if (request->sq_out && !(keeps & RDMAT_HOLD_SQ))
-		pool_panic("a request with %u WRs in the hardware cannot let go of them", request->sq_out);
+		pool_panic("a request with %u WRs in the hardware cannot let go of them",
+			   request->sq_out);
 	if (request->reads_out && !(keeps & RDMAT_HOLD_READS))
-		pool_panic("a request with %u RDMA READs in the hardware cannot let go of them", request->reads_out);
+		pool_panic("a request with %u RDMA READs in the hardware cannot let go of them",
+			   request->reads_out);
 	if (request->backend && !(keeps & RDMAT_HOLD_BACKEND))
 		pool_panic("a request that the backend has cannot move on");
 }
 
-struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp, struct rdmat_slot *slot)
+struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
+					 struct rdmat_slot *slot)
 {
 	struct pool_link *link = pool_list_first(&class->free);
 	struct rdmat_request *request;
 
 	if (!link)
-		pool_panic("%s: a capsule came and no request is free: more receive slots are posted than that",
-			   class->name);
+		pool_panic(
+			"%s: a capsule came and no request is free: more receive slots are posted than that",
+			class->name);
 	request = pool_container(link, struct rdmat_request, link);
 	request->qp = qp;
 	request->slot = slot;
@@ -254,11 +261,13 @@ bool rdmat_request_take_resources(struct rdmat_request *request)
 	bool admin = request->class->admin;
 	struct pool *pool = small ? group->small : group->large;
 
-	request->buffers = pool_take(pool, pieces, small && !admin ? group->small_reserve : 0, request);
+	request->buffers =
+		pool_take(pool, pieces, small && !admin ? group->small_reserve : 0, request);
 	if (!request->buffers)
 		return false;
 	if (!embedded) {
-		request->chain = pool_take(group->wr_pool, shape.wrs, admin ? 0 : group->wr_reserve, request);
+		request->chain = pool_take(group->wr_pool, shape.wrs, admin ? 0 : group->wr_reserve,
+					   request);
 		if (!request->chain) {
 			buffers_give(request);
 			return false;
@@ -270,8 +279,10 @@ bool rdmat_request_take_resources(struct rdmat_request *request)
 		request->chain_count = 1;
 	}
 	iov_fill(request, piece_len);
-	rdmat_chain_build(request->first, data->xfer == NVME_XFER_H2C ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, data,
-			  request->iov, pool_payload_slab(pool)->lkey[request->qp->device->device->index],
+	rdmat_chain_build(request->first,
+			  data->xfer == NVME_XFER_H2C ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, data,
+			  request->iov,
+			  pool_payload_slab(pool)->lkey[request->qp->device->device->index],
 			  request->qp->max_sge);
 	request->cursor = request->first;
 	return true;
@@ -285,7 +296,8 @@ bool rdmat_request_settle(struct rdmat_request *request)
 	return true;
 }
 
-void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns, struct wrasse_holder *holder)
+void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns,
+			    struct wrasse_holder *holder)
 {
 	uint32_t buffers = 0;
 

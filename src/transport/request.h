@@ -30,33 +30,35 @@ enum rdmat_hold {
 	RDMAT_HOLD_BACKEND = 1u << 5, /* the backend has the I/O */
 };
 
-#define RDMAT_HOLD_ALL                                                                                                 \
-	(RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_READS |                  \
-	 RDMAT_HOLD_BACKEND)
+#define RDMAT_HOLD_ALL                                                             \
+	(RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | \
+	 RDMAT_HOLD_READS | RDMAT_HOLD_BACKEND)
 
 /*
  * The state machine: X(state, what happens, may hold, successors). A request is on its queue pair's list of its state,
  * FREE ones on their class's free list. docs/flow.md shows this table as a graph, made by tests/unit/request.c.
  */
-#define RDMAT_REQUEST_STATES(X)                                                                                        \
-	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                                                  \
-	X(RECEIVED, "capsule came", RDMAT_HOLD_SLOT,                                                                   \
-	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO(WAIT_RESPOND) |             \
-		  RDMAT_TO(FLUSHING))                                                                                  \
-	X(WAIT_RESOURCES, "waits for buffers and WRs", RDMAT_HOLD_SLOT,                                                \
-	  RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING))                                             \
-	X(WAIT_FETCH, "waits for READ credits and queue slots", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,                 \
-	  RDMAT_TO(FETCHING) | RDMAT_TO(FLUSHING))                                                                     \
-	X(FETCHING, "RDMA READ", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_READS,             \
-	  RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING))                                                                    \
-	X(EXECUTING, "in the controller or the backend",                                                               \
-	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_BACKEND,                                \
-	  RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                                                                 \
-	X(WAIT_RESPOND, "waits for queue slots", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,                                \
-	  RDMAT_TO(RESPONDING) | RDMAT_TO(FLUSHING))                                                                   \
-	X(RESPONDING, "RDMA WRITE, SEND", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ,                       \
-	  RDMAT_TO(FREE) | RDMAT_TO(FLUSHING))                                                                         \
-	X(FLUSHING, "queue pair failed; hardware or backend still holds something", RDMAT_HOLD_ALL, RDMAT_TO(FREE))
+#define RDMAT_REQUEST_STATES(X)                                                                  \
+	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                            \
+	X(RECEIVED, "capsule came", RDMAT_HOLD_SLOT,                                             \
+	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) |                \
+		  RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                                   \
+	X(WAIT_RESOURCES, "waits for buffers and WRs", RDMAT_HOLD_SLOT,                          \
+	  RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING))                       \
+	X(WAIT_FETCH, "waits for READ credits and queue slots",                                  \
+	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN, RDMAT_TO(FETCHING) | RDMAT_TO(FLUSHING))        \
+	X(FETCHING, "RDMA READ",                                                                 \
+	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_READS,              \
+	  RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING))                                              \
+	X(EXECUTING, "in the controller or the backend",                                         \
+	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_BACKEND,          \
+	  RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                                           \
+	X(WAIT_RESPOND, "waits for queue slots", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,          \
+	  RDMAT_TO(RESPONDING) | RDMAT_TO(FLUSHING))                                             \
+	X(RESPONDING, "RDMA WRITE, SEND", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ, \
+	  RDMAT_TO(FREE) | RDMAT_TO(FLUSHING))                                                   \
+	X(FLUSHING, "queue pair failed; hardware or backend still holds something",              \
+	  RDMAT_HOLD_ALL, RDMAT_TO(FREE))
 
 #define RDMAT_TO(state) (1u << RDMAT_REQUEST_##state)
 
@@ -78,7 +80,7 @@ extern const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_
 
 /* One WR. Those of the pool have RDMAT_WR_SGES SGEs behind them; wr.sg_list is set once. */
 struct rdmat_wr {
-	struct ibv_send_wr wr;       /* wr.next links the send queue's FIFO, in the order of posting */
+	struct ibv_send_wr wr; /* wr.next links the send queue's FIFO, in the order of posting */
 	struct rdmat_wr *chain_next; /* next in the request's chain */
 	struct rdmat_request *request;
 };
@@ -102,17 +104,17 @@ struct rdmat_request {
 	struct pool_link link; /* the list of its state */
 	struct rdmat_qp *qp;   /* NULL while FREE */
 	struct rdmat_class *class;
-	uint8_t state;         /* enum rdmat_request_state; written by rdmat_request_move() only */
-	bool backend;          /* submitted and not acted on yet */
-	bool io_done;          /* wrasse_io_complete() was called */
-	bool held;             /* the controller keeps it (NVME_HOLD) */
-	bool with_data;        /* the response carries data */
-	bool responded;        /* the SEND is queued */
-	bool disconnect_after; /* the connection ends when the response is out */
-	uint16_t sq_out;       /* WRs posted and not retired */
-	uint16_t reads_out;    /* those of them that are RDMA READs */
-	uint32_t chain_count;  /* WRs in the chain, the embedded one included */
-	struct rdmat_wr *first;  /* the chain of data WRs */
+	uint8_t state;          /* enum rdmat_request_state; written by rdmat_request_move() only */
+	bool backend;           /* submitted and not acted on yet */
+	bool io_done;           /* wrasse_io_complete() was called */
+	bool held;              /* the controller keeps it (NVME_HOLD) */
+	bool with_data;         /* the response carries data */
+	bool responded;         /* the SEND is queued */
+	bool disconnect_after;  /* the connection ends when the response is out */
+	uint16_t sq_out;        /* WRs posted and not retired */
+	uint16_t reads_out;     /* those of them that are RDMA READs */
+	uint32_t chain_count;   /* WRs in the chain, the embedded one included */
+	struct rdmat_wr *first; /* the chain of data WRs */
 	struct rdmat_wr *cursor; /* the next of it to queue for posting; NULL: all are */
 	struct pool_item *chain; /* the WRs of the pool in it; NULL: the embedded one serves */
 	struct pool_item *buffers;
@@ -154,13 +156,14 @@ struct rdmat_class {
 };
 
 /* @count: requests. Return: 0 or -ENOMEM. */
-int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group, const char *name, uint32_t count,
-		     int node, bool admin);
+int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group, const char *name,
+		     uint32_t count, int node, bool admin);
 /* Every request must be free. */
 void rdmat_class_fini(struct rdmat_class *class);
 
 /* Takes a free request for a capsule on a queue pair and moves it to RECEIVED. There always is one: see above. */
-struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp, struct rdmat_slot *slot);
+struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
+					 struct rdmat_slot *slot);
 
 /*
  * Moves a request: checks the move against the table, gives back what the next state does not hold, changes lists,
@@ -179,6 +182,7 @@ bool rdmat_request_take_resources(struct rdmat_request *request);
 bool rdmat_request_settle(struct rdmat_request *request);
 
 /* Fills what wrasse_poll_group_ledger() says of a request. */
-void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns, struct wrasse_holder *holder);
+void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns,
+			    struct wrasse_holder *holder);
 
 #endif

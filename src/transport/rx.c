@@ -21,7 +21,8 @@ static void slot_to_idle(struct rdmat_slot *slot)
 
 static int srq_create(struct rdmat_rx *rx)
 {
-	struct ibv_srq_init_attr attr = { .srq_context = rx, .attr = { .max_wr = rx->slot_count, .max_sge = 1 } };
+	struct ibv_srq_init_attr attr = {.srq_context = rx,
+					 .attr = {.max_wr = rx->slot_count, .max_sge = 1}};
 
 	rx->srq = ibv_create_srq(rx->device->pd, &attr);
 	return rx->srq ? 0 : -errno;
@@ -56,11 +57,13 @@ static int slots_init(struct rdmat_rx *rx, uint32_t slot_len, int node)
 	return 0;
 }
 
-int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class, struct rdmat_device *device,
-		    uint32_t slot_count, bool shared, struct rdmat_rx **out)
+int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class,
+		    struct rdmat_device *device, uint32_t slot_count, bool shared,
+		    struct rdmat_rx **out)
 {
 	const struct nvme_limits *limits = &group->rdmat->limits;
-	uint32_t slot_len = (uint32_t)sizeof(struct nvme_cmd) + (class->admin ? limits->admin_icd_len : limits->icd_len);
+	uint32_t slot_len = (uint32_t)sizeof(struct nvme_cmd) +
+			    (class->admin ? limits->admin_icd_len : limits->icd_len);
 	struct rdmat_rx *rx = calloc(1, sizeof(*rx));
 	int rc = 0;
 
@@ -93,13 +96,15 @@ void rdmat_rx_destroy(struct rdmat_rx *rx)
 		int rc = ibv_destroy_srq(rx->srq);
 
 		if (rc)
-			rdmat_log(group->rdmat, WRASSE_LOG_ERROR, "shared receive queue not destroyed: errno %d", rc);
+			rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
+				  "shared receive queue not destroyed: errno %d", rc);
 	}
 	rdmat_rx_reclaim(rx);
 	pool_slab_unregister(&rx->slab, rx->device->index, rdmat_device_unregister);
 	if (rx->slab.base)
 		pool_slab_fini(&rx->slab);
-	rdmat_set(&group->slot_count[rx->class->admin], group->slot_count[rx->class->admin] - rx->slot_count);
+	rdmat_set(&group->slot_count[rx->class->admin],
+		  group->slot_count[rx->class->admin] - rx->slot_count);
 	pool_list_del(&rx->link);
 	free(rx->slots);
 	free(rx);

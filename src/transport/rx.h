@@ -43,8 +43,9 @@ struct rdmat_rx {
  *
  * Return: 0, -ENOMEM or what verbs said.
  */
-int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class, struct rdmat_device *device,
-		    uint32_t slot_count, bool shared, struct rdmat_rx **rx);
+int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class,
+		    struct rdmat_device *device, uint32_t slot_count, bool shared,
+		    struct rdmat_rx **rx);
 
 /* The queue that it posts to is gone or goes with it; no request holds a slot. */
 void rdmat_rx_destroy(struct rdmat_rx *rx);

@@ -72,7 +72,8 @@ static void fill_fetches(struct rdmat_qp *qp)
 
 	if (request && !queue_chain(qp, request))
 		return;
-	while (qp->sq_free && qp->reads_free && (request = oldest_in(qp, RDMAT_REQUEST_WAIT_FETCH))) {
+	while (qp->sq_free && qp->reads_free &&
+	       (request = oldest_in(qp, RDMAT_REQUEST_WAIT_FETCH))) {
 		rdmat_request_move(request, RDMAT_REQUEST_FETCHING);
 		if (!queue_chain(qp, request))
 			return;
@@ -83,7 +84,8 @@ static void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	struct ibv_send_wr *wr = &request->response_wr.wr;
 	const struct nvme_data *data = &request->nvme.data;
-	bool can_invalidate = qp->device->device->attr.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS;
+	bool can_invalidate =
+		qp->device->device->attr.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS;
 
 	nvme_request_stamp(&request->nvme);
 	request->response_sge.lkey = request->class->slab.lkey[qp->device->device->index];

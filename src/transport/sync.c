@@ -21,7 +21,8 @@ static void port_set_state(struct nvme_ns_port *port, enum nvme_ns_port_state st
 	atomic_store_explicit(&port->state, state, memory_order_release);
 }
 
-static struct nvme_view *view_of(const struct wrasse_poll_group *group, const struct wrasse_namespace *ns)
+static struct nvme_view *view_of(const struct wrasse_poll_group *group,
+				 const struct wrasse_namespace *ns)
 {
 	return ns->subsystem->view[group->index];
 }
@@ -41,11 +42,13 @@ static void tell_hosts(struct wrasse_poll_group *group, const struct wrasse_name
 {
 	struct pool_link *link, *tmp;
 
-	pool_list_for_each(link, tmp, &group->qps) {
+	pool_list_for_each(link, tmp, &group->qps)
+	{
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
-		struct nvme_actions actions = { 0 };
+		struct nvme_actions actions = {0};
 
-		if (qp->nvme.qid || qp->nvme.state != NVME_QUEUE_CONNECTED || qp->nvme.view != view_of(group, ns))
+		if (qp->nvme.qid || qp->nvme.state != NVME_QUEUE_CONNECTED ||
+		    qp->nvme.view != view_of(group, ns))
 			continue;
 		nvme_ctrl_ns_changed(&qp->nvme, ns->nsid, &actions);
 		rdmat_flow_act(qp, &actions);
@@ -67,7 +70,9 @@ static struct nvme_ns_port *compare(struct wrasse_poll_group *group, struct nvme
 				port_set_state(port, NVME_NS_PORT_ATTACHED);
 				port->next_work = attach;
 				attach = port;
-			} else if ((state == NVME_NS_PORT_ATTACHED || state == NVME_NS_PORT_FAILED) && ns->removing) {
+			} else if ((state == NVME_NS_PORT_ATTACHED ||
+				    state == NVME_NS_PORT_FAILED) &&
+				   ns->removing) {
 				stop_polling(group, port);
 				port->next_work = *leave;
 				*leave = port;
@@ -84,8 +89,9 @@ static void port_attach(struct wrasse_poll_group *group, struct nvme_ns_port *po
 
 	port->next_work = NULL;
 	if (rc) {
-		rdmat_log(group->rdmat, WRASSE_LOG_ERROR, "%s namespace %u: poll group %u cannot attach: %s",
-			  ns->subsystem->nqn, ns->nsid, group->index, strerror(-rc));
+		rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
+			  "%s namespace %u: poll group %u cannot attach: %s", ns->subsystem->nqn,
+			  ns->nsid, group->index, strerror(-rc));
 		port_set_state(port, NVME_NS_PORT_FAILED);
 	} else if (ns->ops.poll) {
 		port->next_work = group->ports;
@@ -177,7 +183,8 @@ static int end_queue_pairs(struct wrasse_poll_group *group)
 	struct pool_link *link, *tmp;
 	int count = 0;
 
-	pool_list_for_each(link, tmp, &group->qps) {
+	pool_list_for_each(link, tmp, &group->qps)
+	{
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 		const char *why;
 
@@ -196,9 +203,10 @@ static void tell_discovery(struct wrasse_poll_group *group)
 {
 	struct pool_link *link, *tmp;
 
-	pool_list_for_each(link, tmp, &group->qps) {
+	pool_list_for_each(link, tmp, &group->qps)
+	{
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
-		struct nvme_actions actions = { 0 };
+		struct nvme_actions actions = {0};
 
 		if (qp->nvme.qid || qp->nvme.state != NVME_QUEUE_CONNECTED)
 			continue;
@@ -241,7 +249,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 {
-	struct nvme_actions actions = { 0 };
+	struct nvme_actions actions = {0};
 
 	if (qp->nvme.state == NVME_QUEUE_NEW && now >= qp->deadline_ns) {
 		rdmat_count(&qp->group->stats.hostile, 1);
@@ -274,8 +282,8 @@ int rdmat_group_timers(struct wrasse_poll_group *group)
 
 	/* Set first: what a timer starts may want an earlier one. */
 	group->next_timer_ns = UINT64_MAX;
-	pool_list_for_each(link, tmp, &group->qps)
-		next = earlier(next, qp_timers(pool_container(link, struct rdmat_qp, link), now));
+	pool_list_for_each(link, tmp, &group->qps) next =
+		earlier(next, qp_timers(pool_container(link, struct rdmat_qp, link), now));
 	group->next_timer_ns = earlier(group->next_timer_ns, next);
 	return 0;
 }
