@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Drain: the graceful stop with a deadline, and its report. Each poll group does its own part (transport/group.c); here
- * is the clock and the books. The thread that polls the target.
+ * Drain: the graceful stop with a deadline, and its report. Each poll group does its own part
+ * (transport/group.c); here is the clock and the books. The thread that polls the target.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -54,7 +54,8 @@ int wrasse_target_drain(struct wrasse_target *target, uint32_t deadline_ms,
 	return rc;
 }
 
-/* The lock is held. Whether every group has said that it is through; with @ledgers, that or its ledger. */
+/* The lock is held. Whether every group has said that it is through; with @ledgers, that or its
+ * ledger. */
 static bool groups_answered(const struct rdmat *rdmat, bool ledgers)
 {
 	for (uint32_t i = 0; i < rdmat->opts.max_poll_groups; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Subsystems, hosts and namespaces as the embedder sees them: option structs brought to size, the lock taken, poll groups
- * told to look. What they mean is in src/nvme. Any thread.
+ * Subsystems, hosts and namespaces as the embedder sees them: option structs brought to size, the
+ * lock taken, poll groups told to look. What they mean is in src/nvme. Any thread.
  */
 #include <errno.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The target: creation with checked options, the control plane's poll, poll groups and listeners as the embedder sees
- * them. Any thread may call; rdmat.lock guards. It must never call the embedder with the lock held.
+ * The target: creation with checked options, the control plane's poll, poll groups and listeners as
+ * the embedder sees them. Any thread may call; rdmat.lock guards. It must never call the embedder
+ * with the lock held.
  */
 #include "target.h"
 
@@ -194,7 +195,8 @@ int wrasse_target_destroy(struct wrasse_target *target)
 
 /* ---- polling ---- */
 
-/* Device events: what matters comes as completions and CM events as well, so these are for the log. */
+/* Device events: what matters comes as completions and CM events as well, so these are for the log.
+ */
 static int device_events(struct rdmat *rdmat)
 {
 	struct rdmat_device *device;
@@ -267,7 +269,8 @@ static int group_opts_complete(struct rdmat *rdmat, const struct wrasse_poll_gro
 		{"admin_requests", &opts->admin_requests, 1024, 16, 1u << 20},
 		{"io_slots", &opts->io_slots, 1024, 8, 1u << 20},
 		{"admin_slots", &opts->admin_slots, 128, 8, 1u << 20},
-		/* The largest command: 16 descriptors over 8 buffers, on a device with one SGE per WR. */
+		/* The largest command: 16 descriptors over 8 buffers, on a device with one SGE per
+		   WR. */
 		{"wrs", &opts->wrs, 4096, 32, 1u << 20},
 		{"small_buffers", &opts->small_buffers, 768, 16, 1u << 20},
 		{"large_buffers", &opts->large_buffers, 64, 8, 1u << 16},

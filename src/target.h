@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The composition root's own: the public target object, which joins the NVMe side and the transport.
+ * The composition root's own: the public target object, which joins the NVMe side and the
+ * transport.
  */
 #ifndef WRASSE_SRC_TARGET_H
 #define WRASSE_SRC_TARGET_H
@@ -27,7 +28,8 @@ struct wrasse_target {
 	bool polling;
 };
 
-/* Brings an option struct to the library's size. Return: 0, -EINVAL for a size that cannot be, -E2BIG. */
+/* Brings an option struct to the library's size. Return: 0, -EINVAL for a size that cannot be,
+ * -E2BIG. */
 int options_copy(void *to, size_t to_size, const void *from, size_t from_size);
 
 /* The thread that polls the target. Makes a drain go on. Return: how much was done. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The backend: how the embedder's block device is reached. A namespace has one; wrasse calls it from the poll group's
- * thread, and gets its answers from any thread.
+ * The backend: how the embedder's block device is reached. A namespace has one; wrasse calls it
+ * from the poll group's thread, and gets its answers from any thread.
  */
 #ifndef WRASSE_BACKEND_H
 #define WRASSE_BACKEND_H
@@ -15,9 +15,11 @@ WRASSE_BEGIN_DECLS
 
 /* What an I/O asks for. */
 enum wrasse_io_opcode {
-	WRASSE_IO_READ, /* fill iov from the media */
-	WRASSE_IO_WRITE, /* store iov to the media; with WRASSE_IO_FUA it is durable when completed */
-	WRASSE_IO_FLUSH, /* all writes that were completed before are durable when this completes; no data */
+	WRASSE_IO_READ,  /* fill iov from the media */
+	WRASSE_IO_WRITE, /* store iov to the media; with WRASSE_IO_FUA it is durable when completed
+			  */
+	WRASSE_IO_FLUSH, /* all writes that were completed before are durable when this completes;
+			    no data */
 };
 
 /* struct wrasse_io.flags */
@@ -26,9 +28,10 @@ enum wrasse_io_flags {
 };
 
 /*
- * One I/O. The library owns it; the backend may use it, and the memory that iov names, from submit() until it calls
- * wrasse_io_complete(), on any thread. The range has been checked against the namespace: offset + length never exceeds
- * its size, both are multiples of its block size, and the iov's lengths add up to length.
+ * One I/O. The library owns it; the backend may use it, and the memory that iov names, from
+ * submit() until it calls wrasse_io_complete(), on any thread. The range has been checked against
+ * the namespace: offset + length never exceeds its size, both are multiples of its block size, and
+ * the iov's lengths add up to length.
  */
 struct wrasse_io {
 	enum wrasse_io_opcode opcode;
@@ -50,29 +53,33 @@ struct wrasse_backend_ops {
 	size_t size;
 
 	/*
-	 * Starts one I/O. Required. It must end in exactly one wrasse_io_complete(), which may be called before submit()
-	 * returns: it is recorded, and acted on after submit() has returned.
+	 * Starts one I/O. Required. It must end in exactly one wrasse_io_complete(), which may be
+	 * called before submit() returns: it is recorded, and acted on after submit() has returned.
 	 *
 	 * Context: the poll group's thread, inside wrasse_poll_group_poll(). It must not block.
 	 */
 	void (*submit)(struct wrasse_io *io);
 
 	/*
-	 * Makes the backend's per-thread state for a poll group (an io_uring, a connection). Optional.
+	 * Makes the backend's per-thread state for a poll group (an io_uring, a connection).
+	 * Optional.
 	 *
 	 * @backend: the namespace's backend context.
 	 * @group: the poll group.
-	 * @group_ctx: where to store the state; it comes back in struct wrasse_io and in poll() and detach().
+	 * @group_ctx: where to store the state; it comes back in struct wrasse_io and in poll() and
+	 * detach().
 	 *
-	 * Return: 0, or a negative errno value: then the group answers this namespace's I/O with Namespace Not Ready.
-	 * Context: the poll group's thread, inside wrasse_poll_group_poll(). It may block and allocate.
+	 * Return: 0, or a negative errno value: then the group answers this namespace's I/O with
+	 * Namespace Not Ready. Context: the poll group's thread, inside wrasse_poll_group_poll().
+	 * It may block and allocate.
 	 */
 	int (*attach)(void *backend, struct wrasse_poll_group *group, void **group_ctx);
 
 	/*
 	 * Ends what attach() made. Optional. No I/O of this group and namespace is in flight.
 	 *
-	 * Context: the poll group's thread, inside wrasse_poll_group_poll() or wrasse_poll_group_destroy().
+	 * Context: the poll group's thread, inside wrasse_poll_group_poll() or
+	 * wrasse_poll_group_destroy().
 	 */
 	void (*detach)(void *backend, void *group_ctx);
 
@@ -90,8 +97,9 @@ struct wrasse_backend_ops {
  * @io: the I/O; the backend must not touch it, or its memory, after this call.
  * @status: what the host will see.
  *
- * Context: any thread, also inside submit() and poll(). It never blocks, allocates or calls back. From a thread other
- * than the group's it wakes the group if it sleeps. Completing an I/O twice stops the program with a message.
+ * Context: any thread, also inside submit() and poll(). It never blocks, allocates or calls back.
+ * From a thread other than the group's it wakes the group if it sleeps. Completing an I/O twice
+ * stops the program with a message.
  */
 WRASSE_API void wrasse_io_complete(struct wrasse_io *io, struct wrasse_status status);
 

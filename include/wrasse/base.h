@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What every other public header needs: visibility, C++ linkage, forward declarations, version, logging.
+ * What every other public header needs: visibility, C++ linkage, forward declarations, version,
+ * logging.
  */
 #ifndef WRASSE_BASE_H
 #define WRASSE_BASE_H
@@ -48,10 +49,11 @@ enum wrasse_log_level {
  *
  * @ctx: the log_ctx of the target's options.
  * @level: how loud the line is.
- * @line: the text, without a newline; valid during the call only. It names the object (host NQN, queue, device).
+ * @line: the text, without a newline; valid during the call only. It names the object (host NQN,
+ * queue, device).
  *
- * Context: any thread that is inside a call to the library; never under one of the library's locks that the embedder
- * could wait for. It must not call the library.
+ * Context: any thread that is inside a call to the library; never under one of the library's locks
+ * that the embedder could wait for. It must not call the library.
  */
 typedef void (*wrasse_log_fn)(void *ctx, enum wrasse_log_level level, const char *line);
 

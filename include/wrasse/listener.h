@@ -14,8 +14,10 @@ struct wrasse_listener_opts {
 	size_t size;         /* sizeof(struct wrasse_listener_opts) */
 	const char *address; /* IPv4 or IPv6, numeric; NULL or "0.0.0.0" or "::": every address */
 	uint16_t port;       /* 0: 4420, the port that IANA assigned to NVMe over RDMA */
-	uint8_t tos; /* type of service of accepted connections, shifted as in the IP header; 0: the host's */
-	uint8_t ack_timeout; /* InfiniBand local ACK timeout code, 1 to 31 (4.096 us * 2^n); 0: the CM's */
+	uint8_t tos; /* type of service of accepted connections, shifted as in the IP header; 0: the
+			host's */
+	uint8_t ack_timeout; /* InfiniBand local ACK timeout code, 1 to 31 (4.096 us * 2^n); 0: the
+				CM's */
 	int backlog;         /* connection requests that may wait; 0: 128 */
 };
 
@@ -33,8 +35,9 @@ static inline void wrasse_listener_opts_init(struct wrasse_listener_opts *opts)
  * @listener: where to store the listener, or NULL. The target owns it.
  *
  * Context: any thread, also a callback. It allocates and makes system calls.
- * Return: 0; -EINVAL for a malformed address; -EADDRINUSE; -EADDRNOTAVAIL or -ENODEV if no RDMA device has the address;
- * -E2BIG for an unknown tail of opts; -ESHUTDOWN if the target drains; any other negative errno value of the RDMA CM.
+ * Return: 0; -EINVAL for a malformed address; -EADDRINUSE; -EADDRNOTAVAIL or -ENODEV if no RDMA
+ * device has the address; -E2BIG for an unknown tail of opts; -ESHUTDOWN if the target drains; any
+ * other negative errno value of the RDMA CM.
  */
 WRASSE_API int wrasse_listener_create(struct wrasse_target *target,
 				      const struct wrasse_listener_opts *opts,

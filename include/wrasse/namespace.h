@@ -19,10 +19,11 @@ struct wrasse_ns_opts {
 	uint64_t block_count; /* logical blocks; must not be 0 */
 	uint8_t nguid[16];    /* Namespace Globally Unique Identifier; all zero: none */
 	uint8_t eui64[8];     /* IEEE Extended Unique Identifier; all zero: none */
-	uint8_t uuid
-		[16]; /* namespace UUID (RFC 4122 byte order); all zero: made from subsystem NQN and nsid */
-	bool read_only;      /* writes are answered with Namespace is Write Protected */
-	bool volatile_cache; /* completed writes may be lost until a flush: hosts are told to flush */
+	uint8_t uuid[16]; /* namespace UUID (RFC 4122 byte order); all zero: made from subsystem NQN
+			     and nsid */
+	bool read_only;   /* writes are answered with Namespace is Write Protected */
+	bool volatile_cache; /* completed writes may be lost until a flush: hosts are told to flush
+			      */
 
 	const struct wrasse_backend_ops
 		*ops;  /* required; must stay valid while the namespace exists */
@@ -42,26 +43,27 @@ static inline void wrasse_ns_opts_init(struct wrasse_ns_opts *opts)
  * @opts: what the namespace is; copied, the backend context and ops stay the embedder's.
  * @ns: where to store the namespace, or NULL. The subsystem owns it.
  *
- * Context: any thread, also a callback. It allocates. Poll groups attach to the backend when they are polled next.
- * Return: the namespace's id (1 or more); -EINVAL for a bad block size, block count, nsid or missing submit; -EEXIST if
- * the nsid, NGUID, EUI64 or UUID is in use in the target; -ENOSPC if the subsystem is full; -E2BIG for an unknown tail
- * of opts; -ENOMEM; -ESHUTDOWN if the subsystem is being removed.
+ * Context: any thread, also a callback. It allocates. Poll groups attach to the backend when they
+ * are polled next. Return: the namespace's id (1 or more); -EINVAL for a bad block size, block
+ * count, nsid or missing submit; -EEXIST if the nsid, NGUID, EUI64 or UUID is in use in the target;
+ * -ENOSPC if the subsystem is full; -E2BIG for an unknown tail of opts; -ENOMEM; -ESHUTDOWN if the
+ * subsystem is being removed.
  */
 WRASSE_API int wrasse_subsystem_add_ns(struct wrasse_subsystem *subsystem,
 				       const struct wrasse_ns_opts *opts,
 				       struct wrasse_namespace **ns);
 
 /*
- * Removes a namespace: hosts are told, new commands get Invalid Namespace, and when the last I/O in flight has been
- * answered every poll group detaches from the backend.
+ * Removes a namespace: hosts are told, new commands get Invalid Namespace, and when the last I/O in
+ * flight has been answered every poll group detaches from the backend.
  *
  * @subsystem: the subsystem; not NULL.
  * @nsid: the namespace.
  * @done: called once when the library will not use the backend again; may be NULL.
  * @ctx: given to done.
  *
- * Context: any thread, also a callback. Callbacks: done, from wrasse_target_poll(), after this function has returned.
- * Return: 0; -ENOENT if there is no such namespace.
+ * Context: any thread, also a callback. Callbacks: done, from wrasse_target_poll(), after this
+ * function has returned. Return: 0; -ENOENT if there is no such namespace.
  */
 WRASSE_API int wrasse_subsystem_remove_ns(struct wrasse_subsystem *subsystem, uint32_t nsid,
 					  void (*done)(void *ctx), void *ctx);

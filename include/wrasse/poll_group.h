@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Poll groups: the data path. A poll group belongs to the thread that polls it, and so does everything in it.
+ * Poll groups: the data path. A poll group belongs to the thread that polls it, and so does
+ * everything in it.
  */
 #ifndef WRASSE_POLL_GROUP_H
 #define WRASSE_POLL_GROUP_H
@@ -10,7 +11,8 @@
 
 WRASSE_BEGIN_DECLS
 
-/* What a poll group may use. All of it is allocated by wrasse_poll_group_create(), on one NUMA node. */
+/* What a poll group may use. All of it is allocated by wrasse_poll_group_create(), on one NUMA
+ * node. */
 struct wrasse_poll_group_opts {
 	size_t size;             /* sizeof(struct wrasse_poll_group_opts) */
 	uint32_t io_requests;    /* I/O commands in work at once; 0: 4096 */
@@ -22,7 +24,8 @@ struct wrasse_poll_group_opts {
 	uint32_t large_buffers;  /* data buffers of 128 KiB; 0: 64 */
 	uint32_t poll_budget;    /* completions taken per device and poll; 0: 64 */
 	int numa_node;           /* -1: the node of the calling thread; else the node */
-	void *data_memory; /* memory for the data buffers, page-aligned, owned by the embedder; NULL: allocated */
+	void *data_memory;      /* memory for the data buffers, page-aligned, owned by the embedder;
+				   NULL: allocated */
 	size_t data_memory_len; /* bytes; at least wrasse_poll_group_data_memory_len() */
 	void *ctx;              /* for the embedder: see wrasse_poll_group_ctx() */
 };
@@ -35,15 +38,17 @@ static inline void wrasse_poll_group_opts_init(struct wrasse_poll_group_opts *op
 }
 
 /*
- * Makes a poll group. From then on it must be polled: control-plane calls complete only when every group was polled.
+ * Makes a poll group. From then on it must be polled: control-plane calls complete only when every
+ * group was polled.
  *
  * @target: the target; not NULL.
  * @opts: sizes; NULL: the defaults.
  * @group: where to store the group; not NULL.
  *
  * Context: any thread, not a callback. It allocates. The first thread that polls the group owns it.
- * Return: 0; -EINVAL for sizes that cannot work (the log names the limit); -ENOSPC if the target has max_poll_groups;
- * -E2BIG for an unknown tail of opts; -ENOMEM; -ESHUTDOWN if the target drains or was drained.
+ * Return: 0; -EINVAL for sizes that cannot work (the log names the limit); -ENOSPC if the target
+ * has max_poll_groups; -E2BIG for an unknown tail of opts; -ENOMEM; -ESHUTDOWN if the target drains
+ * or was drained.
  */
 WRASSE_API int wrasse_poll_group_create(struct wrasse_target *target,
 					const struct wrasse_poll_group_opts *opts,
@@ -57,8 +62,9 @@ WRASSE_API size_t wrasse_poll_group_data_memory_len(const struct wrasse_poll_gro
  *
  * @group: the group; NULL is legal.
  *
- * Context: the thread that owns the group, or any thread once that one polls no more. Backends are detached here.
- * Return: 0; -EBUSY if it has connections or a backend holds I/O: drain and poll on; -EDEADLK from a callback.
+ * Context: the thread that owns the group, or any thread once that one polls no more. Backends are
+ * detached here. Return: 0; -EBUSY if it has connections or a backend holds I/O: drain and poll on;
+ * -EDEADLK from a callback.
  */
 WRASSE_API int wrasse_poll_group_destroy(struct wrasse_poll_group *group);
 
@@ -69,7 +75,8 @@ WRASSE_API void *wrasse_poll_group_ctx(const struct wrasse_poll_group *group);
 WRASSE_API unsigned wrasse_poll_group_index(const struct wrasse_poll_group *group);
 
 /*
- * Does what there is to do: takes completions, moves requests, posts work, runs timers, polls backends.
+ * Does what there is to do: takes completions, moves requests, posts work, runs timers, polls
+ * backends.
  *
  * @group: the group; not NULL.
  *
@@ -80,22 +87,24 @@ WRASSE_API unsigned wrasse_poll_group_index(const struct wrasse_poll_group *grou
 WRASSE_API int wrasse_poll_group_poll(struct wrasse_poll_group *group);
 
 /*
- * A descriptor that becomes readable when an armed group has something to do. For epoll or poll; never read it.
+ * A descriptor that becomes readable when an armed group has something to do. For epoll or poll;
+ * never read it.
  *
  * Return: the descriptor; the group owns it.
  */
 WRASSE_API int wrasse_poll_group_fd(const struct wrasse_poll_group *group);
 
 /*
- * Prepares to sleep on wrasse_poll_group_fd(). It arms the completion queues and then polls once, so that nothing that
- * came in between is missed.
+ * Prepares to sleep on wrasse_poll_group_fd(). It arms the completion queues and then polls once,
+ * so that nothing that came in between is missed.
  *
  * @group: the group; not NULL.
- * @timeout_ms: where to store how long the caller may sleep at most, in ms; -1: no timer is due. May be NULL.
+ * @timeout_ms: where to store how long the caller may sleep at most, in ms; -1: no timer is due.
+ * May be NULL.
  *
- * Context: as wrasse_poll_group_poll(), which it calls. A backend with completions of its own to look for must have
- * its own descriptor in the embedder's epoll set.
- * Return: 0: sleep until the descriptor is readable or the time is over, then poll; more than 0: there was work, poll on
+ * Context: as wrasse_poll_group_poll(), which it calls. A backend with completions of its own to
+ * look for must have its own descriptor in the embedder's epoll set. Return: 0: sleep until the
+ * descriptor is readable or the time is over, then poll; more than 0: there was work, poll on
  * before arming again; -EDEADLK from a callback.
  */
 WRASSE_API int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout_ms);

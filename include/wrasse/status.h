@@ -25,7 +25,8 @@ enum wrasse_sct {
 	WRASSE_SCT_PATH = 3,
 };
 
-/* The Status Codes that a backend most often needs; any other value of the specification is as good. */
+/* The Status Codes that a backend most often needs; any other value of the specification is as
+ * good. */
 enum wrasse_sc {
 	/* WRASSE_SCT_GENERIC */
 	WRASSE_SC_SUCCESS = 0x00,

@@ -36,22 +36,23 @@ static inline void wrasse_subsystem_opts_init(struct wrasse_subsystem_opts *opts
  * @subsystem: where to store it; not NULL. The target owns it.
  *
  * Context: any thread, also a callback. It allocates.
- * Return: 0; -EINVAL for a malformed NQN, string or range (the log names it); -EEXIST if the NQN is in use; -E2BIG for an
- * unknown tail of opts; -ENOMEM; -ESHUTDOWN if the target drains.
+ * Return: 0; -EINVAL for a malformed NQN, string or range (the log names it); -EEXIST if the NQN is
+ * in use; -E2BIG for an unknown tail of opts; -ENOMEM; -ESHUTDOWN if the target drains.
  */
 WRASSE_API int wrasse_subsystem_create(struct wrasse_target *target,
 				       const struct wrasse_subsystem_opts *opts,
 				       struct wrasse_subsystem **subsystem);
 
 /*
- * Removes a subsystem: its controllers' connections are ended, its namespaces removed, then it is freed.
+ * Removes a subsystem: its controllers' connections are ended, its namespaces removed, then it is
+ * freed.
  *
  * @subsystem: the subsystem; not to be used again after this call.
  * @done: called once when nothing of it is left; may be NULL.
  * @ctx: given to done.
  *
- * Context: any thread, also a callback. Callbacks: done, from wrasse_target_poll(), after this function has returned.
- * Return: 0; -EALREADY if it is being removed.
+ * Context: any thread, also a callback. Callbacks: done, from wrasse_target_poll(), after this
+ * function has returned. Return: 0; -EALREADY if it is being removed.
  */
 WRASSE_API int wrasse_subsystem_remove(struct wrasse_subsystem *subsystem, void (*done)(void *ctx),
 				       void *ctx);

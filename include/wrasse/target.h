@@ -21,20 +21,20 @@ struct wrasse_conn_info {
 
 /* How a target behaves. Zero in a member means the default. */
 struct wrasse_target_opts {
-	size_t size;              /* sizeof(struct wrasse_target_opts) */
-	uint32_t max_poll_groups; /* 0: 16 */
-	uint32_t max_queue_depth; /* commands in flight per I/O queue, 2 to 1024; 0: 128 */
-	uint32_t max_io_queues;   /* I/O queues per controller, 1 to 1024; 0: 128 */
-	uint32_t max_data_len;    /* bytes in one command, 4096 * 2^n up to 1 MiB; 0: 1 MiB */
-	uint32_t
-		in_capsule_data_len; /* bytes in a capsule of an I/O queue, a multiple of 16 up to 16384; 0: 4096 */
-	bool no_in_capsule_data; /* hosts may not send data in I/O capsules */
+	size_t size;                  /* sizeof(struct wrasse_target_opts) */
+	uint32_t max_poll_groups;     /* 0: 16 */
+	uint32_t max_queue_depth;     /* commands in flight per I/O queue, 2 to 1024; 0: 128 */
+	uint32_t max_io_queues;       /* I/O queues per controller, 1 to 1024; 0: 128 */
+	uint32_t max_data_len;        /* bytes in one command, 4096 * 2^n up to 1 MiB; 0: 1 MiB */
+	uint32_t in_capsule_data_len; /* bytes in a capsule of an I/O queue, a multiple of 16 up to
+					 16384; 0: 4096 */
+	bool no_in_capsule_data;      /* hosts may not send data in I/O capsules */
 	bool no_srq; /* a receive queue per queue pair even where the device has shared ones */
 	uint8_t max_read_depth;      /* RDMA READs outstanding per queue pair; 0: 16 */
 	uint8_t min_rnr_timer;       /* RNR NAK timer code, 1 to 31; 0: 12, which is 640 us */
 	uint32_t connect_timeout_ms; /* from connection request to Connect command; 0: 10000 */
-	uint32_t
-		flush_timeout_ms; /* how long a failed queue pair may take to flush before it is destroyed; 0: 2000 */
+	uint32_t flush_timeout_ms;   /* how long a failed queue pair may take to flush before it is
+					destroyed; 0: 2000 */
 
 	/* A monotonic clock in ns; NULL: CLOCK_MONOTONIC. */
 	uint64_t (*clock)(void *ctx);
@@ -44,8 +44,9 @@ struct wrasse_target_opts {
 	void *log_ctx;
 
 	/*
-	 * Chooses the poll group of a connection; NULL, or NULL returned: the one with the fewest queue pairs on the
-	 * device's NUMA node, if there is one, else on any. Called from wrasse_target_poll().
+	 * Chooses the poll group of a connection; NULL, or NULL returned: the one with the fewest
+	 * queue pairs on the device's NUMA node, if there is one, else on any. Called from
+	 * wrasse_target_poll().
 	 */
 	struct wrasse_poll_group *(*place)(void *ctx, const struct wrasse_conn_info *info);
 	void *place_ctx;
@@ -64,14 +65,15 @@ static inline void wrasse_target_opts_init(struct wrasse_target_opts *opts)
  * @target: where to store it; not NULL.
  *
  * Context: any thread. It allocates.
- * Return: 0; -EINVAL for a value out of range (the log names it and the limit); -E2BIG for an unknown tail; -ENOMEM; or
- * the negative errno value of a failed system call.
+ * Return: 0; -EINVAL for a value out of range (the log names it and the limit); -E2BIG for an
+ * unknown tail; -ENOMEM; or the negative errno value of a failed system call.
  */
 WRASSE_API int wrasse_target_create(const struct wrasse_target_opts *opts,
 				    struct wrasse_target **target);
 
 /*
- * Frees a target with its listeners, subsystems and namespaces. Its poll groups must have been destroyed.
+ * Frees a target with its listeners, subsystems and namespaces. Its poll groups must have been
+ * destroyed.
  *
  * @target: the target; NULL is legal.
  *
@@ -106,19 +108,20 @@ WRASSE_API int wrasse_target_fd(const struct wrasse_target *target);
 WRASSE_API int wrasse_target_timeout_ms(struct wrasse_target *target);
 
 /*
- * Stops a target gracefully: no new connections, I/O in flight ends and is answered, then hosts are disconnected and
- * everything is given back. When three quarters of the deadline have passed the rest is forced: queue pairs are broken
- * and destroyed. The report says whether the books balance, and who holds what if a backend still does.
+ * Stops a target gracefully: no new connections, I/O in flight ends and is answered, then hosts are
+ * disconnected and everything is given back. When three quarters of the deadline have passed the
+ * rest is forced: queue pairs are broken and destroyed. The report says whether the books balance,
+ * and who holds what if a backend still does.
  *
  * @target: the target; not NULL.
- * @deadline_ms: the latest time for the report, from now; 0: force at once and report when the hardware has let go,
- * which takes at most flush_timeout_ms and 1 s more.
+ * @deadline_ms: the latest time for the report, from now; 0: force at once and report when the
+ * hardware has let go, which takes at most flush_timeout_ms and 1 s more.
  * @done: called exactly once; not NULL. The report is valid during the call.
  * @ctx: given to done.
  *
- * Context: any thread, also a callback. Callbacks: done, from wrasse_target_poll(). The poll groups must be polled until
- * then. If a backend holds I/O at the deadline, poll on until it has answered before destroying the group.
- * Return: 0; -EALREADY if it drains or was drained.
+ * Context: any thread, also a callback. Callbacks: done, from wrasse_target_poll(). The poll groups
+ * must be polled until then. If a backend holds I/O at the deadline, poll on until it has answered
+ * before destroying the group. Return: 0; -EALREADY if it drains or was drained.
  */
 WRASSE_API int
 wrasse_target_drain(struct wrasse_target *target, uint32_t deadline_ms,

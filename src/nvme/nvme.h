@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The seam between what NVMe-oF means (src/nvme) and how it moves (src/transport). src/nvme is a set of functions from
- * (state, capsule or event, now) to (state, what to do next). It has no clock, no thread, no lock, no verb; it allocates
- * only where an object is created (subsystem, namespace, controller).
+ * The seam between what NVMe-oF means (src/nvme) and how it moves (src/transport). src/nvme is a
+ * set of functions from (state, capsule or event, now) to (state, what to do next). It has no
+ * clock, no thread, no lock, no verb; it allocates only where an object is created (subsystem,
+ * namespace, controller).
  *
- * Who calls: a queue and its requests belong to the thread of one poll group; a controller belongs to the thread of its
- * admin queue's group. Functions marked REGISTRY are called with the target's lock held, by any thread.
+ * Who calls: a queue and its requests belong to the thread of one poll group; a controller belongs
+ * to the thread of its admin queue's group. Functions marked REGISTRY are called with the target's
+ * lock held, by any thread.
  */
 #ifndef WRASSE_NVME_NVME_H
 #define WRASSE_NVME_NVME_H
@@ -26,12 +28,12 @@ struct nvme_limits {
 	uint32_t max_queue_depth; /* entries of an I/O queue */
 	uint32_t max_admin_depth; /* entries of an admin queue; 32 at least */
 	uint32_t max_io_queues;
-	uint32_t max_data_len; /* bytes, 4096 * 2^n */
-	uint32_t icd_len;      /* in-capsule data of I/O queues, 0: none */
-	uint32_t
-		admin_icd_len; /* in-capsule data that an admin queue's receive slots have room for */
-	uint32_t group_count; /* poll groups at most: length of per-group arrays */
-	const char *version;  /* default firmware revision; NULL: blank */
+	uint32_t max_data_len;  /* bytes, 4096 * 2^n */
+	uint32_t icd_len;       /* in-capsule data of I/O queues, 0: none */
+	uint32_t admin_icd_len; /* in-capsule data that an admin queue's receive slots have room for
+				 */
+	uint32_t group_count;   /* poll groups at most: length of per-group arrays */
+	const char *version;    /* default firmware revision; NULL: blank */
 };
 
 /* Which way data goes, as the host sees it. */
@@ -68,10 +70,12 @@ enum nvme_queue_state {
 };
 
 /*
- * One poll group's way to a namespace. Belongs to the group's thread, but for state, which the control plane reads.
+ * One poll group's way to a namespace. Belongs to the group's thread, but for state, which the
+ * control plane reads.
  */
 enum nvme_ns_port_state {
-	NVME_NS_PORT_NONE, /* the group has not seen the namespace (or has let go of it: see wrasse_namespace.removing) */
+	NVME_NS_PORT_NONE,     /* the group has not seen the namespace (or has let go of it: see
+				  wrasse_namespace.removing) */
 	NVME_NS_PORT_ATTACHED, /* in the group's view */
 	NVME_NS_PORT_FAILED,   /* attach() failed: in the view, answers Namespace Not Ready */
 	NVME_NS_PORT_LEAVING,  /* out of the view; in_flight goes to 0, then detach(), then NONE */
@@ -83,13 +87,14 @@ struct nvme_ns_port {
 	_Atomic(enum nvme_ns_port_state) state;
 	bool attach_failed;             /* while LEAVING: attach() had failed, so no detach() */
 	uint32_t in_flight;             /* I/Os that the backend has: counted by src/nvme from
-						      * NVME_SUBMIT to nvme_request_complete_io() */
+					 * NVME_SUBMIT to nvme_request_complete_io() */
 	struct nvme_ns_port *next_work; /* for the group's use while it attaches and detaches */
 	/* counters for the SMART log; written by the group's thread with relaxed stores */
 	_Atomic(uint64_t) reads, writes, read_bytes, written_bytes;
 };
 
-/* What one poll group sees of one subsystem's namespaces: port[nsid - 1], NULL where there is none. */
+/* What one poll group sees of one subsystem's namespaces: port[nsid - 1], NULL where there is none.
+ */
 struct nvme_view {
 	uint32_t count; /* the subsystem's max_namespaces */
 	struct nvme_ns_port *port[];
@@ -108,7 +113,8 @@ struct nvme_conn {
 	char peer[64];   /* the host's address, for log lines */
 };
 
-/* The NVMe side of a queue pair. Embedded in the transport's. Fields are src/nvme's; the transport reads them. */
+/* The NVMe side of a queue pair. Embedded in the transport's. Fields are src/nvme's; the transport
+ * reads them. */
 struct nvme_queue {
 	enum nvme_queue_state state;
 	uint8_t on;      /* which commands may come: enum nvme_on; src/nvme's own */
@@ -118,8 +124,8 @@ struct nvme_queue {
 	uint16_t sqhd;
 	uint32_t io_epoch;      /* ctrl->io_epoch at Connect (I/O queues) */
 	struct nvme_ctrl *ctrl; /* NULL before Connect; a reference */
-	struct nvme_view *
-		view; /* this group's view of the subsystem; NULL before Connect and for discovery */
+	struct nvme_view *view; /* this group's view of the subsystem; NULL before Connect and for
+				   discovery */
 	struct nvme_registry *registry;
 	const struct nvme_limits *limits;
 	struct nvme_conn conn;
@@ -134,8 +140,8 @@ struct nvme_request {
 	struct nvme_queue *queue;
 	const struct nvme_op *op;  /* the command's line in its table; src/nvme's own */
 	struct nvme_ns_port *port; /* set from NVME_SUBMIT until nvme_request_complete_io() */
-	/* The data, set by the transport before execute: the buffers (C2H, fetched H2C) or the capsule's own bytes. Their
-	 * lengths add up to data.len. NULL when there is no data. */
+	/* The data, set by the transport before execute: the buffers (C2H, fetched H2C) or the
+	 * capsule's own bytes. Their lengths add up to data.len. NULL when there is no data. */
 	const struct iovec *iov;
 	uint32_t iov_count;
 	struct wrasse_io io;       /* filled for NVME_SUBMIT; io.iov = iov */
@@ -147,19 +153,25 @@ struct nvme_request {
 
 /* What the transport does next with a request. */
 enum nvme_next {
-	NVME_RESPOND, /* cqe is complete: send it (with data if xfer is C2H and the status is success) */
-	NVME_SUBMIT, /* call port->ns->ops->submit(&io), unless the port failed; later nvme_request_complete_io() */
-	NVME_HOLD, /* the controller keeps it (Asynchronous Event Request); it comes back in nvme_actions.done */
+	NVME_RESPOND,  /* cqe is complete: send it (with data if xfer is C2H and the status is
+			  success) */
+	NVME_SUBMIT,   /* call port->ns->ops->submit(&io), unless the port failed; later
+			  nvme_request_complete_io() */
+	NVME_HOLD,     /* the controller keeps it (Asynchronous Event Request); it comes back in
+			  nvme_actions.done */
 	NVME_REGISTRY, /* call nvme_request_execute_registry() with the target's lock held */
-	NVME_RETRY, /* something is on its way out (a queue id still in use): call the same function again in some ms */
+	NVME_RETRY, /* something is on its way out (a queue id still in use): call the same function
+		       again in some ms */
 };
 
 /* Effects on other requests and queues. Initialise to all zero before each call. */
 struct nvme_actions {
-	struct nvme_request *
-		done; /* held requests of this queue's group, answered: cqe complete; linked by next */
-	bool disconnect; /* this queue's connection must end (after the response, if there is one) */
-	bool attention; /* the flags that nvme_queue_must_end() reads have changed: every group must look */
+	struct nvme_request *done; /* held requests of this queue's group, answered: cqe complete;
+				      linked by next */
+	bool disconnect; /* this queue's connection must end (after the response, if there is one)
+			  */
+	bool attention; /* the flags that nvme_queue_must_end() reads have changed: every group must
+			   look */
 	bool timer; /* nvme_ctrl_tick() wants to be called: its deadline may have become earlier */
 	const char
 		*why; /* with disconnect or attention: a constant phrase that says why, or NULL */
@@ -172,18 +184,20 @@ void nvme_queue_init(struct nvme_queue *queue, struct nvme_registry *registry,
 		     const struct nvme_limits *limits, const struct nvme_conn *conn);
 
 /*
- * REGISTRY. The connection has begun to end: its queue id is free for a new Connect, no held request is remembered (the
- * transport flushes its own requests: none comes back), an admin queue takes its controller with it
- * (actions->attention). Does nothing the second time.
+ * REGISTRY. The connection has begun to end: its queue id is free for a new Connect, no held
+ * request is remembered (the transport flushes its own requests: none comes back), an admin queue
+ * takes its controller with it (actions->attention). Does nothing the second time.
  */
 void nvme_queue_end(struct nvme_queue *queue, struct nvme_actions *actions);
 
-/* REGISTRY. The last request of an ended queue is gone: gives up the reference to the controller, which may free it. */
+/* REGISTRY. The last request of an ended queue is gone: gives up the reference to the controller,
+ * which may free it. */
 void nvme_queue_fini(struct nvme_queue *queue);
 
 /*
- * Whether the connection must be ended: its controller ended (keep-alive expired, admin queue lost, host or subsystem
- * removed), or it is an I/O queue from before a controller reset or shutdown. Lock-free; cheap.
+ * Whether the connection must be ended: its controller ended (keep-alive expired, admin queue lost,
+ * host or subsystem removed), or it is an I/O queue from before a controller reset or shutdown.
+ * Lock-free; cheap.
  */
 bool nvme_queue_must_end(const struct nvme_queue *queue);
 
@@ -195,13 +209,14 @@ uint16_t nvme_queue_cntlid(const struct nvme_queue *queue);
 /* ---- requests ---- */
 
 /*
- * Takes a capsule: copies the command, advances SQHD, checks everything that needs only the capsule (opcode known and
- * its direction, PSDT, SGL against the bytes that really came, data length against the limit and, for Read and Write,
- * against NLB), fills request->data.
+ * Takes a capsule: copies the command, advances SQHD, checks everything that needs only the capsule
+ * (opcode known and its direction, PSDT, SGL against the bytes that really came, data length
+ * against the limit and, for Read and Write, against NLB), fills request->data.
  *
  * @request: queue set by the caller.
- * @capsule, @len: what was received; at least 64 bytes (the transport ends connections that send less).
- * Return: true: go on with data and nvme_request_execute(); false: cqe is complete, respond without data.
+ * @capsule, @len: what was received; at least 64 bytes (the transport ends connections that send
+ * less). Return: true: go on with data and nvme_request_execute(); false: cqe is complete, respond
+ * without data.
  */
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len);
 
@@ -209,7 +224,8 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
 				    struct nvme_actions *actions);
 
-/* REGISTRY. As above, for those that said NVME_REGISTRY (Connect, discovery log). Never says NVME_REGISTRY. */
+/* REGISTRY. As above, for those that said NVME_REGISTRY (Connect, discovery log). Never says
+ * NVME_REGISTRY. */
 enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint64_t now_ns,
 					     struct nvme_actions *actions);
 
@@ -241,11 +257,13 @@ static inline bool nvme_request_is_fabrics(const struct nvme_request *request)
 /*
  * Runs a controller's timers (keep-alive).
  *
- * Return: when to call next, in ns of the same clock; UINT64_MAX: no timer. (@queue: the admin queue.)
+ * Return: when to call next, in ns of the same clock; UINT64_MAX: no timer. (@queue: the admin
+ * queue.)
  */
 uint64_t nvme_ctrl_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions);
 
-/* A namespace of this controller's subsystem came, went or changed: event and changed-namespace list. */
+/* A namespace of this controller's subsystem came, went or changed: event and changed-namespace
+ * list. */
 void nvme_ctrl_ns_changed(struct nvme_queue *queue, uint32_t nsid, struct nvme_actions *actions);
 
 /* The discovery log changed: an event for discovery controllers that asked for it. */

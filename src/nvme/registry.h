@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The registry: a target's subsystems, hosts, namespaces, controllers and portals (addresses for the discovery log).
- * Every function is called with the target's lock held, by any thread. Nothing here calls the embedder.
+ * The registry: a target's subsystems, hosts, namespaces, controllers and portals (addresses for
+ * the discovery log). Every function is called with the target's lock held, by any thread. Nothing
+ * here calls the embedder.
  */
 #ifndef WRASSE_NVME_REGISTRY_H
 #define WRASSE_NVME_REGISTRY_H
@@ -83,12 +84,14 @@ void nvme_registry_destroy(struct nvme_registry *registry);
 
 /*
  * Option structs here have been brought to the library's own size by the caller (zero-filled).
- * @why: set to a constant English phrase that names the member and the limit when -EINVAL or -EEXIST is returned.
+ * @why: set to a constant English phrase that names the member and the limit when -EINVAL or
+ * -EEXIST is returned.
  */
 int nvme_subsystem_create(struct nvme_registry *registry, const struct wrasse_subsystem_opts *opts,
 			  struct wrasse_subsystem **subsystem, const char **why);
 
-/* Ends its controllers (nvme_queue_must_end becomes true), marks it and its namespaces as removing. */
+/* Ends its controllers (nvme_queue_must_end becomes true), marks it and its namespaces as removing.
+ */
 void nvme_subsystem_remove(struct wrasse_subsystem *subsystem);
 
 /* Whether no controller and no namespace is left, so that nvme_subsystem_free() may be called. */
@@ -113,8 +116,8 @@ bool nvme_ns_is_gone(const struct wrasse_namespace *ns);
 void nvme_ns_free(struct wrasse_namespace *ns);
 
 /*
- * An address where hosts can connect, for the discovery log. An any-address portal is shown as the address that the
- * asking host came to, if that connection came through it, else left out.
+ * An address where hosts can connect, for the discovery log. An any-address portal is shown as the
+ * address that the asking host came to, if that connection came through it, else left out.
  *
  * Return: the portal's number (from 1), or -ENOMEM.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Intrusive lists. struct pool_list is doubly linked, for one thread. struct pool_inbox is the lock-free way in from
- * other threads: anybody pushes, the owner takes all with one exchange and gets them in the order of pushing.
+ * Intrusive lists. struct pool_list is doubly linked, for one thread. struct pool_inbox is the
+ * lock-free way in from other threads: anybody pushes, the owner takes all with one exchange and
+ * gets them in the order of pushing.
  */
 #ifndef WRASSE_POOL_LIST_H
 #define WRASSE_POOL_LIST_H
@@ -105,7 +106,8 @@ static inline void pool_inbox_init(struct pool_inbox *inbox)
 
 /*
  * Any thread. Return: whether the inbox was empty, so that the owner may have to be woken.
- * Sequentially consistent: pairs with the owner's store of "asleep" followed by pool_inbox_is_empty().
+ * Sequentially consistent: pairs with the owner's store of "asleep" followed by
+ * pool_inbox_is_empty().
  */
 static inline bool pool_inbox_push(struct pool_inbox *inbox, struct pool_inbox_link *link)
 {

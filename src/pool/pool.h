@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A pool of equal items (WRs, data buffers) that belongs to one thread. The owner takes and gives through a plain LIFO
- * without atomics; any other thread gives through an inbox that the owner empties when it next needs items or counts
- * them. Items are taken all or nothing. Every item knows its pool and its holder; giving an item twice, to another pool,
- * or writing to it after it was given, stops the program (the last one in debug builds).
+ * A pool of equal items (WRs, data buffers) that belongs to one thread. The owner takes and gives
+ * through a plain LIFO without atomics; any other thread gives through an inbox that the owner
+ * empties when it next needs items or counts them. Items are taken all or nothing. Every item knows
+ * its pool and its holder; giving an item twice, to another pool, or writing to it after it was
+ * given, stops the program (the last one in debug builds).
  */
 #ifndef WRASSE_POOL_POOL_H
 #define WRASSE_POOL_POOL_H
@@ -30,8 +31,9 @@ struct pool_opts {
 	uint32_t capacity;  /* items; at least 1 */
 	uint32_t item_size; /* bytes of payload; a multiple of 64 */
 	int node;           /* NUMA node, -1: the calling thread's */
-	bool registered; /* payloads lie in a slab of their own, apart from the heads, to be registered with devices */
-	void *lent; /* registered only: page-aligned memory for the payloads, or NULL */
+	bool registered;    /* payloads lie in a slab of their own, apart from the heads, to be
+			       registered with devices */
+	void *lent;         /* registered only: page-aligned memory for the payloads, or NULL */
 };
 
 /* Return: 0; -EINVAL; -ENOMEM. */
@@ -50,8 +52,8 @@ struct pool_slab *pool_payload_slab(struct pool *pool);
  * The owner. Takes @count items as one chain if at least @count + @reserve are free, else none.
  *
  * @holder: not NULL; noted in each item.
- * Return: the chain; NULL if there are too few (counted as a wait unless @count could never be met, which is the caller's
- * to rule out first). @count is at least 1.
+ * Return: the chain; NULL if there are too few (counted as a wait unless @count could never be met,
+ * which is the caller's to rule out first). @count is at least 1.
  */
 struct pool_item *pool_take(struct pool *pool, uint32_t count, uint32_t reserve, void *holder);
 
@@ -83,8 +85,9 @@ uint32_t pool_for_each_out(struct pool *pool, void (*each)(void *ctx, const stru
 			   void *ctx);
 
 /*
- * The owner, debug builds and tests: checks the whole pool: the LIFO is a chain of free items without a loop, its length
- * is the count, every other item has a holder. Stops the program with a message if not.
+ * The owner, debug builds and tests: checks the whole pool: the LIFO is a chain of free items
+ * without a loop, its length is the count, every other item has a holder. Stops the program with a
+ * message if not.
  */
 void pool_check(struct pool *pool);
 

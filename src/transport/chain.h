@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * WR chains: how many WRs a transfer needs, and building them. One side is the host's ranges (at most 16), the other the
- * local iovec (at most RDMAT_MAX_IOV); every WR serves one remote range with as many local pieces as the device's SGE
- * limit allows.
+ * WR chains: how many WRs a transfer needs, and building them. One side is the host's ranges (at
+ * most 16), the other the local iovec (at most RDMAT_MAX_IOV); every WR serves one remote range
+ * with as many local pieces as the device's SGE limit allows.
  */
 #ifndef WRASSE_TRANSPORT_CHAIN_H
 #define WRASSE_TRANSPORT_CHAIN_H
@@ -25,7 +25,8 @@ struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_
 					   uint32_t max_sge);
 
 /*
- * Builds the chain into the WRs that start at @first, linked by chain_next, exactly as many as counted.
+ * Builds the chain into the WRs that start at @first, linked by chain_next, exactly as many as
+ * counted.
  *
  * @lkey: of all of the iovec's memory.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The private data of RDMA CM messages (RDMA Transport 1.0 "RDMA_CM private data"): parsing and building, nothing else.
+ * The private data of RDMA CM messages (RDMA Transport 1.0 "RDMA_CM private data"): parsing and
+ * building, nothing else.
  */
 #ifndef WRASSE_TRANSPORT_CM_H
 #define WRASSE_TRANSPORT_CM_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * RDMA CM events of the queue pairs of a poll group, from the group's own event channel. Poll group's thread.
+ * RDMA CM events of the queue pairs of a poll group, from the group's own event channel. Poll
+ * group's thread.
  */
 #include "transport/group.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How a request flows. Each function takes a request that has reached a point, asks src/nvme what it means, and moves it
- * on; docs/flow.md tells the story. Poll group's thread; it never waits.
+ * How a request flows. Each function takes a request that has reached a point, asks src/nvme what
+ * it means, and moves it on; docs/flow.md tells the story. Poll group's thread; it never waits.
  */
 #include "transport/flow.h"
 
@@ -223,8 +223,8 @@ void rdmat_flow_io_done(struct rdmat_request *request)
 		rdmat_request_settle(request);
 }
 
-/* The head of each queue pair's FIFO in turn; a head that cannot be served stops the round, so that large transfers are
- * not overtaken for ever. */
+/* The head of each queue pair's FIFO in turn; a head that cannot be served stops the round, so that
+ * large transfers are not overtaken for ever. */
 static void resume_class(struct wrasse_poll_group *group, struct pool_list *waiting)
 {
 	struct pool_link *link;

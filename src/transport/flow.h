@@ -7,7 +7,8 @@
 
 #include "transport/rx.h"
 
-/* A capsule came. The slot has been taken from the hardware and is given back here, now or later. */
+/* A capsule came. The slot has been taken from the hardware and is given back here, now or later.
+ */
 void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len);
 
 /* The request's last WR retired: data is fetched, or the response is out, or a flush goes on. */

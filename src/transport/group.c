@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Poll groups: creation, the poll loop, sleeping, messages, books. The loop looks at completions in every poll and at
- * timers and CM events now and then, or at once after it slept.
+ * Poll groups: creation, the poll loop, sleeping, messages, books. The loop looks at completions in
+ * every poll and at timers and CM events now and then, or at once after it slept.
  */
 #include "transport/group.h"
 
@@ -31,7 +31,8 @@ void wrasse_poll_group_wake(struct wrasse_poll_group *group)
 	(void)ignored;
 }
 
-/* Pairs with the store of armed in wrasse_poll_group_arm(), which looks at everything again after it. */
+/* Pairs with the store of armed in wrasse_poll_group_arm(), which looks at everything again after
+ * it. */
 static void wake_if_armed(struct wrasse_poll_group *group)
 {
 	if (atomic_load(&group->armed))
@@ -163,7 +164,8 @@ static int run_inbox(struct wrasse_poll_group *group)
 	return count;
 }
 
-/* Acts on what backends completed on this thread; what that completes in turn is acted on as well. */
+/* Acts on what backends completed on this thread; what that completes in turn is acted on as well.
+ */
 static int run_local(struct wrasse_poll_group *group)
 {
 	int count = 0;
@@ -194,8 +196,9 @@ static int poll_devices(struct wrasse_poll_group *group)
 	struct pool_link *link, *tmp;
 	int count = 0;
 
-	pool_list_for_each(link, tmp, &group->devices) count +=
-		rdmat_group_device_poll(pool_container(link, struct rdmat_group_device, link));
+	pool_list_for_each(link, tmp, &group->devices)
+		count += rdmat_group_device_poll(
+			pool_container(link, struct rdmat_group_device, link));
 	return count;
 }
 
@@ -204,8 +207,7 @@ static void post_receives(struct wrasse_poll_group *group)
 	struct pool_link *link, *tmp;
 
 	group->rx_dirty = false;
-	pool_list_for_each(link, tmp, &group->receivers)
-	{
+	pool_list_for_each(link, tmp, &group->receivers) {
 		struct rdmat_rx *rx = pool_container(link, struct rdmat_rx, link);
 		int rc = rdmat_rx_post(rx);
 
@@ -233,8 +235,8 @@ static int reap(struct wrasse_poll_group *group)
 	struct pool_link *link, *tmp;
 	int count = 0;
 
-	pool_list_for_each(link, tmp, &group->dying) count +=
-		rdmat_qp_reap(pool_container(link, struct rdmat_qp, link));
+	pool_list_for_each(link, tmp, &group->dying)
+		count += rdmat_qp_reap(pool_container(link, struct rdmat_qp, link));
 	return count;
 }
 
@@ -244,8 +246,7 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 	struct pool_link *link, *tmp;
 	int count = 0;
 
-	pool_list_for_each(link, tmp, &group->qps)
-	{
+	pool_list_for_each(link, tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 
 		if (drain == RDMAT_DRAIN_FORCED || qp->requests_out == qp->held ||
@@ -369,8 +370,7 @@ int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout)
 	if (!atomic_load_explicit(&group->armed, memory_order_relaxed))
 		group->until_slow = 0;
 	atomic_store(&group->armed, true);
-	pool_list_for_each(link, tmp, &group->devices)
-	{
+	pool_list_for_each(link, tmp, &group->devices) {
 		struct rdmat_group_device *device =
 			pool_container(link, struct rdmat_group_device, link);
 

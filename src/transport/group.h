@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The poll group's inside. Everything belongs to the thread that polls, but for what is marked otherwise.
+ * The poll group's inside. Everything belongs to the thread that polls, but for what is marked
+ * otherwise.
  */
 #ifndef WRASSE_TRANSPORT_GROUP_H
 #define WRASSE_TRANSPORT_GROUP_H

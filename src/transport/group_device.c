@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a poll group has on one device: completion queue, shared receivers, registrations. Poll group's thread. The
- * completion queue cannot overrun: it is as deep as all WRs and receive slots that the group can ever have posted.
+ * What a poll group has on one device: completion queue, shared receivers, registrations. Poll
+ * group's thread. The completion queue cannot overrun: it is as deep as all WRs and receive slots
+ * that the group can ever have posted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +15,8 @@
 
 static uint32_t cq_depth(const struct wrasse_poll_group *group)
 {
-	/* Each request has a WR of its own for data and one for the response. A receive queue of a queue pair posts at
-	 * most as many slots as requests were reserved for it. */
+	/* Each request has a WR of its own for data and one for the response. A receive queue of a
+	 * queue pair posts at most as many slots as requests were reserved for it. */
 	uint32_t requests = group->classes[0].capacity + group->classes[1].capacity;
 
 	return 3 * requests + pool_capacity(group->wr_pool) + group->io_slots + group->admin_slots;
@@ -105,8 +106,7 @@ struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *grou
 	struct pool_link *link, *tmp;
 	int rc;
 
-	pool_list_for_each(link, tmp, &group->devices)
-	{
+	pool_list_for_each(link, tmp, &group->devices) {
 		mine = pool_container(link, struct rdmat_group_device, link);
 		if (mine->device == device)
 			return mine;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Listeners. A connection request is checked here as far as its private data goes and then handed to the poll group that
- * will own it; from its message on nothing of it is touched on this thread.
+ * Listeners. A connection request is checked here as far as its private data goes and then handed
+ * to the poll group that will own it; from its message on nothing of it is touched on this thread.
  */
 #include "transport/listener.h"
 
@@ -82,7 +82,8 @@ static uint8_t provider_type(const struct ibv_context *context)
 
 /* ---- listeners ---- */
 
-/* The event channel is made with the first listener: a target without RDMA can be made and tested. */
+/* The event channel is made with the first listener: a target without RDMA can be made and tested.
+ */
 static int channel_open(struct rdmat *rdmat)
 {
 	struct epoll_event event = {.events = EPOLLIN};

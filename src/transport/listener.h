@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Listeners: addresses where connection requests come in, and their way to a poll group. Control plane: the target's
- * lock guards the list; events are taken by the thread that polls the target.
+ * Listeners: addresses where connection requests come in, and their way to a poll group. Control
+ * plane: the target's lock guards the list; events are taken by the thread that polls the target.
  */
 #ifndef WRASSE_TRANSPORT_LISTENER_H
 #define WRASSE_TRANSPORT_LISTENER_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Queue pairs: set-up, failure, tear-down. Poll group's thread. A queue pair is freed in one place, the end of
- * rdmat_qp_reap(), when the hardware has let go (destroyed, its completions swept) and every request of it is free.
+ * Queue pairs: set-up, failure, tear-down. Poll group's thread. A queue pair is freed in one place,
+ * the end of rdmat_qp_reap(), when the hardware has let go (destroyed, its completions swept) and
+ * every request of it is free.
  */
 #include "transport/qp.h"
 
@@ -15,7 +16,8 @@
 #include "transport/group.h"
 #include "transport/sendq.h"
 
-/* Requests that an admin queue is sure to have: the asynchronous events that it may hold, and as many commands. */
+/* Requests that an admin queue is sure to have: the asynchronous events that it may hold, and as
+ * many commands. */
 #define ADMIN_RESERVE 8
 
 const struct rdmat_qp_state_info rdmat_qp_states[RDMAT_QP_STATE_COUNT] = {
@@ -353,7 +355,8 @@ bool rdmat_qp_reap(struct rdmat_qp *qp)
 			qp->qp = NULL;
 			qp->swept = device->sweeps + 1;
 		}
-		/* Completions of a destroyed queue pair may still lie in the queue; after it was seen empty none do. */
+		/* Completions of a destroyed queue pair may still lie in the queue; after it was
+		 * seen empty none do. */
 		if (device->sweeps < qp->swept && !device->failed)
 			return false;
 		rdmat_sendq_retire_all(qp);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Queue pairs: set-up, failure, tear-down. A queue pair belongs to its poll group's thread from the first message on.
- * Whatever ends it, it goes one way: rdmat_qp_disconnect(), then rdmat_qp_reap() from the poll loop until it is gone.
+ * Queue pairs: set-up, failure, tear-down. A queue pair belongs to its poll group's thread from the
+ * first message on. Whatever ends it, it goes one way: rdmat_qp_disconnect(), then rdmat_qp_reap()
+ * from the poll loop until it is gone.
  */
 #ifndef WRASSE_TRANSPORT_QP_H
 #define WRASSE_TRANSPORT_QP_H
@@ -86,7 +87,8 @@ struct rdmat_new_conn {
 	struct nvme_conn nvme;
 };
 
-/* Group thread; a message. Sets up the queue pair and accepts, or rejects with a status; frees the message. */
+/* Group thread; a message. Sets up the queue pair and accepts, or rejects with a status; frees the
+ * message. */
 void rdmat_qp_connect(struct wrasse_poll_group *group, struct rdmat_msg *msg);
 
 /* Rejects a connection request with a status in its private data and destroys the id. */
@@ -96,12 +98,13 @@ void rdmat_cm_reject(struct rdma_cm_id *id, enum rdmat_cm_status status);
 void rdmat_qp_established(struct rdmat_qp *qp);
 
 /*
- * Begins the end: every request goes to FLUSHING, the queue pair to the error state, the host is told. Does nothing the
- * second time. @why: for the log; NULL: an ordinary end.
+ * Begins the end: every request goes to FLUSHING, the queue pair to the error state, the host is
+ * told. Does nothing the second time. @why: for the log; NULL: an ordinary end.
  */
 void rdmat_qp_disconnect(struct rdmat_qp *qp, const char *why);
 
-/* Goes on with the end of a queue pair as far as possible. Return: whether it is gone (and freed). */
+/* Goes on with the end of a queue pair as far as possible. Return: whether it is gone (and freed).
+ */
 bool rdmat_qp_reap(struct rdmat_qp *qp);
 
 /* Moves the state; an illegal move stops the program. */

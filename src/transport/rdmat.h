@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The transport instance of one target: what its poll groups, listeners and devices share. Guarded by lock unless said
- * otherwise. The data path takes the lock only for what is rare: Connect, the discovery log, a queue that ends, and
- * making a group's view match after a control-plane change.
+ * The transport instance of one target: what its poll groups, listeners and devices share. Guarded
+ * by lock unless said otherwise. The data path takes the lock only for what is rare: Connect, the
+ * discovery log, a queue that ends, and making a group's view match after a control-plane change.
  */
 #ifndef WRASSE_TRANSPORT_RDMAT_H
 #define WRASSE_TRANSPORT_RDMAT_H
@@ -59,7 +59,8 @@ static inline void rdmat_unlock(struct rdmat *rdmat)
 /* The clock of the options, in ns. Any thread. */
 uint64_t rdmat_now(const struct rdmat *rdmat);
 
-/* One line to the embedder's log. Any thread; not with the lock held by a caller that the embedder could wait for. */
+/* One line to the embedder's log. Any thread; not with the lock held by a caller that the embedder
+ * could wait for. */
 void rdmat_log(const struct rdmat *rdmat, enum wrasse_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

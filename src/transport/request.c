@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests: the table, the mover, and taking what a command needs. Poll group's thread. Nothing else in the library
- * writes a request's state or gives a WR, a buffer or a receive slot back.
+ * Requests: the table, the mover, and taking what a command needs. Poll group's thread. Nothing
+ * else in the library writes a request's state or gives a WR, a buffer or a receive slot back.
  */
 #include "transport/request.h"
 
@@ -76,7 +76,8 @@ static void record(struct rdmat_request *request, enum rdmat_request_state from,
 	rdmat_count(&group->state_count[to], 1);
 }
 
-/* What this request keeps in a state: the table's row, less what this command has no more use for. */
+/* What this request keeps in a state: the table's row, less what this command has no more use for.
+ */
 static uint32_t request_keeps(const struct rdmat_request *request, enum rdmat_request_state state)
 {
 	uint32_t keeps = rdmat_request_states[state].holds;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The request: the unit of ownership. Everything that a command takes (receive slot, data buffers, WR chain, send-queue
- * slots, READ credits, the backend's hold) hangs on its request, and rdmat_request_move() is the only code that writes
- * the state or gives any of it back. Belongs to the poll group's thread.
+ * The request: the unit of ownership. Everything that a command takes (receive slot, data buffers,
+ * WR chain, send-queue slots, READ credits, the backend's hold) hangs on its request, and
+ * rdmat_request_move() is the only code that writes the state or gives any of it back. Belongs to
+ * the poll group's thread.
  */
 #ifndef WRASSE_TRANSPORT_REQUEST_H
 #define WRASSE_TRANSPORT_REQUEST_H
@@ -35,8 +36,9 @@ enum rdmat_hold {
 	 RDMAT_HOLD_READS | RDMAT_HOLD_BACKEND)
 
 /*
- * The state machine: X(state, what happens, may hold, successors). A request is on its queue pair's list of its state,
- * FREE ones on their class's free list. docs/flow.md shows this table as a graph, made by tests/unit/request.c.
+ * The state machine: X(state, what happens, may hold, successors). A request is on its queue pair's
+ * list of its state, FREE ones on their class's free list. docs/flow.md shows this table as a
+ * graph, made by tests/unit/request.c.
  */
 #define RDMAT_REQUEST_STATES(X)                                                                  \
 	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                            \
@@ -137,8 +139,9 @@ static inline struct rdmat_request *rdmat_request_of_nvme(struct nvme_request *n
 }
 
 /*
- * One class of requests (admin, I/O) of a poll group: the requests themselves, and how many receive slots may be posted.
- * A posted slot has a claim on a free request, so that a capsule always finds one: posted <= free_count.
+ * One class of requests (admin, I/O) of a poll group: the requests themselves, and how many receive
+ * slots may be posted. A posted slot has a claim on a free request, so that a capsule always finds
+ * one: posted <= free_count.
  */
 struct rdmat_class {
 	const char *name;
@@ -161,18 +164,21 @@ int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group,
 /* Every request must be free. */
 void rdmat_class_fini(struct rdmat_class *class);
 
-/* Takes a free request for a capsule on a queue pair and moves it to RECEIVED. There always is one: see above. */
+/* Takes a free request for a capsule on a queue pair and moves it to RECEIVED. There always is one:
+ * see above. */
 struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
 					 struct rdmat_slot *slot);
 
 /*
- * Moves a request: checks the move against the table, gives back what the next state does not hold, changes lists,
- * counts and records. An illegal move, or one that would give back what hardware or backend has, stops the program.
+ * Moves a request: checks the move against the table, gives back what the next state does not hold,
+ * changes lists, counts and records. An illegal move, or one that would give back what hardware or
+ * backend has, stops the program.
  */
 void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to);
 
 /*
- * Takes the buffers and the WR chain that a request's data needs, both or neither, and builds the chain.
+ * Takes the buffers and the WR chain that a request's data needs, both or neither, and builds the
+ * chain.
  *
  * Return: whether it got them. One that did not holds nothing.
  */

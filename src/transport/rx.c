@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Receive slots. One ibv_post_srq_recv() or ibv_post_recv() per call of rdmat_rx_post(), whatever the number of slots.
+ * Receive slots. One ibv_post_srq_recv() or ibv_post_recv() per call of rdmat_rx_post(), whatever
+ * the number of slots.
  */
 #include "transport/rx.h"
 

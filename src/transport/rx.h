@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Receive slots: memory for capsules, posted to a shared receive queue (one per group, device and class) or to one queue
- * pair's own receive queue. A slot is with the hardware, with a request (in-capsule data), or idle here. Belongs to the
- * poll group's thread.
+ * Receive slots: memory for capsules, posted to a shared receive queue (one per group, device and
+ * class) or to one queue pair's own receive queue. A slot is with the hardware, with a request
+ * (in-capsule data), or idle here. Belongs to the poll group's thread.
  */
 #ifndef WRASSE_TRANSPORT_RX_H
 #define WRASSE_TRANSPORT_RX_H
@@ -39,7 +39,8 @@ struct rdmat_rx {
 #define RDMAT_WR_ID_RECV 1ull
 
 /*
- * Makes a receiver with a shared receive queue, or (@shared false) one whose qp the caller sets before the first post.
+ * Makes a receiver with a shared receive queue, or (@shared false) one whose qp the caller sets
+ * before the first post.
  *
  * Return: 0, -ENOMEM or what verbs said.
  */
@@ -53,7 +54,8 @@ void rdmat_rx_destroy(struct rdmat_rx *rx);
 /* The hardware gave a slot back (with a capsule or flushed). */
 void rdmat_rx_taken(struct rdmat_slot *slot);
 
-/* A request took, or gives back, a slot for its in-capsule data; a slot that nobody takes is given back as well. */
+/* A request took, or gives back, a slot for its in-capsule data; a slot that nobody takes is given
+ * back as well. */
 void rdmat_rx_give(struct rdmat_slot *slot);
 
 /* The queue pair that had them is destroyed: every slot that the hardware had is idle. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The send queue. Slots and READ credits are taken when a WR is queued, in order, and come back when it is retired. A
- * chain that is queued in part goes on where its cursor stands; only the newest request of a list can be in that state,
- * since the next one starts when it is through.
+ * The send queue. Slots and READ credits are taken when a WR is queued, in order, and come back
+ * when it is retired. A chain that is queued in part goes on where its cursor stands; only the
+ * newest request of a list can be in that state, since the next one starts when it is through.
  */
 #include "transport/sendq.h"
 
@@ -44,7 +44,8 @@ static bool queue_chain(struct rdmat_qp *qp, struct rdmat_request *request)
 		if (!qp->sq_free || (wr->wr.opcode == IBV_WR_RDMA_READ && !qp->reads_free))
 			return false;
 		request->cursor = wr->chain_next;
-		/* The last READ tells that the data is there; a response has its SEND behind the chain. */
+		/* The last READ tells that the data is there; a response has its SEND behind the
+		 * chain. */
 		if (wr->wr.opcode == IBV_WR_RDMA_READ && !request->cursor)
 			wr->wr.send_flags |= IBV_SEND_SIGNALED;
 		queue_wr(qp, wr);

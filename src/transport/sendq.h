@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The send queue of a queue pair: WRs are queued during a poll and posted with one call at its end. A send queue
- * completes in order, so one FIFO of WRs is all the bookkeeping: a completion retires everything up to it.
+ * The send queue of a queue pair: WRs are queued during a poll and posted with one call at its end.
+ * A send queue completes in order, so one FIFO of WRs is all the bookkeeping: a completion retires
+ * everything up to it.
  */
 #ifndef WRASSE_TRANSPORT_SENDQ_H
 #define WRASSE_TRANSPORT_SENDQ_H
 
 #include "transport/qp.h"
 
-/* Queues as much of what waits (WAIT_FETCH, WAIT_RESPOND, half-queued chains) as slots and READ credits allow. */
+/* Queues as much of what waits (WAIT_FETCH, WAIT_RESPOND, half-queued chains) as slots and READ
+ * credits allow. */
 void rdmat_sendq_fill(struct rdmat_qp *qp);
 
 /* Posts what is queued. */
 void rdmat_sendq_post(struct rdmat_qp *qp);
 
-/* A completion for @wr came, good or bad: it and everything before it is no longer the hardware's. */
+/* A completion for @wr came, good or bad: it and everything before it is no longer the hardware's.
+ */
 void rdmat_sendq_retire(struct rdmat_qp *qp, struct rdmat_wr *wr);
 
 /* Takes back what was queued and not posted. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Making a poll group match what the control plane says: namespaces attached and let go, queue pairs that must end,
- * timers. There are no messages that could be lost: the group compares and mends, as often as it is told to look.
+ * Making a poll group match what the control plane says: namespaces attached and let go, queue
+ * pairs that must end, timers. There are no messages that could be lost: the group compares and
+ * mends, as often as it is told to look.
  */
 #include <pthread.h>
 
@@ -42,8 +43,7 @@ static void tell_hosts(struct wrasse_poll_group *group, const struct wrasse_name
 {
 	struct pool_link *link, *tmp;
 
-	pool_list_for_each(link, tmp, &group->qps)
-	{
+	pool_list_for_each(link, tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 		struct nvme_actions actions = {0};
 
@@ -55,7 +55,8 @@ static void tell_hosts(struct wrasse_poll_group *group, const struct wrasse_name
 	}
 }
 
-/* The lock is held. Ports to attach are collected; their state keeps the namespace alive meanwhile. */
+/* The lock is held. Ports to attach are collected; their state keeps the namespace alive meanwhile.
+ */
 static struct nvme_ns_port *compare(struct wrasse_poll_group *group, struct nvme_ns_port **leave)
 {
 	struct nvme_ns_port *attach = NULL;
@@ -183,8 +184,7 @@ static int end_queue_pairs(struct wrasse_poll_group *group)
 	struct pool_link *link, *tmp;
 	int count = 0;
 
-	pool_list_for_each(link, tmp, &group->qps)
-	{
+	pool_list_for_each(link, tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 		const char *why;
 
@@ -203,8 +203,7 @@ static void tell_discovery(struct wrasse_poll_group *group)
 {
 	struct pool_link *link, *tmp;
 
-	pool_list_for_each(link, tmp, &group->qps)
-	{
+	pool_list_for_each(link, tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 		struct nvme_actions actions = {0};
 
@@ -282,8 +281,8 @@ int rdmat_group_timers(struct wrasse_poll_group *group)
 
 	/* Set first: what a timer starts may want an earlier one. */
 	group->next_timer_ns = UINT64_MAX;
-	pool_list_for_each(link, tmp, &group->qps) next =
-		earlier(next, qp_timers(pool_container(link, struct rdmat_qp, link), now));
+	pool_list_for_each(link, tmp, &group->qps)
+		next = earlier(next, qp_timers(pool_container(link, struct rdmat_qp, link), now));
 	group->next_timer_ns = earlier(group->next_timer_ns, next);
 	return 0;
 }
