@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/nvme/connect.c: every way in which a Connect is wrong, what its answer says, and who may have what.
+ * src/nvme/connect.c: every way in which a Connect is wrong, what its answer says, and who may have
+ * what.
  */
 #include "nvme_fixture.h"
 
-#define PARAM  (0x182 | FX_DNR)
+#define PARAM        (0x182 | FX_DNR)
 #define DATA(offset) (0x10000u | (offset))
 
 /* A Connect to change before it is sent. */
@@ -195,9 +196,9 @@ static void admin_sqsize_is_within_limits(void **state)
 		uint32_t depth;
 		bool good;
 	} cases[] = {
-		{0, 32, false},   {1, 32, true},    {31, 32, true},     {32, 32, false},
-		{31, 31, false},  {31, 64, true},   {32, 64, false},    {0xffff, 32, false},
-		{127, 32, false}, {0, 1, false},    {1, 1, false},      {0xffff, 65536, false},
+		{0, 32, false},   {1, 32, true},  {31, 32, true},  {32, 32, false},
+		{31, 31, false},  {31, 64, true}, {32, 64, false}, {0xffff, 32, false},
+		{127, 32, false}, {0, 1, false},  {1, 1, false},   {0xffff, 65536, false},
 	};
 	struct attempt a;
 
@@ -260,7 +261,7 @@ static void io_sqsize_is_within_limits(void **state)
 		uint32_t depth;
 		bool good;
 	} cases[] = {
-		{0, 128, false}, {1, 128, true}, {127, 128, true}, {128, 1024, false},
+		{0, 128, false}, {1, 128, true}, {127, 128, true},     {128, 1024, false},
 		{63, 63, false}, {63, 64, true}, {0xffff, 128, false},
 	};
 	struct nvme_queue *admin = fx_ready();
@@ -343,13 +344,12 @@ static void io_queue_needs_an_enabled_controller(void **state)
 		uint32_t cc;
 		bool good;
 	} cases[] = {
-		{0x00460000, false}, /* EN 0 */
-		{0x00460001, true},
-		{0x00464001, false}, /* shut down, normal */
-		{0x00468001, false}, /* shut down, abrupt */
-		{0x00460081, false}, /* MPS 1: CFS */
-		{0x00060001, false}, /* IOCQES not set yet */
-		{0x00400001, false}, /* IOSQES not set yet */
+		{0x00460000, false},                      /* EN 0 */
+		{0x00460001, true},  {0x00464001, false}, /* shut down, normal */
+		{0x00468001, false},                      /* shut down, abrupt */
+		{0x00460081, false},                      /* MPS 1: CFS */
+		{0x00060001, false},                      /* IOCQES not set yet */
+		{0x00400001, false},                      /* IOSQES not set yet */
 	};
 	struct attempt a;
 

@@ -72,8 +72,7 @@ static void every_write_to_cc_in_every_state_gives_the_right_csts(void **state)
 			if (csts != events[e].csts[s])
 				fail_msg("%s, %s: CSTS 0x%x, expected 0x%x", states[s].name,
 					 events[e].name, csts, events[e].csts[s]);
-			assert_int_equal(fx_property_get(queue, NVME_PROP_CC, 0).dw0,
-					 events[e].cc);
+			assert_int_equal(fx_property_get(queue, NVME_PROP_CC, 0).dw0, events[e].cc);
 			assert_false(nvme_queue_must_end(queue));
 			fx_queue_gone(queue);
 		}
@@ -200,14 +199,14 @@ static void cap_tells_the_limits(void **state)
 	uint64_t cap = run.dw0 | (uint64_t)run.dw1 << 32;
 
 	(void)state;
-	assert_int_equal(cap & 0xffff, 127);         /* MQES */
-	assert_int_equal(cap >> 16 & 1, 1);          /* CQR */
-	assert_int_equal(cap >> 17 & 3, 0);          /* AMS */
-	assert_int_equal(cap >> 24 & 0xff, 30);      /* TO */
-	assert_int_equal(cap >> 32 & 0x1f, 0);       /* DSTRD, NSSRS */
-	assert_int_equal(cap >> 37 & 0xff, 1);       /* CSS */
-	assert_int_equal(cap >> 48 & 0xff, 0);       /* MPSMIN, MPSMAX */
-	assert_int_equal(cap >> 59 & 3, 1);          /* CRWMS, not CRIMS */
+	assert_int_equal(cap & 0xffff, 127);    /* MQES */
+	assert_int_equal(cap >> 16 & 1, 1);     /* CQR */
+	assert_int_equal(cap >> 17 & 3, 0);     /* AMS */
+	assert_int_equal(cap >> 24 & 0xff, 30); /* TO */
+	assert_int_equal(cap >> 32 & 0x1f, 0);  /* DSTRD, NSSRS */
+	assert_int_equal(cap >> 37 & 0xff, 1);  /* CSS */
+	assert_int_equal(cap >> 48 & 0xff, 0);  /* MPSMIN, MPSMAX */
+	assert_int_equal(cap >> 59 & 3, 1);     /* CRWMS, not CRIMS */
 	assert_int_equal(fx_property_get(queue, NVME_PROP_VS, 0).dw0, 0x00020000);
 	assert_int_equal(fx_property_get(queue, NVME_PROP_CRTO, 0).dw0, 30);
 	fx_queue_gone(queue);
@@ -318,17 +317,21 @@ static void kato_is_rounded_up_to_the_granularity(void **state)
 {
 	static const struct {
 		uint32_t asked, got;
-	} cases[] = {{1, 1000},       {999, 1000},         {1000, 1000},           {1001, 2000},
-		     {120000, 120000}, {UINT32_MAX, UINT32_MAX}, {4294967000u, 4294967000u}};
+	} cases[] = {{1, 1000},
+		     {999, 1000},
+		     {1000, 1000},
+		     {1001, 2000},
+		     {120000, 120000},
+		     {UINT32_MAX, UINT32_MAX},
+		     {4294967000u, 4294967000u}};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct nvme_queue *queue = fx_admin_kato(cases[i].asked);
 
 		fx_write_cc(queue, EN);
-		assert_int_equal(
-			fx_features(queue, NVME_OPC_GET_FEATURES, NVME_FID_KATO, 0).dw0,
-			cases[i].got);
+		assert_int_equal(fx_features(queue, NVME_OPC_GET_FEATURES, NVME_FID_KATO, 0).dw0,
+				 cases[i].got);
 		fx_queue_gone(queue);
 	}
 }

@@ -26,7 +26,8 @@ static void unknown_features_are_invalid_fields(void **state)
 	(void)state;
 	for (unsigned q = 0; q < 2; q++) {
 		for (unsigned fid = 0; fid < 256; fid++) {
-			bool known = memchr(q ? disc : admin, (int)fid, q ? sizeof(disc) : sizeof(admin));
+			bool known = memchr(q ? disc : admin, (int)fid,
+					    q ? sizeof(disc) : sizeof(admin));
 			bool data = fid == 0x81;
 
 			if (!known || !data)
@@ -45,12 +46,9 @@ static void kept_values_come_back_and_end_with_a_reset(void **state)
 		uint8_t fid;
 		uint32_t set, get, fresh;
 	} cases[] = {
-		{0x01, 0xffffffff, 0xffffff07, 0},
-		{0x02, 0x00000060, 0x60, 0},
-		{0x04, 0x00000123, 0x123, 0xffff},
-		{0x05, 0x00000456, 0x456, 0},
-		{0x0a, 0x00000001, 1, 0},
-		{0x0b, 0x000001ff, 0x1ff, 0},
+		{0x01, 0xffffffff, 0xffffff07, 0}, {0x02, 0x00000060, 0x60, 0},
+		{0x04, 0x00000123, 0x123, 0xffff}, {0x05, 0x00000456, 0x456, 0},
+		{0x0a, 0x00000001, 1, 0},          {0x0b, 0x000001ff, 0x1ff, 0},
 	};
 	struct nvme_queue *queue = fx_ready();
 
@@ -113,9 +111,8 @@ static void saving_is_refused(void **state)
 	struct nvme_queue *queue = fx_ready();
 
 	(void)state;
-	assert_int_equal(
-		fx_features(queue, NVME_OPC_SET_FEATURES, 0x0b | 1u << 31, 0x100).status,
-		0x10d | FX_DNR);
+	assert_int_equal(fx_features(queue, NVME_OPC_SET_FEATURES, 0x0b | 1u << 31, 0x100).status,
+			 0x10d | FX_DNR);
 	assert_int_equal(get(queue, 0x0b).dw0, 0);
 	fx_queue_gone(queue);
 }

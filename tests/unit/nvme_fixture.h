@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A target's NVMe side without a transport, for the tests of src/nvme: a registry, queues, and a small
- * stand-in for what the transport does with a request. Host memory is the test's own: the address in a
- * keyed descriptor is a pointer. Data buffers are in two pieces and filled with stale bytes beforehand.
+ * A target's NVMe side without a transport, for the tests of src/nvme: a registry, queues, and a
+ * small stand-in for what the transport does with a request. Host memory is the test's own: the
+ * address in a keyed descriptor is a pointer. Data buffers are in two pieces and filled with stale
+ * bytes beforehand.
  */
 #ifndef NVME_FIXTURE_H
 #define NVME_FIXTURE_H
@@ -95,8 +96,8 @@ static FX_UNUSED int fx_teardown(void **state)
 }
 
 /* A namespace of 512-byte blocks that both groups see. */
-static FX_UNUSED struct wrasse_namespace *fx_add_ns(struct wrasse_subsystem *subsystem, uint32_t nsid,
-						    uint64_t blocks)
+static FX_UNUSED struct wrasse_namespace *fx_add_ns(struct wrasse_subsystem *subsystem,
+						    uint32_t nsid, uint64_t blocks)
 {
 	struct wrasse_namespace *ns = NULL;
 	struct wrasse_ns_opts opts;
@@ -236,9 +237,13 @@ static FX_UNUSED void fx_execute(struct fx_run *run, struct nvme_request *reques
 	}
 }
 
-/* Runs a request whose capsule is given; NVME_SUBMIT, NVME_HOLD and NVME_RETRY stay with the caller. */
-static FX_UNUSED struct fx_run fx_run_request(struct nvme_request *request, struct nvme_queue *queue,
-					      const uint8_t *capsule, uint32_t len)
+/*
+ * Runs a request whose capsule is given; NVME_SUBMIT, NVME_HOLD and NVME_RETRY stay with the
+ * caller.
+ */
+static FX_UNUSED struct fx_run fx_run_request(struct nvme_request *request,
+					      struct nvme_queue *queue, const uint8_t *capsule,
+					      uint32_t len)
 {
 	struct fx_run run = {.next = NVME_RESPOND};
 	static uint8_t stale[1 << 20];
@@ -330,8 +335,8 @@ static FX_UNUSED struct nvme_queue *fx_admin(void)
 
 /* ---- properties ---- */
 
-static FX_UNUSED struct fx_run fx_property_set(struct nvme_queue *queue, uint32_t offset, uint8_t size,
-					       uint64_t value)
+static FX_UNUSED struct fx_run fx_property_set(struct nvme_queue *queue, uint32_t offset,
+					       uint8_t size, uint64_t value)
 {
 	struct nvme_cmd cmd = fx_fabrics(NVME_FCTYPE_PROPERTY_SET);
 
@@ -341,7 +346,8 @@ static FX_UNUSED struct fx_run fx_property_set(struct nvme_queue *queue, uint32_
 	return fx_run(queue, &cmd);
 }
 
-static FX_UNUSED struct fx_run fx_property_get(struct nvme_queue *queue, uint32_t offset, uint8_t size)
+static FX_UNUSED struct fx_run fx_property_get(struct nvme_queue *queue, uint32_t offset,
+					       uint8_t size)
 {
 	struct nvme_cmd cmd = fx_fabrics(NVME_FCTYPE_PROPERTY_GET);
 
@@ -404,8 +410,8 @@ static FX_UNUSED struct nvme_cmd fx_log_cmd(uint8_t lid, void *data, uint32_t le
 	return cmd;
 }
 
-static FX_UNUSED struct fx_run fx_log(struct nvme_queue *queue, uint8_t lid, void *data, uint32_t len,
-				      uint64_t offset)
+static FX_UNUSED struct fx_run fx_log(struct nvme_queue *queue, uint8_t lid, void *data,
+				      uint32_t len, uint64_t offset)
 {
 	struct nvme_cmd cmd = fx_log_cmd(lid, data, len, offset);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/nvme/identify.c: what each page says, at offsets that are written down here and not taken from the
- * code's own structs.
+ * src/nvme/identify.c: what each page says, at offsets that are written down here and not taken
+ * from the code's own structs.
  */
 #include "nvme_fixture.h"
 
@@ -52,29 +52,29 @@ static void controller_page_has_what_linux_needs(void **state)
 	assert_memory_equal(page + 4, "SERIAL              ", 20);
 	assert_memory_equal(page + 24, "MODEL                                   ", 40);
 	assert_memory_equal(page + 64, "9.8.7   ", 8);
-	assert_int_equal(page[76], 3);  /* CMIC */
-	assert_int_equal(page[77], 8);  /* MDTS: 1 MiB */
+	assert_int_equal(page[76], 3); /* CMIC */
+	assert_int_equal(page[77], 8); /* MDTS: 1 MiB */
 	assert_int_equal(get16(78), nvme_queue_cntlid(queue));
-	assert_int_equal(get32(80), 0x00020000);     /* VER */
-	assert_int_equal(get32(92), 0x100);          /* OAES */
-	assert_int_equal(get32(96), 0x41);           /* CTRATT */
-	assert_int_equal(page[111], 1);              /* CNTRLTYPE */
-	assert_int_equal(get16(256), 0);             /* OACS */
-	assert_int_equal(page[258], 3);              /* ACL */
-	assert_int_equal(page[259], 3);              /* AERL */
-	assert_int_equal(page[260], 3);              /* FRMW */
-	assert_int_equal(page[261], 7);              /* LPA */
-	assert_int_equal(page[262], 63);             /* ELPE */
-	assert_int_equal(get16(320), 10);            /* KAS */
-	assert_int_equal(page[512], 0x66);           /* SQES */
-	assert_int_equal(page[513], 0x44);           /* CQES */
-	assert_int_equal(get16(514), 128);           /* MAXCMD */
-	assert_int_equal(get32(516), 256);           /* NN */
-	assert_int_equal(get16(520), 0x10);          /* ONCS */
-	assert_int_equal(get16(522), 0);             /* FUSES */
-	assert_int_equal(page[525], 4);              /* VWC: none */
-	assert_int_equal(get32(536), 0x100005);      /* SGLS */
-	assert_int_equal(get32(540), 256);           /* MNAN */
+	assert_int_equal(get32(80), 0x00020000); /* VER */
+	assert_int_equal(get32(92), 0x100);      /* OAES */
+	assert_int_equal(get32(96), 0x41);       /* CTRATT */
+	assert_int_equal(page[111], 1);          /* CNTRLTYPE */
+	assert_int_equal(get16(256), 0);         /* OACS */
+	assert_int_equal(page[258], 3);          /* ACL */
+	assert_int_equal(page[259], 3);          /* AERL */
+	assert_int_equal(page[260], 3);          /* FRMW */
+	assert_int_equal(page[261], 7);          /* LPA */
+	assert_int_equal(page[262], 63);         /* ELPE */
+	assert_int_equal(get16(320), 10);        /* KAS */
+	assert_int_equal(page[512], 0x66);       /* SQES */
+	assert_int_equal(page[513], 0x44);       /* CQES */
+	assert_int_equal(get16(514), 128);       /* MAXCMD */
+	assert_int_equal(get32(516), 256);       /* NN */
+	assert_int_equal(get16(520), 0x10);      /* ONCS */
+	assert_int_equal(get16(522), 0);         /* FUSES */
+	assert_int_equal(page[525], 4);          /* VWC: none */
+	assert_int_equal(get32(536), 0x100005);  /* SGLS */
+	assert_int_equal(get32(540), 256);       /* MNAN */
 	assert_string_equal((char *)page + 768, FX_SUBNQN);
 	assert_zero(768 + strlen(FX_SUBNQN), 1024);
 	assert_int_equal(get32(1792), 4 + 4096 / 16); /* IOCCSZ */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/nvme/log.c, error_log.c and iov.c: what each log page says, which windows of it can be read, and
- * that no byte that was in a buffer before ever goes to a host.
+ * src/nvme/log.c, error_log.c and iov.c: what each log page says, which windows of it can be read,
+ * and that no byte that was in a buffer before ever goes to a host.
  */
 #include "nvme_fixture.h"
 
@@ -118,7 +118,8 @@ static void window_is_the_same_bytes_as_the_whole_page(void **state)
 
 static void offset_is_a_multiple_of_4_within_the_page(void **state)
 {
-	static const uint64_t bad[] = {1, 2, 3, 5, 511, 516, 0x100000000, UINT64_MAX, UINT64_MAX - 3};
+	static const uint64_t bad[] = {
+		1, 2, 3, 5, 511, 516, 0x100000000, UINT64_MAX, UINT64_MAX - 3};
 	struct nvme_queue *queue = fx_ready();
 	struct nvme_cmd cmd;
 
@@ -393,9 +394,8 @@ static void pages_are_put_into_any_pieces_through_any_window(void **state)
 		source[i] = (uint8_t)(i + 1);
 	for (uint32_t skip = 0; skip <= 45; skip++) {
 		for (uint32_t cut = 0; cut <= 32; cut++) {
-			struct iovec iov[3] = {{target, cut},
-					       {target + cut, 0},
-					       {target + cut, 32 - cut}};
+			struct iovec iov[3] = {
+				{target, cut}, {target + cut, 0}, {target + cut, 32 - cut}};
 			struct nvme_request request = {.iov = iov, .iov_count = 3};
 			struct nvme_out out;
 
@@ -430,7 +430,9 @@ static void data_of_a_host_is_got_from_any_pieces(void **state)
 			memset(target, FX_STALE, sizeof(target));
 			nvme_in_get(&request, target, len);
 			for (uint32_t i = 0; i < 48; i++)
-				assert_int_equal(target[i], i >= len ? FX_STALE : i < 40 ? i + 1 : 0);
+				assert_int_equal(target[i], i >= len ? FX_STALE :
+							    i < 40   ? i + 1 :
+								       0);
 		}
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/nvme/request.c and the command tables: every opcode and every Fabrics command type on every kind
- * of queue in every state, against a table that this file writes down by itself.
+ * src/nvme/request.c and the command tables: every opcode and every Fabrics command type on every
+ * kind of queue in every state, against a table that this file writes down by itself.
  */
 #include "nvme_fixture.h"
 
@@ -15,7 +15,9 @@
 
 static uint8_t page[4096];
 
-/* What a command with all of its fields 0, but nsid 1 and 4096 bytes of host memory, is answered. */
+/*
+ * What a command with all of its fields 0, but nsid 1 and 4096 bytes of host memory, is answered.
+ */
 struct expectation {
 	uint8_t opcode;
 	uint16_t status;
@@ -61,7 +63,7 @@ static void sweep_fabrics(struct nvme_queue *queue, const struct expectation *go
 
 		fx_data(&cmd, page, 1024);
 		nvme_put16(&cmd.connect.recfmt, fctype == NVME_FCTYPE_PROPERTY_GET ||
-							fctype == NVME_FCTYPE_PROPERTY_SET ?
+								fctype == NVME_FCTYPE_PROPERTY_SET ?
 							0 :
 							1);
 		for (unsigned i = 0; i < count; i++) {
@@ -79,12 +81,12 @@ static void sweep_fabrics(struct nvme_queue *queue, const struct expectation *go
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct expectation admin_ready[] = {
-	{0x02, 0, NVME_RESPOND},     /* Get Log Page 00h, 4 bytes */
-	{0x06, 0, NVME_RESPOND},     /* Identify */
-	{0x08, 0, NVME_RESPOND},     /* Abort of nothing */
-	{0x09, FIELD, NVME_RESPOND}, /* Set Features 00h */
-	{0x0a, FIELD, NVME_RESPOND}, /* Get Features 00h */
-	{0x0c, 0, NVME_HOLD},        /* Asynchronous Event Request */
+	{0x02, 0, NVME_RESPOND},             /* Get Log Page 00h, 4 bytes */
+	{0x06, 0, NVME_RESPOND},             /* Identify */
+	{0x08, 0, NVME_RESPOND},             /* Abort of nothing */
+	{0x09, FIELD, NVME_RESPOND},         /* Set Features 00h */
+	{0x0a, FIELD, NVME_RESPOND},         /* Get Features 00h */
+	{0x0c, 0, NVME_HOLD},                /* Asynchronous Event Request */
 	{0x18, 0x1a | FX_DNR, NVME_RESPOND}, /* Keep Alive without KATO */
 };
 

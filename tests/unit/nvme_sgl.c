@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/nvme/sgl.c: every type, length and offset around every limit. An expectation is computed from the
- * specification's words by the test itself, with 128-bit sums, so that it cannot share a wrap with the
- * code. Capsules are allocated to their exact size: a byte read beyond them stops a sanitizer build.
+ * src/nvme/sgl.c: every type, length and offset around every limit. An expectation is computed from
+ * the specification's words by the test itself, with 128-bit sums, so that it cannot share a wrap
+ * with the code. Capsules are allocated to their exact size: a byte read beyond them stops a
+ * sanitizer build.
  */
 #include "nvme_fixture.h"
 
@@ -143,23 +144,8 @@ static const uint64_t offsets[] = {
 };
 
 static const uint32_t lengths[] = {
-	0,
-	1,
-	15,
-	16,
-	17,
-	4064,
-	4080,
-	4081,
-	4095,
-	4096,
-	4097,
-	8192,
-	0xffffff,
-	0x7fffffff,
-	0xffffffc0,
-	0xfffffff0,
-	0xffffffff,
+	0,    1,    15,   16,       17,         4064,       4080,       4081,       4095,
+	4096, 4097, 8192, 0xffffff, 0x7fffffff, 0xffffffc0, 0xfffffff0, 0xffffffff,
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
