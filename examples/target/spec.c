@@ -220,13 +220,20 @@ void ns_spec_fini(struct ns_spec *spec)
 
 const char *nqn_check(const char *text)
 {
-	if (strncmp(text, "nqn.", 4) != 0 || !text[4])
-		return "is not an NVMe Qualified Name: it must begin with 'nqn.'";
-	if (strlen(text) > MAX_NQN)
+	static const char shape[] = "nqn.dddd-dd."; /* d: a digit */
+	size_t len = strlen(text);
+
+	if (len > MAX_NQN)
 		return "is too long: the limit of an NVMe Qualified Name is 223 bytes";
+	for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+		if (shape[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != shape[i])
+			return "is not an NVMe Qualified Name: it must begin with 'nqn.yyyy-mm.'";
+	}
+	if (len < sizeof(shape))
+		return "is not an NVMe Qualified Name: nothing follows 'nqn.yyyy-mm.'";
 	for (; *text; text++) {
-		if ((unsigned char)*text <= ' ' || *text == 0x7f)
-			return "is not an NVMe Qualified Name: it has white space";
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return "is not an NVMe Qualified Name: it has a control character";
 	}
 	return NULL;
 }

@@ -273,61 +273,64 @@ static void namespaces_and_hosts_belong_to_the_subsystem_before_them(void **stat
 	struct options options;
 	const struct subsystem_spec *one, *two, *three;
 
-	assert_int_equal(PARSE(&options, "--subsystem", "nqn.a", "--namespace", "ram:1M",
-			       "--namespace", "ram:2M", "--subsystem", "nqn.b", "--subsystem",
-			       "nqn.c", "--allow-host", "nqn.h", "--namespace", "null:3M",
-			       "--allow-host", "nqn.i", "--listen", "10.0.0.1", "--listen", "::"),
+	assert_int_equal(PARSE(&options, "--subsystem", "nqn.2026-11.x:a", "--namespace", "ram:1M",
+			       "--namespace", "ram:2M", "--subsystem", "nqn.2026-11.x:b",
+			       "--subsystem", "nqn.2026-11.x:c", "--allow-host", "nqn.2026-11.x:h",
+			       "--namespace", "null:3M", "--allow-host", "nqn.2026-11.x:i",
+			       "--listen", "10.0.0.1", "--listen", "::"),
 			 OPTIONS_RUN);
 	assert_int_equal(options.subsystem_count, 3);
 	one = &options.subsystems[0];
 	two = &options.subsystems[1];
 	three = &options.subsystems[2];
-	assert_string_equal(one->nqn, "nqn.a");
+	assert_string_equal(one->nqn, "nqn.2026-11.x:a");
 	assert_int_equal(one->namespace_count, 2);
 	assert_int_equal(one->namespaces[0].size, 1 << 20);
 	assert_int_equal(one->namespaces[1].size, 2 << 20);
 	assert_int_equal(one->host_count, 0);
-	assert_string_equal(two->nqn, "nqn.b");
+	assert_string_equal(two->nqn, "nqn.2026-11.x:b");
 	assert_int_equal(two->namespace_count, 0);
-	assert_string_equal(three->nqn, "nqn.c");
+	assert_string_equal(three->nqn, "nqn.2026-11.x:c");
 	assert_int_equal(three->namespace_count, 1);
 	assert_int_equal(three->namespaces[0].kind, NS_NULL);
 	assert_int_equal(three->host_count, 2);
-	assert_string_equal(three->hosts[1], "nqn.i");
+	assert_string_equal(three->hosts[1], "nqn.2026-11.x:i");
 	assert_int_equal(options.listen_count, 2);
 	options_fini(&options);
 }
 
 static void subsystem_after_a_namespace_without_one_is_refused(void **state)
 {
-	refused((const char *[]){"wrasse-target", "--namespace", "ram:1M", "--subsystem", "nqn.a",
-				 NULL},
-		(const char *[]){"--subsystem", "nqn.a", "--namespace", NULL});
-	refused((const char *[]){"wrasse-target", "--allow-host", "nqn.h", "--subsystem", "nqn.a",
-				 NULL},
-		(const char *[]){"--subsystem", "nqn.a", "--allow-host", NULL});
+	refused((const char *[]){"wrasse-target", "--namespace", "ram:1M", "--subsystem",
+				 "nqn.2026-11.x:a", NULL},
+		(const char *[]){"--subsystem", "nqn.2026-11.x:a", "--namespace", NULL});
+	refused((const char *[]){"wrasse-target", "--allow-host", "nqn.2026-11.x:h", "--subsystem",
+				 "nqn.2026-11.x:a", NULL},
+		(const char *[]){"--subsystem", "nqn.2026-11.x:a", "--allow-host", NULL});
 }
 
 static void bad_names_are_refused(void **state)
 {
 	char nqn[225];
 
-	REFUSED("--subsystem", "iqn.2026-11.io.wrasse:x", "begin with 'nqn.'");
-	REFUSED("--subsystem", "nqn.", "begin with 'nqn.'");
-	REFUSED("--subsystem", "nqn.a b", "white space");
-	REFUSED("--allow-host", "host", "begin with 'nqn.'");
+	REFUSED("--subsystem", "iqn.2026-11.io.wrasse:x", "begin with 'nqn.yyyy-mm.'");
+	REFUSED("--subsystem", "", "begin with 'nqn.yyyy-mm.'");
+	REFUSED("--subsystem", "nqn.2026-1", "begin with 'nqn.yyyy-mm.'");
+	REFUSED("--subsystem", "nqn.2026-11.", "nothing follows");
+	REFUSED("--subsystem", "nqn.2026-11.x:a\tb", "control character");
+	REFUSED("--allow-host", "host", "begin with 'nqn.yyyy-mm.'");
 	memset(nqn, 'x', sizeof(nqn) - 1);
-	memcpy(nqn, "nqn.", 4);
+	memcpy(nqn, "nqn.2026-11.", 12);
 	nqn[224] = '\0';
 	REFUSED("--subsystem", nqn, "223 bytes");
 	nqn[223] = '\0';
 	assert_null(nqn_check(nqn));
-	refused((const char *[]){"wrasse-target", "--subsystem", "nqn.a", "--subsystem", "nqn.a",
-				 NULL},
-		(const char *[]){"--subsystem", "nqn.a", "twice", NULL});
-	refused((const char *[]){"wrasse-target", "--allow-host", "nqn.h", "--allow-host", "nqn.h",
-				 NULL},
-		(const char *[]){"--allow-host", "nqn.h", "twice", NULL});
+	refused((const char *[]){"wrasse-target", "--subsystem", "nqn.2026-11.x:a", "--subsystem",
+				 "nqn.2026-11.x:a", NULL},
+		(const char *[]){"--subsystem", "nqn.2026-11.x:a", "twice", NULL});
+	refused((const char *[]){"wrasse-target", "--allow-host", "nqn.2026-11.x:h", "--allow-host",
+				 "nqn.2026-11.x:h", NULL},
+		(const char *[]){"--allow-host", "nqn.2026-11.x:h", "twice", NULL});
 }
 
 static void unknown_words_are_named(void **state)
