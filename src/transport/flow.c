@@ -68,6 +68,7 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 		break;
 	case NVME_RETRY:
 		qp->retry = request;
+		qp->group->next_timer_ns = 0;
 		break;
 	case NVME_REGISTRY:
 		pool_panic("a request asked for the registry with the registry at hand");

@@ -60,7 +60,6 @@ enum host_state { HOST_IDLE, HOST_REJECTED, HOST_FAILED, HOST_CONNECTED, HOST_LO
 struct host_window {
 	struct ibv_mw *mw;
 	uint32_t rkey;
-	bool bound;
 };
 
 struct host_slot {

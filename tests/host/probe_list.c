@@ -254,7 +254,8 @@ BAD(list_length_of_4_gib, 4, change_length_of_4_gib,
     ANY(ST_SGL_SEGMENT, ST_SGL_COUNT, ST_SGL_OFFSET))
 BAD(list_with_a_bit_bucket, 4, change_type_bit_bucket, ANY(ST_SGL_TYPE))
 BAD(list_with_a_plain_address, 4, change_type_plain, ANY(ST_SGL_TYPE))
-BAD(list_with_a_list, 4, change_type_nested, ANY(ST_SGL_TYPE))
+/* Known but in the wrong place, or not known there: both statuses say it. */
+BAD(list_with_a_list, 4, change_type_nested, ANY(ST_SGL_TYPE, ST_SGL_SEGMENT))
 BAD(list_with_data_in_the_capsule, 4, change_type_inline, ANY(ST_SGL_TYPE))
 BAD(list_sum_over_the_blocks, 4, change_sum_over, ANY(ST_SGL_LENGTH))
 BAD(list_sum_under_the_blocks, 4, change_sum_under, ANY(ST_SGL_LENGTH))
