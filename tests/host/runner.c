@@ -20,8 +20,10 @@ static const struct probe_group *const groups[] = {
 	&probe_inline, &probe_list,    &probe_io,       &probe_hostile,
 };
 
-#define GROUPS   (sizeof(groups) / sizeof(groups[0]))
-#define MAX_SLOW 32
+#define GROUPS       (sizeof(groups) / sizeof(groups[0]))
+#define MAX_SLOW     32
+#define MAX_EXCEPT   64
+#define MAX_REFUSALS 2 /* then it is dead, and nothing more is to be learned */
 
 struct run {
 	struct probe probe;
@@ -29,25 +31,35 @@ struct run {
 	struct host_ctrl *witness;
 	char **names;
 	int name_count;
+	const char *except[MAX_EXCEPT];
+	int except_count;
+	int refusals; /* cases in a row that found the target not serving */
 	unsigned int passed;
 	unsigned int failed;
 	pid_t slow[MAX_SLOW];
 	unsigned int slow_count;
 };
 
+static bool name_matches(const char *pattern, const char *name)
+{
+	size_t len = strlen(pattern);
+
+	if (len && pattern[len - 1] == '*')
+		return !strncmp(pattern, name, len - 1);
+	return !strcmp(pattern, name);
+}
+
 static bool selected(const struct run *r, const struct probe_case *c)
 {
-	if (!r->name_count)
-		return true;
+	for (int i = 0; i < r->except_count; i++) {
+		if (name_matches(r->except[i], c->name))
+			return false;
+	}
 	for (int i = 0; i < r->name_count; i++) {
-		size_t len = strlen(r->names[i]);
-
-		if (!strcmp(r->names[i], c->name))
-			return true;
-		if (len && r->names[i][len - 1] == '*' && !strncmp(r->names[i], c->name, len - 1))
+		if (name_matches(r->names[i], c->name))
 			return true;
 	}
-	return false;
+	return !r->name_count;
 }
 
 static void close_all(struct probe *p)
@@ -152,13 +164,20 @@ static void quick_run(struct run *r, const struct probe_case *c)
 {
 	struct probe *p = &r->probe;
 	char harm[400] = "";
-	bool ok = witness_ensure(r);
+	bool ok;
 
-	if (!ok) {
-		say(c, false, r->bystander.why);
+	if (r->refusals == MAX_REFUSALS) {
+		say(c, false, "expected a target, got none any more: not run");
 		r->failed++;
 		return;
 	}
+	if (!witness_ensure(r)) {
+		say(c, false, r->bystander.why);
+		r->failed++;
+		r->refusals++;
+		return;
+	}
+	r->refusals = 0;
 	ok = case_run(p, c);
 	if (!unharmed(r, harm, sizeof(harm))) {
 		if (ok)
@@ -198,6 +217,7 @@ static const char usage[] =
 	"namespace of the subsystem: what was there is lost.\n"
 	"\n" OPTIONS_HELP
 	"  --connect-deadline S  how long a connection without Connect may live (15)\n"
+	"  --except CASE         leave it out; repeatable\n"
 	"  --list                print the names of the cases\n";
 
 int probe_main(int argc, char **argv)
@@ -217,6 +237,8 @@ int probe_main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (opt == 'd')
 			r->probe.connect_deadline_ms = options_number(optarg, 1, 3600) * 1000;
+		else if (opt == 'e' && r->except_count < MAX_EXCEPT)
+			r->except[r->except_count++] = optarg;
 		else if (opt == 'l')
 			list = true;
 		else if (!options_take(&r->probe.to, opt, optarg))
