@@ -17,7 +17,7 @@ shared)
 	have=$(nm -D --defined-only "$2" |
 		awk '$2 ~ /[TDBRV]/ && $3 !~ /^__/ { print $3 }' | LC_ALL=C sort)
 	want=$(cat "$3"/wrasse/*.h | tr '\n' ' ' | grep -o 'WRASSE_API[^;({]*(' |
-		sed 's/ *($//; s/.*[ *]//' | LC_ALL=C sort | sed 's/$/@@WRASSE_0.1/')
+		sed 's/ *($//; s/.*[ *]//' | grep -v '^__' | LC_ALL=C sort | sed 's/$/@@WRASSE_0.1/')
 	[ "$have" = "$want" ] || {
 		printf 'exported:\n%s\ndeclared:\n%s\n' "$have" "$want" >&2
 		exit 1
