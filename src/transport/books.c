@@ -2,6 +2,7 @@
 /*
  * The books of a poll group: pools for any thread, the ledger of who holds what for the owner.
  */
+#include "pool/panic.h"
 #include "transport/group.h"
 
 static void line_of_pool(struct wrasse_pool_line *line, const struct wrasse_poll_group *group,
@@ -98,3 +99,42 @@ void rdmat_group_fill_ledger(struct wrasse_poll_group *group)
 	group->holders_omitted = 0;
 	wrasse_poll_group_ledger(group, note_holder, group);
 }
+
+#ifdef WRASSE_CHECK_BOOKS
+static void check_pool(struct pool *pool, uint32_t held)
+{
+	if (pool_free_count(pool) + held != pool_capacity(pool))
+		pool_panic("%s: %u free and %u held do not make %u", pool_name(pool),
+			   pool_free_count(pool), held, pool_capacity(pool));
+}
+
+void rdmat_group_check_books(struct wrasse_poll_group *group)
+{
+	uint32_t wrs = 0, small = 0, large = 0;
+
+	for (unsigned c = 0; c < 2; c++) {
+		struct rdmat_class *class = &group->classes[c];
+		uint32_t out = 0, slots = 0;
+
+		for (uint32_t i = 0; i < class->capacity; i++) {
+			struct wrasse_holder holder;
+
+			if (class->requests[i].state == RDMAT_REQUEST_FREE)
+				continue;
+			rdmat_request_describe(&class->requests[i], 0, &holder);
+			wrs += holder.wrs;
+			small += holder.small_buffers;
+			large += holder.large_buffers;
+			slots += holder.receive_slot;
+			out++;
+		}
+		if (class->free_count + out != class->capacity || slots != group->slots_held[c])
+			pool_panic("%s: %u free and %u out of %u; %u receive slots held, %u noted",
+				   class->name, class->free_count, out, class->capacity, slots,
+				   group->slots_held[c]);
+	}
+	check_pool(group->wr_pool, wrs);
+	check_pool(group->small, small);
+	check_pool(group->large, large);
+}
+#endif

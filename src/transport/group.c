@@ -321,6 +321,8 @@ static int poll_once(struct wrasse_poll_group *group)
 		count += reap(group);
 	if (group->leaving)
 		count += rdmat_group_detach_leaving(group);
+	if (count)
+		rdmat_group_check_books(group);
 	return count;
 }
 

@@ -172,6 +172,18 @@ void rdmat_group_detach_all(struct wrasse_poll_group *group);
 /* cm_events.c: takes the group's CM events. Return: how many. */
 int rdmat_group_cm_events(struct wrasse_poll_group *group);
 
+/*
+ * Stops the program if free + held is not the capacity, in any pool. Called at the end of every
+ * poll that did something, in builds with -Dcheck_books=true; does nothing in others.
+ */
+#ifdef WRASSE_CHECK_BOOKS
+void rdmat_group_check_books(struct wrasse_poll_group *group);
+#else
+static inline void rdmat_group_check_books(struct wrasse_poll_group *group)
+{
+}
+#endif
+
 /* Fills holders[] for the drain report. */
 void rdmat_group_fill_ledger(struct wrasse_poll_group *group);
 

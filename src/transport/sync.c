@@ -147,8 +147,11 @@ int rdmat_group_detach_leaving(struct wrasse_poll_group *group)
 	return count;
 }
 
+/* Like any callback, detach() may call the library: it is called without the lock. */
 void rdmat_group_detach_all(struct wrasse_poll_group *group)
 {
+	struct nvme_ns_port *leave = NULL, *next;
+
 	rdmat_lock(group->rdmat);
 	for (struct wrasse_subsystem *subsystem = group->rdmat->registry->subsystems; subsystem;
 	     subsystem = subsystem->next) {
@@ -159,12 +162,20 @@ void rdmat_group_detach_all(struct wrasse_poll_group *group)
 				continue;
 			view_of(group, ns)->port[ns->nsid - 1] = NULL;
 			port->attach_failed |= port_state(port) == NVME_NS_PORT_FAILED;
-			port_detach(port);
+			port_set_state(port, NVME_NS_PORT_LEAVING);
+			port->next_work = leave;
+			leave = port;
 		}
 	}
-	rdmat_unlock(group->rdmat);
 	group->ports = NULL;
 	group->leaving = NULL;
+	rdmat_unlock(group->rdmat);
+	for (struct nvme_ns_port *port = leave; port; port = next) {
+		next = port->next_work;
+		port_detach(port);
+	}
+	if (leave)
+		rdmat_wake(group->rdmat);
 }
 
 /* ---- queue pairs ---- */
