@@ -120,7 +120,7 @@ struct host_ctrl *probe_ctrl_io(struct probe *p, uint16_t depth, uint8_t read_cr
 	}
 	host_params_init(&params, &c->to, 1, depth);
 	params.read_credits = read_credits;
-	params.data_len = 5u << 20;
+	params.data_len = (1u << 20) + 65536;
 	if (read_credits == 1 && params.hrqsize < 32)
 		params.slots = 32;
 	q = io_open(p, c, &params);
