@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * src/transport/qp.c and rx.c: the states of a queue pair, its one way out, its receive slots.
+ */
+#include "fake_verbs.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool is_legal(unsigned from, unsigned to)
+{
+	return (from == RDMAT_QP_CONNECTING && to == RDMAT_QP_ACTIVE) ||
+	       (from == RDMAT_QP_CONNECTING && to == RDMAT_QP_DISCONNECTING) ||
+	       (from == RDMAT_QP_ACTIVE && to == RDMAT_QP_DISCONNECTING) ||
+	       (from == RDMAT_QP_DISCONNECTING && to == RDMAT_QP_DRAINED) ||
+	       (from == RDMAT_QP_DRAINED && to == RDMAT_QP_GONE);
+}
+
+static void move_act(void *arg)
+{
+	const enum rdmat_qp_state *move = arg;
+	struct rdmat_qp qp = {.state = move[0]};
+
+	rdmat_qp_move(&qp, move[1]);
+}
+
+static void only_the_tables_moves_are_legal(void **state)
+{
+	for (unsigned from = 0; from < RDMAT_QP_STATE_COUNT; from++)
+		for (unsigned to = 0; to < RDMAT_QP_STATE_COUNT; to++) {
+			enum rdmat_qp_state move[] = {from, to};
+			struct rdmat_qp qp = {.state = from};
+			char message[128];
+
+			snprintf(message, sizeof(message), "a queue pair cannot go from %s to %s",
+				 rdmat_qp_states[from].name, rdmat_qp_states[to].name);
+			if (!is_legal(from, to)) {
+				assert_dies(move_act, move, message);
+				continue;
+			}
+			rdmat_qp_move(&qp, to);
+			assert_int_equal(qp.state, to);
+		}
+}
+
+static void a_second_disconnect_does_nothing(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	rdmat_qp_disconnect(fake.qp, "first");
+	rdmat_qp_disconnect(fake.qp, "second");
+	assert_int_equal(fake.errored, 1);
+	assert_int_equal(fake.qp->state, RDMAT_QP_DISCONNECTING);
+	fake_fini(&fake);
+}
+
+static void a_queue_pair_waits_for_its_flush_and_then_no_longer(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	assert_int_equal(rdmat_rx_post(fake.rx), 0);
+	assert_int_equal(fake.rx->posted, FAKE_SLOTS);
+	rdmat_qp_disconnect(fake.qp, NULL);
+	assert_false(rdmat_qp_reap(fake.qp));
+	assert_int_equal(fake.destroyed, 0);
+	fake.now_ns += 1999 * RDMAT_NS_PER_MS;
+	fake.group->now_ns = 0;
+	assert_false(rdmat_qp_reap(fake.qp));
+	assert_int_equal(fake.destroyed, 0);
+	fake.now_ns += 2 * RDMAT_NS_PER_MS;
+	fake.group->now_ns = 0;
+	assert_false(rdmat_qp_reap(fake.qp));
+	/* Destroyed, but stale completions are not swept yet. */
+	assert_int_equal(fake.destroyed, 1);
+	assert_false(rdmat_qp_reap(fake.qp));
+	assert_int_equal(fake.rx->posted, FAKE_SLOTS);
+	assert_int_equal(fake.ids_destroyed, 0);
+	fake_fini(&fake);
+}
+
+static void a_queue_pair_outlives_the_backends_hold(void **state)
+{
+	struct rdmat_request *request;
+	struct fake fake;
+
+	fake_init(&fake);
+	request = fake_request(&fake);
+	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
+	request->backend = true;
+	rdmat_qp_disconnect(fake.qp, NULL);
+	for (unsigned i = 0; i < 5; i++) {
+		fake.now_ns += 3000 * RDMAT_NS_PER_MS;
+		fake.group->now_ns = 0;
+		fake.group_device.sweeps++;
+		assert_false(rdmat_qp_reap(fake.qp));
+	}
+	assert_int_equal(fake.qp->state, RDMAT_QP_DRAINED);
+	assert_int_equal(fake.destroyed, 1);
+	assert_int_equal(fake.ids_destroyed, 0);
+	request->backend = false;
+	assert_true(rdmat_request_settle(request));
+	fake_fini(&fake);
+}
+
+static void a_removed_device_is_not_waited_for(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	assert_int_equal(rdmat_rx_post(fake.rx), 0);
+	atomic_store(&fake.device.removed, true);
+	rdmat_qp_disconnect(fake.qp, "the device is gone");
+	rdmat_qp_reap(fake.qp);
+	assert_int_equal(fake.destroyed, 1);
+	fake_fini(&fake);
+}
+
+/* ---- receive slots ---- */
+
+static void slots_that_the_device_refuses_are_idle_again(void **state)
+{
+	for (int bad = 0; bad < FAKE_SLOTS; bad++) {
+		struct fake fake;
+
+		fake_init(&fake);
+		fake.recv_fail_at = bad;
+		assert_int_equal(rdmat_rx_post(fake.rx), -ENOMEM);
+		assert_int_equal(fake.rx->posted, bad);
+		assert_int_equal(fake.qp->class->posted, bad);
+		assert_int_equal(fake.rx->idle_count, FAKE_SLOTS - bad);
+		assert_int_equal(fake.rx->held, 0);
+		fake.recv_fail_at = -1;
+		assert_int_equal(rdmat_rx_post(fake.rx), 0);
+		assert_int_equal(fake.rx->posted, FAKE_SLOTS);
+		assert_int_equal(fake.recv_posted, FAKE_SLOTS);
+		fake_fini(&fake);
+	}
+}
+
+static void a_stopped_receiver_posts_no_more(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.rx->stopped = true;
+	assert_int_equal(rdmat_rx_post(fake.rx), 0);
+	assert_int_equal(fake.recv_posted, 0);
+	fake_fini(&fake);
+}
+
+static void give_twice(void *arg)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	assert_int_equal(rdmat_rx_post(fake.rx), 0);
+	rdmat_rx_taken(&fake.rx->slots[0]);
+	rdmat_rx_give(&fake.rx->slots[0]);
+	rdmat_rx_give(&fake.rx->slots[0]);
+}
+
+static void take_twice(void *arg)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	assert_int_equal(rdmat_rx_post(fake.rx), 0);
+	rdmat_rx_taken(&fake.rx->slots[0]);
+	rdmat_rx_taken(&fake.rx->slots[0]);
+}
+
+static void a_slot_is_in_one_place_only(void **state)
+{
+	assert_dies(give_twice, NULL, "that nobody held");
+	assert_dies(take_twice, NULL, "that was not posted");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_the_tables_moves_are_legal),
+		cmocka_unit_test(a_second_disconnect_does_nothing),
+		cmocka_unit_test(a_queue_pair_waits_for_its_flush_and_then_no_longer),
+		cmocka_unit_test(a_queue_pair_outlives_the_backends_hold),
+		cmocka_unit_test(a_removed_device_is_not_waited_for),
+		cmocka_unit_test(slots_that_the_device_refuses_are_idle_again),
+		cmocka_unit_test(a_stopped_receiver_posts_no_more),
+		cmocka_unit_test(a_slot_is_in_one_place_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
