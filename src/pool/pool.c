@@ -157,9 +157,8 @@ static void check_poison(const struct pool *pool, const struct slot *slot)
 		return;
 	at = pool_poison_broken_at(slot->item.payload, pool->poison_len);
 	if (at < pool->poison_len)
-		pool_panic(
-			"%s: item %p was written to after it was given back, at byte %u or soon after",
-			pool->name, (const void *)&slot->item, at);
+		pool_panic("%s: item %p was written to after it was given back, at byte %u or near",
+			   pool->name, (const void *)&slot->item, at);
 }
 
 static void stop_at_item_out(void *ctx, const struct pool_item *item)

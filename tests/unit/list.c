@@ -12,6 +12,27 @@
 
 #include <cmocka.h>
 
+/*
+ * What the inbox does with its one variable, with a chance for another thread to come before each:
+ * so the tests decide who comes when.
+ */
+#include <stdatomic.h>
+
+static void step(void);
+
+#undef atomic_load
+#undef atomic_store
+#undef atomic_exchange
+#undef atomic_compare_exchange_weak
+#define atomic_load(object) (step(), atomic_load_explicit(object, memory_order_seq_cst))
+#define atomic_store(object, value) \
+	(step(), atomic_store_explicit(object, value, memory_order_seq_cst))
+#define atomic_exchange(object, value) \
+	(step(), atomic_exchange_explicit(object, value, memory_order_seq_cst))
+#define atomic_compare_exchange_weak(object, expected, value) \
+	(step(), atomic_compare_exchange_strong_explicit(     \
+			 object, expected, value, memory_order_seq_cst, memory_order_seq_cst))
+
 #include "pool/list.h"
 
 struct entry {
@@ -136,8 +157,7 @@ static void walk_may_take_off_each_entry_that_it_visits(void **state)
 	init(&l);
 	for (i = 0; i < 4; i++)
 		pool_list_add_tail(&l.list, &l.e[i].link);
-	pool_list_for_each(pos, tmp, &l.list)
-	{
+	pool_list_for_each(pos, tmp, &l.list) {
 		assert_int_equal(number_of(pos), visited++);
 		if (number_of(pos) != 2)
 			pool_list_del(pos);
@@ -145,7 +165,8 @@ static void walk_may_take_off_each_entry_that_it_visits(void **state)
 	assert_int_equal(visited, 4);
 	EXPECT(&l.list, 2);
 	pool_list_del(&l.e[2].link);
-	pool_list_for_each(pos, tmp, &l.list) fail_msg("an empty list was walked");
+	pool_list_for_each(pos, tmp, &l.list)
+		fail_msg("an empty list was walked");
 }
 
 static void inbox_keeps_order_and_reports_first_push(void **state)
@@ -170,6 +191,109 @@ static void inbox_keeps_order_and_reports_first_push(void **state)
 		assert_null(got->next->next->next);
 	}
 	assert_true(pool_inbox_is_empty(&inbox));
+}
+
+/* The other thread: comes before step number other_at of what it interrupts, once. */
+static void (*other)(void);
+static unsigned other_at;
+static struct pool_inbox shared;
+static struct pool_inbox_link links[3], *other_took;
+static bool other_was_first;
+
+static void step(void)
+{
+	void (*act)(void) = other;
+
+	if (!act || other_at-- > 0)
+		return;
+	other = NULL;
+	act();
+}
+
+static void other_pushes(void)
+{
+	other_was_first = pool_inbox_push(&shared, &links[2]);
+}
+
+static void other_takes(void)
+{
+	other_took = pool_inbox_take(&shared);
+}
+
+/* An inbox with links[0], and somebody who will come before step @at. */
+static void interrupt(void (*act)(void), unsigned at)
+{
+	other = NULL;
+	pool_inbox_init(&shared);
+	pool_inbox_push(&shared, &links[0]);
+	other_took = NULL;
+	other_at = at;
+	other = act;
+}
+
+static void expect_links(struct pool_inbox_link *got, const int *numbers, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++, got = got->next)
+		assert_ptr_equal(got, &links[numbers[i]]);
+	assert_null(got);
+}
+
+#define EXPECT_LINKS(got, ...) \
+	expect_links(got, (const int[]){__VA_ARGS__}, sizeof((int[]){__VA_ARGS__}) / sizeof(int))
+
+static void push_between_the_steps_of_a_push_loses_neither(void **state)
+{
+	unsigned at;
+
+	for (at = 0;; at++) {
+		interrupt(other_pushes, at);
+		assert_false(pool_inbox_push(&shared, &links[1]));
+		if (other)
+			break;
+		assert_false(other_was_first);
+		EXPECT_LINKS(pool_inbox_take(&shared), 0, 2, 1);
+	}
+	assert_true(at > 0);
+	other = NULL;
+}
+
+static void take_between_the_steps_of_a_push_makes_it_the_first(void **state)
+{
+	unsigned at;
+
+	for (at = 0;; at++) {
+		interrupt(other_takes, at);
+		if (!pool_inbox_push(&shared, &links[1]))
+			break;
+		EXPECT_LINKS(other_took, 0);
+		EXPECT_LINKS(pool_inbox_take(&shared), 1);
+	}
+	assert_true(at > 0 && other);
+	other = NULL;
+}
+
+static void push_between_the_steps_of_a_take_is_not_lost(void **state)
+{
+	struct pool_inbox_link *first;
+	unsigned at;
+
+	for (at = 0;; at++) {
+		interrupt(other_pushes, at);
+		first = pool_inbox_take(&shared);
+		if (other)
+			break;
+		if (other_was_first) {
+			EXPECT_LINKS(first, 0);
+			EXPECT_LINKS(pool_inbox_take(&shared), 2);
+		} else {
+			EXPECT_LINKS(first, 0, 2);
+			assert_true(pool_inbox_is_empty(&shared));
+		}
+	}
+	assert_true(at > 0);
+	other = NULL;
 }
 
 #define PUSHERS  4
@@ -271,6 +395,9 @@ int main(void)
 		cmocka_unit_test(pop_takes_the_oldest_off_the_list),
 		cmocka_unit_test(walk_may_take_off_each_entry_that_it_visits),
 		cmocka_unit_test(inbox_keeps_order_and_reports_first_push),
+		cmocka_unit_test(push_between_the_steps_of_a_push_loses_neither),
+		cmocka_unit_test(take_between_the_steps_of_a_push_makes_it_the_first),
+		cmocka_unit_test(push_between_the_steps_of_a_take_is_not_lost),
 		cmocka_unit_test(inbox_under_four_pushers_loses_nothing),
 	};
 
