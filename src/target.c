@@ -273,7 +273,7 @@ static int group_opts_complete(struct rdmat *rdmat, const struct wrasse_poll_gro
 		   WR. */
 		{"wrs", &opts->wrs, 4096, 32, 1u << 20},
 		{"small_buffers", &opts->small_buffers, 768, 16, 1u << 20},
-		{"large_buffers", &opts->large_buffers, 64, 8, 1u << 16},
+		{"large_buffers", &opts->large_buffers, 48, 8, 1u << 16},
 		{"poll_budget", &opts->poll_budget, 64, 1, 65536},
 	};
 	int rc = 0;
@@ -300,7 +300,7 @@ size_t wrasse_poll_group_data_memory_len(const struct wrasse_poll_group_opts *op
 					  opts && opts->small_buffers ? opts->small_buffers : 768,
 				  .item_size = RDMAT_SMALL_LEN};
 	struct pool_opts large = {.capacity =
-					  opts && opts->large_buffers ? opts->large_buffers : 64,
+					  opts && opts->large_buffers ? opts->large_buffers : 48,
 				  .item_size = RDMAT_LARGE_LEN};
 
 	return pool_payload_len(&small) + pool_payload_len(&large);

@@ -111,7 +111,7 @@ static const char help[] =
 	"  --io-requests N         I/O commands in work at once (4096)\n"
 	"  --wrs N                 work requests in the WR pool (4096)\n"
 	"  --small-buffers N       data buffers of 8 KiB (768)\n"
-	"  --large-buffers N       data buffers of 128 KiB (64)\n"
+	"  --large-buffers N       data buffers of 128 KiB (48)\n"
 	"\n"
 	"What it tells:\n"
 	"  --ready-fd FD           write \"ready\\n\" to this descriptor when hosts can connect\n"

@@ -80,7 +80,7 @@ static struct wrasse_subsystem *connect_admit(struct nvme_request *request,
 		connect_refuse_param(request, NVME_IPO_SUBNQN, "SUBNQN is not terminated");
 		return NULL;
 	}
-	if (!nqn_is_terminated(data->hostnqn) || !nvme_nqn_is_valid(data->hostnqn)) {
+	if (!nvme_nqn_is_valid(data->hostnqn)) {
 		connect_refuse_param(request, NVME_IPO_HOSTNQN, "HOSTNQN is malformed");
 		return NULL;
 	}

@@ -69,8 +69,13 @@ enum nvme_next nvme_property_get_execute(struct nvme_request *request, uint64_t 
 
 	(void)now_ns;
 	(void)actions;
-	if (!property)
-		return nvme_refuse_field(request, NVME_AT_CDW11, "no such property");
+	/* Bare Invalid Field: nvme-cli reads a table of properties, and takes only this for "not here". */
+	if (!property) {
+		request->why = "no such property";
+		nvme_request_fail(request, wrasse_status_make(WRASSE_SCT_GENERIC,
+							      WRASSE_SC_INVALID_FIELD, false));
+		return NVME_RESPOND;
+	}
 	value = property->get(request->queue->ctrl);
 	nvme_put32(&request->cqe.dw1, (uint32_t)(value >> 32));
 	return nvme_succeed(request, (uint32_t)value);

@@ -142,7 +142,7 @@ void rdmat_group_qp_remove(struct wrasse_poll_group *group, struct rdmat_qp *qp)
 	*link = qp->hash_next;
 	pool_list_del(&qp->link);
 	qp->device->qp_count--;
-	atomic_fetch_sub(&group->load, 1);
+	atomic_fetch_sub(&group->load[qp->class->admin], 1);
 	rdmat_count(&group->stats.disconnects, 1);
 	rdmat_count(&group->stats.queue_pairs, (uint64_t)-1);
 }
@@ -256,7 +256,7 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 		}
 	}
 	if (!atomic_load(&group->drained) && pool_list_is_empty(&group->qps) &&
-	    pool_list_is_empty(&group->dying) && atomic_load(&group->load) == 0) {
+	    pool_list_is_empty(&group->dying) && !rdmat_group_load(group)) {
 		atomic_store(&group->drained, true);
 		rdmat_wake(group->rdmat);
 		count++;
@@ -527,7 +527,7 @@ bool rdmat_group_is_busy(const struct wrasse_poll_group *group)
 	return group->classes[0].free_count != group->classes[0].capacity ||
 	       group->classes[1].free_count != group->classes[1].capacity ||
 	       !pool_list_is_empty(&group->qps) || !pool_list_is_empty(&group->dying) ||
-	       atomic_load(&group->load);
+	       rdmat_group_load(group);
 }
 
 void rdmat_group_destroy(struct wrasse_poll_group *group)

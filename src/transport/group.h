@@ -59,7 +59,8 @@ struct wrasse_poll_group {
 	_Atomic(bool) drained;     /* no queue pair is left after a drain began */
 	_Atomic(bool) want_ledger; /* the target wants holders[] filled */
 	_Atomic(bool) ledger_ready;
-	_Atomic(uint32_t) load;  /* queue pairs, those on their way included; for placement */
+	/* Queue pairs, those on their way included, for placement: [0] I/O, [1] admin. */
+	_Atomic(uint32_t) load[2];
 	struct pool_inbox inbox; /* struct rdmat_msg */
 	int wake_fd;
 	int epoll_fd;
@@ -118,6 +119,12 @@ static inline void rdmat_count(uint64_t *counter, uint64_t n)
 static inline void rdmat_set(uint32_t *value, uint32_t to)
 {
 	__atomic_store_n(value, to, __ATOMIC_RELAXED);
+}
+
+/* Any thread. Queue pairs, those on their way included. */
+static inline uint32_t rdmat_group_load(const struct wrasse_poll_group *group)
+{
+	return atomic_load(&group->load[0]) + atomic_load(&group->load[1]);
 }
 
 /* Time of this poll. */

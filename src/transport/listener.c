@@ -213,7 +213,7 @@ bool rdmat_listener_exists(const struct rdmat *rdmat, uint64_t number)
 /* ---- connection requests ---- */
 
 /* The lock is held. */
-static struct wrasse_poll_group *place_by_load(struct rdmat *rdmat, int node)
+static struct wrasse_poll_group *place_by_load(struct rdmat *rdmat, int node, bool admin)
 {
 	struct wrasse_poll_group *best = NULL;
 	bool best_near = false;
@@ -225,7 +225,7 @@ static struct wrasse_poll_group *place_by_load(struct rdmat *rdmat, int node)
 		if (!group || (best_near && !near))
 			continue;
 		if (!best || (near && !best_near) ||
-		    atomic_load(&group->load) < atomic_load(&best->load)) {
+		    atomic_load(&group->load[admin]) < atomic_load(&best->load[admin])) {
 			best = group;
 			best_near = near;
 		}
@@ -249,10 +249,10 @@ static bool conn_send(struct rdmat *rdmat, struct rdmat_new_conn *conn)
 		group = rdmat->opts.place(rdmat->opts.place_ctx, &info);
 	rdmat_lock(rdmat);
 	if (!group)
-		group = place_by_load(rdmat, conn->device->numa_node);
+		group = place_by_load(rdmat, conn->device->numa_node, conn->request.qid == 0);
 	if (group) {
 		conn->nvme.group = group->index;
-		atomic_fetch_add(&group->load, 1);
+		atomic_fetch_add(&group->load[conn->request.qid == 0], 1);
 		rdmat_group_send(group, &conn->msg);
 	}
 	rdmat_unlock(rdmat);

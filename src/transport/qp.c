@@ -235,7 +235,7 @@ void rdmat_qp_connect(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 			  "connection from %s rejected: no resources (%s)", conn->nvme.peer,
 			  strerror(-rc));
 		rdmat_cm_reject(conn->id, RDMAT_CM_NO_RESOURCES);
-		atomic_fetch_sub(&group->load, 1);
+		atomic_fetch_sub(&group->load[conn->request.qid == 0], 1);
 		free(conn);
 		return;
 	}

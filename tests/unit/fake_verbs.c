@@ -179,7 +179,7 @@ static void fake_qp(struct fake *fake)
 	qp->rx->qp = qp->qp;
 	fake->rx = qp->rx;
 	fake->qp = qp;
-	atomic_fetch_add(&fake->group->load, 1);
+	atomic_fetch_add(&fake->group->load[qp->class->admin], 1);
 	rdmat_group_qp_add(fake->group, qp);
 }
 

@@ -191,7 +191,7 @@ vm_qemu()
 		qemu-system-x86_64 -name wrasse -nodefaults -no-user-config -display none -no-reboot
 		-accel "$accel" -cpu "$cpu" -smp "$VM_CPUS" -m "$VM_MEMORY"
 		-kernel "$VM_KERNEL/vmlinux" -initrd "$run/initramfs"
-		-append "console=ttyS0 loglevel=6 tsc=reliable panic=-1 mitigations=off random.trust_cpu=on rdinit=/init"
+		-append "console=ttyS0 loglevel=6 tsc=reliable no_timer_check panic=-1 mitigations=off random.trust_cpu=on rdinit=/init"
 		-serial "file:$run/console"
 		-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
 		-device "virtio-9p-pci,fsdev=root,mount_tag=root"
