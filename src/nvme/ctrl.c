@@ -207,6 +207,14 @@ void nvme_ctrl_set_timer(struct nvme_ctrl *ctrl, uint64_t now_ns, struct nvme_ac
 		actions->timer = true;
 }
 
+/* Not later than one timeout from now: the deadline moves when the controller is enabled. */
+static uint64_t ctrl_next_tick_ns(const struct nvme_ctrl *ctrl, uint64_t now_ns)
+{
+	uint64_t next = now_ns + ctrl->kato_ms * NS_PER_MS;
+
+	return next < ctrl->kato_deadline_ns ? next : ctrl->kato_deadline_ns;
+}
+
 uint64_t nvme_ctrl_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions)
 {
 	struct nvme_ctrl *ctrl = queue->ctrl;
@@ -217,7 +225,7 @@ uint64_t nvme_ctrl_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_a
 	if (atomic_load_explicit(&ctrl->active, memory_order_relaxed))
 		nvme_ctrl_set_timer(ctrl, now_ns, actions);
 	if (now_ns < ctrl->kato_deadline_ns)
-		return ctrl->kato_deadline_ns;
+		return ctrl_next_tick_ns(ctrl, now_ns);
 	ctrl_fail(ctrl, actions);
 	nvme_ctrl_end(ctrl);
 	actions->attention = true;

@@ -82,6 +82,10 @@ enum nvme_location {
 enum nvme_next nvme_refuse(struct nvme_request *request, struct wrasse_status status,
 			   uint16_t location, const char *why);
 
+/* The same, but not recorded. */
+enum nvme_next nvme_refuse_quietly(struct nvme_request *request, struct wrasse_status status,
+				   const char *why);
+
 /* Answers with Invalid Field in Command. */
 static inline enum nvme_next nvme_refuse_field(struct nvme_request *request, uint16_t location,
 					       const char *why)

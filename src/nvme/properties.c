@@ -48,10 +48,7 @@ static const struct property {
 	{NVME_PROP_CRTO, 0, crto_get, NULL},
 };
 
-/*
- * The property that a command names with the right size; NULL: Invalid Field, which nvme-cli
- * expects.
- */
+/* The property that a command names with the right size; NULL: there is none. */
 static const struct property *property_find(const struct nvme_property_cmd *cmd)
 {
 	for (size_t i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
@@ -69,13 +66,14 @@ enum nvme_next nvme_property_get_execute(struct nvme_request *request, uint64_t 
 
 	(void)now_ns;
 	(void)actions;
-	/* Bare Invalid Field: nvme-cli reads a table of properties, and takes only this for "not here". */
-	if (!property) {
-		request->why = "no such property";
-		nvme_request_fail(request, wrasse_status_make(WRASSE_SCT_GENERIC,
-							      WRASSE_SC_INVALID_FIELD, false));
-		return NVME_RESPOND;
-	}
+	/*
+	 * Without DNR and M: nvme-cli reads every offset there is, and takes only a bare Invalid
+	 * Field for "not here". It is no error that belongs in a log either.
+	 */
+	if (!property)
+		return nvme_refuse_quietly(request,
+					   wrasse_status_make(0, WRASSE_SC_INVALID_FIELD, false),
+					   "no such property");
 	value = property->get(request->queue->ctrl);
 	nvme_put32(&request->cqe.dw1, (uint32_t)(value >> 32));
 	return nvme_succeed(request, (uint32_t)value);

@@ -39,6 +39,14 @@ enum nvme_next nvme_refuse(struct nvme_request *request, struct wrasse_status st
 	return NVME_RESPOND;
 }
 
+enum nvme_next nvme_refuse_quietly(struct nvme_request *request, struct wrasse_status status,
+				   const char *why)
+{
+	request->why = why;
+	request_put_status(request, status, false);
+	return NVME_RESPOND;
+}
+
 enum nvme_next nvme_succeed(struct nvme_request *request, uint32_t dw0)
 {
 	nvme_put32(&request->cqe.dw0, dw0);

@@ -219,6 +219,7 @@ static void queue_that_ends_forgets_its_held_requests(void **state)
 	hold(queue, 0);
 	nvme_queue_end(queue, &actions);
 	assert_null(actions.done);
+	assert_int_equal(queue->ctrl->aer_count, 0);
 	assert_null(ns_changed(queue, 1).done);
 	nvme_queue_fini(queue);
 	free(queue);

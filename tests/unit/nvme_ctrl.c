@@ -5,8 +5,9 @@
  */
 #include "nvme_fixture.h"
 
-#define FIELD (0x02 | FX_DNR)
-#define EN    FX_CC_ENABLE
+#define FIELD  (0x02 | FX_DNR)
+#define ABSENT 0x02
+#define EN     FX_CC_ENABLE
 
 /* ---- states ---- */
 
@@ -182,13 +183,25 @@ static void properties_are_read_with_their_own_size(void **state)
 			for (size_t i = 0; i < COUNT(good); i++)
 				ok |= good[i].offset == offset && good[i].size == size;
 			assert_int_equal(fx_property_get(queue, offset, size).status,
-					 ok ? 0 : FIELD);
+					 ok ? 0 : ABSENT);
 			ok = offset == 0x14 && size == 0;
 			assert_int_equal(fx_property_set(queue, offset, size, 0).status,
 					 ok ? 0 : FIELD);
 		}
 	}
-	assert_int_equal(fx_property_get(queue, 0xfffffffc, 0).status, FIELD);
+	assert_int_equal(fx_property_get(queue, 0xfffffffc, 0).status, ABSENT);
+	fx_queue_gone(queue);
+}
+
+static void absent_property_is_answered_as_nvme_cli_needs_it(void **state)
+{
+	struct nvme_queue *queue = fx_admin();
+	struct fx_run run = fx_property_get(queue, 0x20, 0);
+
+	(void)state;
+	assert_int_equal(run.status, ABSENT);
+	assert_false(run.more);
+	assert_int_equal(queue->ctrl->error_count, 0);
 	fx_queue_gone(queue);
 }
 
@@ -352,16 +365,24 @@ static void discovery_controller_without_kato_lives_two_minutes(void **state)
 static void controller_that_is_not_enabled_is_given_two_minutes(void **state)
 {
 	struct nvme_queue *queue = fx_admin_kato(5000);
+	uint64_t start = fx_now;
 	struct nvme_actions actions;
 
 	(void)state;
-	assert_int_equal(tick(queue, &actions), fx_now + 120 * FX_SECOND);
+	assert_int_equal(tick(queue, &actions), fx_now + 5 * FX_SECOND);
+	fx_now += 119 * FX_SECOND;
+	assert_int_equal(tick(queue, &actions), start + 120 * FX_SECOND);
 	fx_write_cc(queue, EN);
 	tick(queue, &actions);
 	assert_int_equal(tick(queue, &actions), fx_now + 5 * FX_SECOND);
 	fx_write_cc(queue, 0);
 	tick(queue, &actions);
-	assert_int_equal(tick(queue, &actions), fx_now + 120 * FX_SECOND);
+	fx_now += 6 * FX_SECOND;
+	tick(queue, &actions);
+	assert_false(nvme_queue_must_end(queue));
+	fx_now += 114 * FX_SECOND;
+	tick(queue, &actions);
+	assert_true(nvme_queue_must_end(queue));
 	fx_queue_gone(queue);
 }
 
@@ -561,6 +582,7 @@ int main(void)
 		TEST(shutdown_is_over_when_the_last_io_queue_is_gone),
 		TEST(queue_ids_are_taken_again_after_a_reset),
 		TEST(properties_are_read_with_their_own_size),
+		TEST(absent_property_is_answered_as_nvme_cli_needs_it),
 		TEST(cap_tells_the_limits),
 		TEST(keep_alive_expiry_fails_and_ends_the_controller),
 		TEST(keep_alive_command_starts_the_time_anew),

@@ -118,7 +118,7 @@ static const struct expectation io_ready[] = {
 static const struct expectation fabrics_admin[] = {
 	{0x00, FIELD, NVME_RESPOND},          /* Property Set of CAP */
 	{0x01, SEQUENCE, NVME_RESPOND},       /* Connect again */
-	{0x04, FIELD, NVME_RESPOND},          /* Property Get of CAP with 4 bytes */
+	{0x04, 0x02, NVME_RESPOND},           /* Property Get of CAP with 4 bytes */
 	{0x08, 0x185 | FX_DNR, NVME_RESPOND}, /* Disconnect of an admin queue */
 };
 
