@@ -75,6 +75,26 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 	}
 }
 
+/* How a Connect ended. */
+static void log_connect(struct rdmat_request *request, enum nvme_next next)
+{
+	struct rdmat_qp *qp = request->qp;
+	struct wrasse_poll_group *group = qp->group;
+	char name[256];
+
+	if (qp->nvme.state == NVME_QUEUE_CONNECTED) {
+		qp->next_tick_ns = 0;
+		group->next_timer_ns = 0;
+		rdmat_log(group->rdmat, WRASSE_LOG_INFO,
+			  "%s: connected to %s, controller %u, depth %u",
+			  rdmat_qp_name(qp, name, sizeof(name)), nvme_queue_subnqn(&qp->nvme),
+			  nvme_queue_cntlid(&qp->nvme), qp->nvme.sqsize + 1u);
+	} else if (next == NVME_RESPOND && request->nvme.why) {
+		rdmat_log(group->rdmat, WRASSE_LOG_WARN, "%s: Connect refused: %s",
+			  rdmat_qp_name(qp, name, sizeof(name)), request->nvme.why);
+	}
+}
+
 /* Calls src/nvme for a request that is EXECUTING, with the lock if it asks for it. */
 static void ask(struct rdmat_request *request, bool locked)
 {
@@ -92,16 +112,8 @@ static void ask(struct rdmat_request *request, bool locked)
 		next = nvme_request_execute_registry(&request->nvme, now, &actions);
 		rdmat_unlock(group->rdmat);
 	}
-	if (!was_connected && qp->nvme.state == NVME_QUEUE_CONNECTED) {
-		char name[256];
-
-		qp->next_tick_ns = 0;
-		group->next_timer_ns = 0;
-		rdmat_log(group->rdmat, WRASSE_LOG_INFO,
-			  "%s: connected to %s, controller %u, depth %u",
-			  rdmat_qp_name(qp, name, sizeof(name)), nvme_queue_subnqn(&qp->nvme),
-			  nvme_queue_cntlid(&qp->nvme), qp->nvme.sqsize + 1u);
-	}
+	if (!was_connected)
+		log_connect(request, next);
 	if (actions.disconnect && next == NVME_RESPOND) {
 		request->disconnect_after = true;
 		actions.disconnect = false;
@@ -267,6 +279,10 @@ void rdmat_flow_act(struct rdmat_qp *qp, struct nvme_actions *actions)
 {
 	struct nvme_request *next;
 
+	if (actions->timer) {
+		qp->next_tick_ns = 0;
+		qp->group->next_timer_ns = 0;
+	}
 	for (struct nvme_request *done = actions->done; done; done = next) {
 		next = done->next;
 		respond(rdmat_request_of_nvme(done));
@@ -277,5 +293,5 @@ void rdmat_flow_act(struct rdmat_qp *qp, struct nvme_actions *actions)
 		rdmat_unlock(qp->group->rdmat);
 	}
 	if (actions->disconnect)
-		rdmat_qp_disconnect(qp, NULL);
+		rdmat_qp_disconnect(qp, actions->why);
 }

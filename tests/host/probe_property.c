@@ -39,6 +39,7 @@ static bool set_expect(struct probe *p, struct host_queue *q, uint32_t off, uint
 
 static bool property_get_table(struct probe *p)
 {
+	/* Bare, as nvme-cli's show-regs wants it. */
 	static const struct {
 		uint32_t off;
 		uint8_t attrib;
@@ -48,20 +49,20 @@ static bool property_get_table(struct probe *p)
 		{PROP_VS, 0, ST_OK},
 		{PROP_CC, 0, ST_OK},
 		{PROP_CSTS, 0, ST_OK},
-		{PROP_CAP, 0, ST_FIELD | PROBE_DNR},
-		{PROP_VS, 1, ST_FIELD | PROBE_DNR},
-		{PROP_CC, 1, ST_FIELD | PROBE_DNR},
-		{PROP_CSTS, 1, ST_FIELD | PROBE_DNR},
-		{PROP_CAP, 2, ST_FIELD | PROBE_DNR},
-		{PROP_VS, 2, ST_FIELD | PROBE_DNR},
-		{PROP_VS, 7, ST_FIELD | PROBE_DNR},
-		{PROP_INTMS, 0, ST_FIELD | PROBE_DNR},
-		{0x10, 0, ST_FIELD | PROBE_DNR},
-		{0x18, 0, ST_FIELD | PROBE_DNR},
-		{0x04, 0, ST_FIELD | PROBE_DNR},
-		{0x15, 0, ST_FIELD | PROBE_DNR},
-		{0x1300, 0, ST_FIELD | PROBE_DNR},
-		{0xfffffffc, 0, ST_FIELD | PROBE_DNR},
+		{PROP_CAP, 0, ST_FIELD},
+		{PROP_VS, 1, ST_FIELD},
+		{PROP_CC, 1, ST_FIELD},
+		{PROP_CSTS, 1, ST_FIELD},
+		{PROP_CAP, 2, ST_FIELD},
+		{PROP_VS, 2, ST_FIELD},
+		{PROP_VS, 7, ST_FIELD},
+		{PROP_INTMS, 0, ST_FIELD},
+		{0x10, 0, ST_FIELD},
+		{0x18, 0, ST_FIELD},
+		{0x04, 0, ST_FIELD},
+		{0x15, 0, ST_FIELD},
+		{0x1300, 0, ST_FIELD},
+		{0xfffffffc, 0, ST_FIELD},
 	};
 	struct host_queue *q = probe_admin_connected(p);
 

@@ -207,56 +207,85 @@ vm_qemu()
 # vm_in_guest TIME RESULTS CONSOLE CMD...
 vm_in_guest()
 {
-	local limit=$1 results=$2 console=$3 run accel status=0 began=$SECONDS
+	local limit=$1 results=$2 console=$3 accel attempt began=$SECONDS
 	shift 3
 	vm_kernel
 	accel=$(vm_accel)
-	run=$(mktemp -d "${TMPDIR:-/tmp}/wrasse-vm.XXXXXX")
-	VM_RUN=$run
+	VM_RUN=$(mktemp -d "${TMPDIR:-/tmp}/wrasse-vm.XXXXXX")
 	trap 'vm_cleanup' EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
-	mkdir "$run/ctl"
-	: >"$run/console"
-	vm_write_cmd "$run/ctl/cmd" "$@"
-	vm_image "$run"
-	vm_qemu "$run" "$accel" "$results"
+	mkdir "$VM_RUN/ctl"
+	vm_write_cmd "$VM_RUN/ctl/cmd" "$@"
+	vm_image "$VM_RUN"
 
-	if (($#)); then
-		mkfifo "$run/out" "$run/err"
-		cat "$run/out" & local out=$!
-		cat "$run/err" >&2 & local err=$!
-		VM_QEMU+=(-chardev "file,id=out,path=$run/out" -device "virtserialport,chardev=out,name=out"
-			-chardev "file,id=err,path=$run/err" -device "virtserialport,chardev=err,name=err")
-		timeout -k 5 "$limit" "${VM_QEMU[@]}" </dev/null 2>"$run/qemu" & VM_PID=$!
-		wait "$VM_PID" || status=$?
-		VM_PID=
-		# QEMU that never opened the pipes leaves the readers waiting.
-		: 3<>"$run/out" 4<>"$run/err"
-		wait "$out" "$err" || true
-	else
-		touch "$run/ctl/interactive"
-		VM_QEMU+=(-chardev "stdio,id=tty,signal=off" -device "virtconsole,chardev=tty")
-		timeout --foreground -k 5 "$limit" "${VM_QEMU[@]}" 2>"$run/qemu" || status=$?
-	fi
-	vm_verdict "$status" "$limit" "$((SECONDS - began))" "$console"
+	# A guest that ended before it began with CMD may be tried again: nothing has been done yet.
+	for attempt in 1 2; do
+		: >"$VM_RUN/console"
+		vm_qemu "$VM_RUN" "$accel" "$results"
+		if (($#)); then
+			vm_run_cmd "$limit"
+		else
+			vm_run_shell "$limit"
+		fi
+		mkdir -p "$(dirname "$console")"
+		tr -d '\r' <"$VM_RUN/console" >"$VM_RUN/console.txt"
+		mv "$VM_RUN/console.txt" "$console"
+		[[ ! -s $VM_RUN/qemu ]] || grep -v 'terminating on signal' "$VM_RUN/qemu" >&2 || true
+		vm_never_began "$console" && ((attempt == 1)) || break
+		say "the guest ended before it could begin; its last words, and another attempt:"
+		tail -n 3 "$console" >&2
+	done
+	vm_verdict "$limit" "$((SECONDS - began))" "$console"
 }
 
-# vm_verdict STATUS LIMIT TOOK CONSOLE: sets VM_STATUS from what QEMU and the guest left behind.
+# vm_never_began CONSOLE: QEMU ended by itself, and the guest had not come up.
+vm_never_began()
+{
+	((VM_QEMU_STATUS != 124 && VM_QEMU_STATUS != 137)) && [[ ! -s $VM_RUN/ctl/status ]] &&
+		! grep -q '^wrasse-guest: up' "$1"
+}
+
+# vm_run_cmd TIME: runs QEMU with the command's output on this script's.
+vm_run_cmd()
+{
+	local run=$VM_RUN out err
+	rm -f "$run/out" "$run/err"
+	mkfifo "$run/out" "$run/err"
+	cat "$run/out" & out=$!
+	cat "$run/err" >&2 & err=$!
+	VM_QEMU+=(-chardev "file,id=out,path=$run/out" -device "virtserialport,chardev=out,name=out"
+		-chardev "file,id=err,path=$run/err" -device "virtserialport,chardev=err,name=err")
+	timeout -k 5 "$1" "${VM_QEMU[@]}" </dev/null 2>"$run/qemu" & VM_PID=$!
+	VM_QEMU_STATUS=0
+	wait "$VM_PID" || VM_QEMU_STATUS=$?
+	VM_PID=
+	# QEMU that never opened the pipes leaves the readers waiting.
+	: 3<>"$run/out" 4<>"$run/err"
+	wait "$out" "$err" || true
+}
+
+# vm_run_shell TIME: runs QEMU with a shell on this terminal.
+vm_run_shell()
+{
+	touch "$VM_RUN/ctl/interactive"
+	VM_QEMU+=(-chardev "stdio,id=tty,signal=off" -device "virtconsole,chardev=tty")
+	VM_QEMU_STATUS=0
+	timeout --foreground -k 5 "$1" "${VM_QEMU[@]}" 2>"$VM_RUN/qemu" || VM_QEMU_STATUS=$?
+}
+
+# vm_verdict LIMIT TOOK CONSOLE: sets VM_STATUS from what QEMU and the guest left behind.
 vm_verdict()
 {
-	local status=$1 limit=$2 took=$3 console=$4
-	mkdir -p "$(dirname "$console")"
-	tr -d '\r' <"$VM_RUN/console" >"$VM_RUN/console.txt"
-	mv "$VM_RUN/console.txt" "$console"
-	[[ ! -s $VM_RUN/qemu ]] || grep -v 'terminating on signal' "$VM_RUN/qemu" >&2 || true
+	local limit=$1 took=$2 console=$3 when=''
+	grep -q '^wrasse-guest: up' "$console" || when=', before the guest was up'
 	if [[ -s $VM_RUN/ctl/status ]]; then
 		VM_STATUS=$(<"$VM_RUN/ctl/status")
-	elif ((status == 124 || status == 137)); then
-		echo "./dev vm: the time limit of $limit s ended it" >&2
+	elif ((VM_QEMU_STATUS == 124 || VM_QEMU_STATUS == 137)); then
+		echo "./dev vm: the time limit of $limit s ended it$when" >&2
 		VM_STATUS=124
 	else
-		echo "./dev vm: the guest ended after $took s without a status (QEMU: $status); its console:" >&2
+		echo "./dev vm: the guest ended after $took s without a status (QEMU: $VM_QEMU_STATUS)$when; its console:" >&2
 		tail -n 30 "$console" >&2
 		VM_STATUS=125
 	fi
