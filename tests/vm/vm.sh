@@ -232,7 +232,8 @@ vm_in_guest()
 		tr -d '\r' <"$VM_RUN/console" >"$VM_RUN/console.txt"
 		mv "$VM_RUN/console.txt" "$console"
 		[[ ! -s $VM_RUN/qemu ]] || grep -v 'terminating on signal' "$VM_RUN/qemu" >&2 || true
-		vm_never_began "$console" && ((attempt == 1)) || break
+		((attempt == 1)) || break
+		vm_never_began "$console" || break
 		say "the guest ended before it could begin; its last words, and another attempt:"
 		tail -n 3 "$console" >&2
 	done
@@ -294,7 +295,7 @@ vm_verdict()
 		grep -E "$VM_TROUBLE" "$console" | head -n 5 >&2
 	fi
 }
-VM_TROUBLE='Oops|BUG:|KASAN|refcount_t:|WARNING: CPU|general protection|blocked for more than|Out of memory'
+VM_TROUBLE='Kernel panic|Oops|BUG:|KASAN|refcount_t:|WARNING: CPU|general protection|blocked for more than|Out of memory'
 
 vm_cleanup()
 {
