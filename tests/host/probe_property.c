@@ -45,24 +45,12 @@ static bool property_get_table(struct probe *p)
 		uint8_t attrib;
 		uint16_t status;
 	} table[] = {
-		{PROP_CAP, 1, ST_OK},
-		{PROP_VS, 0, ST_OK},
-		{PROP_CC, 0, ST_OK},
-		{PROP_CSTS, 0, ST_OK},
-		{PROP_CAP, 0, ST_FIELD},
-		{PROP_VS, 1, ST_FIELD},
-		{PROP_CC, 1, ST_FIELD},
-		{PROP_CSTS, 1, ST_FIELD},
-		{PROP_CAP, 2, ST_FIELD},
-		{PROP_VS, 2, ST_FIELD},
-		{PROP_VS, 7, ST_FIELD},
-		{PROP_INTMS, 0, ST_FIELD},
-		{0x10, 0, ST_FIELD},
-		{0x18, 0, ST_FIELD},
-		{0x04, 0, ST_FIELD},
-		{0x15, 0, ST_FIELD},
-		{0x1300, 0, ST_FIELD},
-		{0xfffffffc, 0, ST_FIELD},
+		{PROP_CAP, 1, ST_OK},   {PROP_VS, 0, ST_OK},      {PROP_CC, 0, ST_OK},
+		{PROP_CSTS, 0, ST_OK},  {PROP_CAP, 0, ST_FIELD},  {PROP_VS, 1, ST_FIELD},
+		{PROP_CC, 1, ST_FIELD}, {PROP_CSTS, 1, ST_FIELD}, {PROP_CAP, 2, ST_FIELD},
+		{PROP_VS, 2, ST_FIELD}, {PROP_VS, 7, ST_FIELD},   {PROP_INTMS, 0, ST_FIELD},
+		{0x10, 0, ST_FIELD},    {0x18, 0, ST_FIELD},      {0x04, 0, ST_FIELD},
+		{0x15, 0, ST_FIELD},    {0x1300, 0, ST_FIELD},    {0xfffffffc, 0, ST_FIELD},
 	};
 	struct host_queue *q = probe_admin_connected(p);
 
