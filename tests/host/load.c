@@ -294,6 +294,6 @@ int load_main(int argc, char **argv)
 	load_close(&l);
 	free(l.conns);
 	free(fds);
-	free(l.job.nqns);
+	free(l.job.names);
 	return status;
 }

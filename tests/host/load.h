@@ -6,6 +6,7 @@
 #include "host.h"
 
 #define LOAD_MAX_DESCS 16
+#define LOAD_MAX_CONNS 256
 #define LOAD_REGIONS   4 /* that each operation of a verifying load goes round */
 #define LOAD_BUCKETS   (64 * 16)
 
@@ -13,7 +14,8 @@ enum load_mode { LOAD_READ, LOAD_WRITE, LOAD_MIX, LOAD_VERIFY };
 
 struct load_job {
 	struct host_target to;
-	const char **nqns;
+	const char *nqns[2 * LOAD_MAX_CONNS];
+	char *names; /* those made from a prefix */
 	uint32_t nqn_count;
 	uint32_t queues;
 	uint32_t depth;

@@ -8,8 +8,6 @@
 #include "load_options.h"
 #include "options.h"
 
-#define MAX_CONNS 256
-
 static const char usage[] =
 	"usage: wrasse-host load --addr A --port P --nqn N [--nqn N...] [OPTION...]\n"
 	"\n"
@@ -74,11 +72,13 @@ static bool option_take(struct load_job *job, int opt, const char *arg)
 
 static void nqns_from_prefix(struct load_job *job, const char *prefix, uint32_t count)
 {
+	job->names = calloc(count, NQN_FIELD_LEN);
+	if (!job->names)
+		exit(2);
 	for (uint32_t i = 0; i < count; i++) {
-		char *name;
+		char *name = job->names + (size_t)i * NQN_FIELD_LEN;
 
-		if (asprintf(&name, "%s%u", prefix, i + 1) < 0)
-			exit(2);
+		snprintf(name, NQN_FIELD_LEN, "%s%u", prefix, i + 1);
 		job->nqns[job->nqn_count++] = name;
 	}
 }
@@ -115,16 +115,13 @@ int load_options(struct load_job *job, int argc, char **argv)
 	job->read_credits = 16;
 	job->seconds = 10;
 	job->mode = LOAD_VERIFY;
-	job->nqns = calloc(2 * MAX_CONNS, sizeof(*job->nqns));
-	if (!job->nqns)
-		return 2;
 	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (opt == 'N' && job->nqn_count < MAX_CONNS)
+		if (opt == 'N' && job->nqn_count < LOAD_MAX_CONNS)
 			job->nqns[job->nqn_count++] = optarg;
 		else if (opt == 'X')
 			prefix = optarg;
 		else if (opt == 'c')
-			count = options_number(optarg, 1, MAX_CONNS);
+			count = options_number(optarg, 1, LOAD_MAX_CONNS);
 		else if (opt && !option_take(job, opt, optarg))
 			return options_usage(usage, opt == 'h') ? 2 : -1;
 	}
