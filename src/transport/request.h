@@ -38,7 +38,7 @@ enum rdmat_hold {
 /*
  * The state machine: X(state, what happens, may hold, successors). A request is on its queue pair's
  * list of its state, FREE ones on their class's free list. docs/flow.md shows this table as a
- * graph, made by tests/unit/request.c.
+ * graph, made by tests/unit/flow_graph.c.
  */
 #define RDMAT_REQUEST_STATES(X)                                                                  \
 	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                            \
