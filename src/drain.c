@@ -74,6 +74,8 @@ struct books {
 	struct wrasse_drain_report report;
 	struct wrasse_pool_line *pools;
 	struct wrasse_holder *holders;
+	struct rdmat_names
+		*names; /* of the holders, whose groups may be gone before the report is */
 };
 
 static bool pools_balance(const struct wrasse_pool_line *pools, unsigned count)
@@ -82,6 +84,24 @@ static bool pools_balance(const struct wrasse_pool_line *pools, unsigned count)
 		if (pools[i].free != pools[i].capacity)
 			return false;
 	return true;
+}
+
+static void holder_add(struct books *books, const struct rdmat_holder *from)
+{
+	struct wrasse_drain_report *report = &books->report;
+	struct wrasse_holder *holder;
+	struct rdmat_names *names;
+
+	if (!books->holders || report->holder_count == RDMAT_MAX_HOLDERS) {
+		report->holders_omitted++;
+		return;
+	}
+	holder = &books->holders[report->holder_count];
+	names = &books->names[report->holder_count++];
+	*holder = from->line;
+	*names = from->names;
+	holder->hostnqn = names->hostnqn;
+	holder->subnqn = names->subnqn;
 }
 
 /* The lock is held. */
@@ -95,18 +115,12 @@ static void group_report(struct wrasse_poll_group *group, struct books *books)
 	if (books->pools)
 		report->pool_count +=
 			wrasse_poll_group_get_pools(group, &books->pools[report->pool_count], 16);
-	if (atomic_load(&group->drained))
-		return;
-	if (!atomic_load(&group->ledger_ready)) {
+	if (!atomic_load(&group->drained) && !atomic_load(&group->ledger_ready)) {
 		report->groups_silent++;
 		return;
 	}
-	for (uint32_t i = 0; i < group->holder_count; i++) {
-		if (books->holders && report->holder_count < RDMAT_MAX_HOLDERS)
-			books->holders[report->holder_count++] = group->holders[i];
-		else
-			report->holders_omitted++;
-	}
+	for (uint32_t i = 0; i < group->holder_count; i++)
+		holder_add(books, &group->holders[i]);
 	report->holders_omitted += group->holders_omitted;
 }
 
@@ -118,7 +132,9 @@ static void report_fill(struct wrasse_target *target, struct books *books)
 
 	memset(books, 0, sizeof(*books));
 	books->pools = calloc(rdmat->opts.max_poll_groups, 16 * sizeof(*books->pools));
-	books->holders = calloc(RDMAT_MAX_HOLDERS, sizeof(*books->holders));
+	books->names = calloc(RDMAT_MAX_HOLDERS, sizeof(*books->names));
+	if (books->names)
+		books->holders = calloc(RDMAT_MAX_HOLDERS, sizeof(*books->holders));
 	report->size = sizeof(*report);
 	report->forced = target->drain.forced;
 	report->duration_ns = rdmat_now(rdmat) - target->drain.start_ns;
@@ -169,6 +185,7 @@ int target_drain_poll(struct wrasse_target *target)
 	drain->done(drain->ctx, &books.report);
 	free(books.pools);
 	free(books.holders);
+	free(books.names);
 	return 1;
 }
 

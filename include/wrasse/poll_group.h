@@ -161,7 +161,8 @@ WRASSE_API unsigned wrasse_poll_group_get_pools(const struct wrasse_poll_group *
 						struct wrasse_pool_line *pools, unsigned count);
 
 /*
- * Names everything that is out of the group's pools: calls back for each request that is not free.
+ * Names everything that is out of the group's pools: calls back for each request that is not free,
+ * and for each that is although WRs or buffers are still out in its name.
  *
  * @each: called for each holder; the struct is valid during the call.
  * @ctx: given to each.

@@ -19,12 +19,16 @@ struct wrasse_pool_line {
 	uint64_t waits;    /* how often somebody had to wait for it */
 };
 
-/* One request that holds something. */
+/*
+ * One request that holds something. A request whose state is "FREE" serves no command and should
+ * hold nothing: what is out in its name was lost by a fault in the library. It is described by the
+ * command that it served last.
+ */
 struct wrasse_holder {
 	unsigned group;      /* the poll group's number */
 	const char *state;   /* the request's state, a constant string */
-	const char *hostnqn; /* the host's NQN, "" before Connect */
-	const char *subnqn;  /* the subsystem's NQN, "" before Connect */
+	const char *hostnqn; /* the host's NQN, "" before Connect or if it is long gone */
+	const char *subnqn;  /* the subsystem's NQN, likewise */
 	uint16_t cntlid;     /* the controller, 0 before Connect */
 	uint16_t qid;        /* the queue */
 	uint16_t cid;        /* the command's identifier */

@@ -2,6 +2,8 @@
 /*
  * The books of a poll group: pools for any thread, the ledger of who holds what for the owner.
  */
+#include <stdio.h>
+
 #include "pool/panic.h"
 #include "transport/group.h"
 
@@ -60,6 +62,89 @@ unsigned wrasse_poll_group_get_pools(const struct wrasse_poll_group *group,
 	return all;
 }
 
+/* ---- the ledger ---- */
+
+void rdmat_group_note_departed(struct wrasse_poll_group *group, const struct rdmat_qp *qp)
+{
+	struct rdmat_departed *entry = &group->departed[group->departed_count++ % RDMAT_DEPARTED];
+
+	entry->number = qp->number;
+	snprintf(entry->names.hostnqn, sizeof(entry->names.hostnqn), "%s",
+		 nvme_queue_hostnqn(&qp->nvme));
+	snprintf(entry->names.subnqn, sizeof(entry->names.subnqn), "%s",
+		 nvme_queue_subnqn(&qp->nvme));
+}
+
+static const struct rdmat_qp *find_number(const struct pool_list *list, uint32_t number)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, list) {
+		const struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+
+		if (qp->number == number)
+			return qp;
+	}
+	return NULL;
+}
+
+void rdmat_group_queue_names(const struct wrasse_poll_group *group, uint32_t number,
+			     const char **hostnqn, const char **subnqn)
+{
+	const struct rdmat_qp *qp = find_number(&group->qps, number);
+
+	if (!qp)
+		qp = find_number(&group->dying, number);
+	if (qp) {
+		*hostnqn = nvme_queue_hostnqn(&qp->nvme);
+		*subnqn = nvme_queue_subnqn(&qp->nvme);
+		return;
+	}
+	*hostnqn = *subnqn = "";
+	for (unsigned i = 0; i < RDMAT_DEPARTED && i < group->departed_count; i++) {
+		if (group->departed[i].number != number)
+			continue;
+		*hostnqn = group->departed[i].names.hostnqn;
+		*subnqn = group->departed[i].names.subnqn;
+	}
+}
+
+/* An item's holder is the request that took it, whatever that request believes. */
+static void count_item(void *ctx, const struct pool_item *item)
+{
+	const enum rdmat_ledger_column *column = ctx;
+	struct rdmat_request *request = item->holder;
+
+	request->ledger[*column]++;
+}
+
+static void count_items(struct wrasse_poll_group *group)
+{
+	struct pool *pools[] = {[RDMAT_LEDGER_WRS] = group->wr_pool,
+				[RDMAT_LEDGER_SMALL] = group->small,
+				[RDMAT_LEDGER_LARGE] = group->large};
+
+	for (enum rdmat_ledger_column column = 0; column < RDMAT_LEDGER_COLUMNS; column++)
+		pool_for_each_out(pools[column], count_item, &column);
+}
+
+/* Takes what was counted for a request. Return: whether there is anything to tell of it. */
+static bool take_line(struct rdmat_request *request, uint64_t now, struct wrasse_holder *holder)
+{
+	uint32_t *out = request->ledger;
+	bool holds = out[RDMAT_LEDGER_WRS] || out[RDMAT_LEDGER_SMALL] || out[RDMAT_LEDGER_LARGE];
+
+	if (request->state == RDMAT_REQUEST_FREE && !holds)
+		return false;
+	rdmat_request_describe(request, now, holder);
+	holder->wrs = out[RDMAT_LEDGER_WRS];
+	holder->small_buffers = out[RDMAT_LEDGER_SMALL];
+	holder->large_buffers = out[RDMAT_LEDGER_LARGE];
+	memset(out, 0, sizeof(request->ledger));
+	return true;
+}
+
+/* The pools are asked and not the requests, so that what a request has forgotten is told, too. */
 unsigned wrasse_poll_group_ledger(struct wrasse_poll_group *group,
 				  void (*each)(void *ctx, const struct wrasse_holder *holder),
 				  void *ctx)
@@ -67,15 +152,15 @@ unsigned wrasse_poll_group_ledger(struct wrasse_poll_group *group,
 	uint64_t now = rdmat_now(group->rdmat);
 	unsigned count = 0;
 
+	count_items(group);
 	for (unsigned c = 0; c < 2; c++) {
 		struct rdmat_class *class = &group->classes[c];
 
 		for (uint32_t i = 0; i < class->capacity; i++) {
 			struct wrasse_holder holder;
 
-			if (class->requests[i].state == RDMAT_REQUEST_FREE)
+			if (!take_line(&class->requests[i], now, &holder))
 				continue;
-			rdmat_request_describe(&class->requests[i], now, &holder);
 			each(ctx, &holder);
 			count++;
 		}
@@ -83,12 +168,21 @@ unsigned wrasse_poll_group_ledger(struct wrasse_poll_group *group,
 	return count;
 }
 
+void rdmat_holder_copy(struct rdmat_holder *to, const struct wrasse_holder *from)
+{
+	to->line = *from;
+	snprintf(to->names.hostnqn, sizeof(to->names.hostnqn), "%s", from->hostnqn);
+	snprintf(to->names.subnqn, sizeof(to->names.subnqn), "%s", from->subnqn);
+	to->line.hostnqn = to->names.hostnqn;
+	to->line.subnqn = to->names.subnqn;
+}
+
 static void note_holder(void *ctx, const struct wrasse_holder *holder)
 {
 	struct wrasse_poll_group *group = ctx;
 
 	if (group->holder_count < RDMAT_MAX_HOLDERS)
-		group->holders[group->holder_count++] = *holder;
+		rdmat_holder_copy(&group->holders[group->holder_count++], holder);
 	else
 		group->holders_omitted++;
 }

@@ -130,6 +130,7 @@ void rdmat_group_qp_add(struct wrasse_poll_group *group, struct rdmat_qp *qp)
 	qp->device->qp_count++;
 	pool_list_add_tail(&group->qps, &qp->link);
 	rdmat_count(&group->stats.connects, 1);
+	qp->number = (uint32_t)group->stats.connects;
 	rdmat_count(&group->stats.queue_pairs, 1);
 }
 
@@ -257,6 +258,8 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 	}
 	if (!atomic_load(&group->drained) && pool_list_is_empty(&group->qps) &&
 	    pool_list_is_empty(&group->dying) && !rdmat_group_load(group)) {
+		/* Nobody is left, but something may be lost. */
+		rdmat_group_fill_ledger(group);
 		atomic_store(&group->drained, true);
 		rdmat_wake(group->rdmat);
 		count++;
@@ -485,6 +488,7 @@ static void group_free(struct wrasse_poll_group *group)
 	if (group->wake_fd >= 0)
 		close(group->wake_fd);
 	free(group->holders);
+	free(group->departed);
 	free(group);
 }
 
@@ -512,7 +516,8 @@ int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts 
 	rc = descriptors_open(group);
 	if (!rc)
 		rc = pools_create(group, opts);
-	if (!rc && !(group->holders = calloc(RDMAT_MAX_HOLDERS, sizeof(*group->holders))))
+	if (!rc && (!(group->holders = calloc(RDMAT_MAX_HOLDERS, sizeof(*group->holders))) ||
+		    !(group->departed = calloc(RDMAT_DEPARTED, sizeof(*group->departed)))))
 		rc = -ENOMEM;
 	if (rc) {
 		group_free(group);

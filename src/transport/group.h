@@ -45,6 +45,25 @@ struct rdmat_record {
 	uint8_t from, to;
 };
 
+/* The names behind queue pairs that are gone, the last ones: for the ledger. */
+#define RDMAT_DEPARTED 256
+
+struct rdmat_names {
+	char hostnqn[NVME_NQN_LEN + 1];
+	char subnqn[NVME_NQN_LEN + 1];
+};
+
+struct rdmat_departed {
+	uint32_t number; /* rdmat_qp.number */
+	struct rdmat_names names;
+};
+
+/* A line of the drain report, with names of its own: it outlives what it tells of. */
+struct rdmat_holder {
+	struct wrasse_holder line;
+	struct rdmat_names names;
+};
+
 struct wrasse_poll_group {
 	struct rdmat *rdmat;
 	unsigned index;
@@ -100,8 +119,10 @@ struct wrasse_poll_group {
 	uint32_t slots_peak[2];
 	uint64_t state_count[RDMAT_REQUEST_STATE_COUNT]; /* moves into each state */
 	struct wrasse_poll_group_stats stats;            /* written with rdmat_count() */
-	struct wrasse_holder *holders; /* RDMAT_MAX_HOLDERS for the drain report */
+	struct rdmat_holder *holders;    /* RDMAT_MAX_HOLDERS for the drain report */
+	struct rdmat_departed *departed; /* a ring of RDMAT_DEPARTED */
 	uint32_t holder_count, holders_omitted;
+	uint64_t departed_count;
 	struct rdmat_record records[RDMAT_RECORDS];
 	uint64_t record_count;
 };
@@ -190,6 +211,21 @@ static inline void rdmat_group_check_books(struct wrasse_poll_group *group)
 {
 }
 #endif
+
+/* A queue pair goes: its names stay known for a while. */
+void rdmat_group_note_departed(struct wrasse_poll_group *group, const struct rdmat_qp *qp);
+
+/*
+ * The names behind a queue pair, which may be gone; "" where they are not known any more. Valid
+ * until the next poll.
+ *
+ * @number: rdmat_qp.number.
+ */
+void rdmat_group_queue_names(const struct wrasse_poll_group *group, uint32_t number,
+			     const char **hostnqn, const char **subnqn);
+
+/* Copies a holder with its names. */
+void rdmat_holder_copy(struct rdmat_holder *to, const struct wrasse_holder *from);
 
 /* Fills holders[] for the drain report. */
 void rdmat_group_fill_ledger(struct wrasse_poll_group *group);

@@ -331,6 +331,7 @@ static void qp_free(struct rdmat_qp *qp)
 	struct wrasse_poll_group *group = qp->group;
 
 	rdmat_qp_move(qp, RDMAT_QP_GONE);
+	rdmat_group_note_departed(group, qp);
 	rdmat_lock(group->rdmat);
 	nvme_queue_fini(&qp->nvme);
 	rdmat_unlock(group->rdmat);

@@ -55,6 +55,7 @@ struct rdmat_qp {
 	bool tearing;  /* set once by rdmat_qp_disconnect() */
 	bool inlining; /* responses go inline */
 	uint32_t qpn;
+	uint32_t number;       /* how manieth queue pair of its group it is */
 	uint32_t reserved;     /* of class->reserved */
 	uint32_t outstanding;  /* commands that the host waits for */
 	uint32_t requests_out; /* requests that are not FREE */

@@ -106,7 +106,7 @@ static uint32_t request_keeps(const struct rdmat_request *request, enum rdmat_re
 
 static void buffers_give(struct rdmat_request *request)
 {
-	pool_give(request->buffers->pool, request->buffers);
+	request->items_out -= pool_give(request->buffers->pool, request->buffers);
 	request->buffers = NULL;
 }
 
@@ -114,7 +114,7 @@ static void buffers_give(struct rdmat_request *request)
 static void chain_give(struct rdmat_request *request)
 {
 	if (request->chain)
-		pool_give(request->chain->pool, request->chain);
+		request->items_out -= pool_give(request->chain->pool, request->chain);
 	request->chain = NULL;
 	request->chain_count = 0;
 	request->first = NULL;
@@ -172,10 +172,34 @@ static void left_free_list(struct rdmat_request *request)
 	request->qp->requests_out++;
 }
 
+/* Never, unless there is a fault in here. The command is still known: the log names it now, the
+ * ledger from now on. */
+static void items_lost(struct rdmat_request *request)
+{
+	char name[256];
+
+	rdmat_log(
+		request->class->group->rdmat, WRASSE_LOG_ERROR,
+		"%s: command 0x%02x with identifier %u ended, and %u WRs or buffers did not come back",
+		rdmat_qp_name(request->qp, name, sizeof(name)), request->nvme.cmd.opcode,
+		nvme_get16(request->nvme.cmd.cid), request->items_out);
+	request->items_out = 0;
+}
+
 static void came_free(struct rdmat_request *request)
 {
 	struct rdmat_class *class = request->class;
 
+	/* One that lost something is taken again last, so that its command stays known. */
+	if (request->items_out) {
+		pool_list_add_tail(&class->free, &request->link);
+		items_lost(request);
+	} else {
+		pool_list_add_head(&class->free, &request->link);
+	}
+	request->last_queue = request->qp->number;
+	request->last_qid = request->qp->nvme.qid;
+	request->last_cntlid = nvme_queue_cntlid(&request->qp->nvme);
 	rdmat_set(&class->free_count, class->free_count + 1);
 	request->qp->requests_out--;
 	request->qp = NULL;
@@ -207,12 +231,10 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 	request->state = (uint8_t)to;
 	if (from == RDMAT_REQUEST_FREE)
 		left_free_list(request);
-	if (to == RDMAT_REQUEST_FREE) {
-		pool_list_add_head(&request->class->free, &request->link);
+	if (to == RDMAT_REQUEST_FREE)
 		came_free(request);
-	} else {
+	else
 		pool_list_add_tail(&request->qp->lists[to], &request->link);
-	}
 }
 
 static uint32_t wrs_link(struct rdmat_request *request, struct pool_item *chain)
@@ -266,6 +288,7 @@ bool rdmat_request_take_resources(struct rdmat_request *request)
 		pool_take(pool, pieces, small && !admin ? group->small_reserve : 0, request);
 	if (!request->buffers)
 		return false;
+	request->items_out += pieces;
 	if (!embedded) {
 		request->chain = pool_take(group->wr_pool, shape.wrs, admin ? 0 : group->wr_reserve,
 					   request);
@@ -274,6 +297,7 @@ bool rdmat_request_take_resources(struct rdmat_request *request)
 			return false;
 		}
 		request->chain_count = wrs_link(request, request->chain);
+		request->items_out += request->chain_count;
 	} else {
 		request->first = &request->data_wr;
 		request->data_wr.chain_next = NULL;
@@ -297,6 +321,21 @@ bool rdmat_request_settle(struct rdmat_request *request)
 	return true;
 }
 
+static void describe_queue(const struct rdmat_request *request, struct wrasse_holder *holder)
+{
+	if (request->qp) {
+		holder->hostnqn = nvme_queue_hostnqn(&request->qp->nvme);
+		holder->subnqn = nvme_queue_subnqn(&request->qp->nvme);
+		holder->cntlid = nvme_queue_cntlid(&request->qp->nvme);
+		holder->qid = request->qp->nvme.qid;
+		return;
+	}
+	rdmat_group_queue_names(request->class->group, request->last_queue, &holder->hostnqn,
+				&holder->subnqn);
+	holder->cntlid = request->last_cntlid;
+	holder->qid = request->last_qid;
+}
+
 void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns,
 			    struct wrasse_holder *holder)
 {
@@ -307,10 +346,7 @@ void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns
 		buffers++;
 	holder->group = request->class->group->index;
 	holder->state = rdmat_request_states[request->state].name;
-	holder->hostnqn = nvme_queue_hostnqn(&request->qp->nvme);
-	holder->subnqn = nvme_queue_subnqn(&request->qp->nvme);
-	holder->cntlid = nvme_queue_cntlid(&request->qp->nvme);
-	holder->qid = request->qp->nvme.qid;
+	describe_queue(request, holder);
 	holder->cid = nvme_get16(request->nvme.cmd.cid);
 	holder->opcode = request->nvme.cmd.opcode;
 	holder->admin = request->class->admin || nvme_request_is_fabrics(&request->nvme);

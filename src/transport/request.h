@@ -91,6 +91,14 @@ struct rdmat_wr {
 #define RDMAT_EMBED_SGES 2 /* in a request's own WR */
 #define RDMAT_MAX_IOV    8 /* data buffers of a request */
 
+/* The pools whose items a ledger counts. */
+enum rdmat_ledger_column {
+	RDMAT_LEDGER_WRS,
+	RDMAT_LEDGER_SMALL,
+	RDMAT_LEDGER_LARGE,
+	RDMAT_LEDGER_COLUMNS
+};
+
 struct rdmat_pool_wr {
 	struct rdmat_wr wr;
 	struct ibv_sge sge[RDMAT_WR_SGES];
@@ -116,12 +124,17 @@ struct rdmat_request {
 	uint16_t sq_out;        /* WRs posted and not retired */
 	uint16_t reads_out;     /* those of them that are RDMA READs */
 	uint32_t chain_count;   /* WRs in the chain, the embedded one included */
+	uint32_t items_out;     /* items of the pools that it took and has not given back */
 	struct rdmat_wr *first; /* the chain of data WRs */
 	struct rdmat_wr *cursor; /* the next of it to queue for posting; NULL: all are */
 	struct pool_item *chain; /* the WRs of the pool in it; NULL: the embedded one serves */
 	struct pool_item *buffers;
 	struct rdmat_slot *slot;
 	uint64_t received_ns;
+	uint32_t last_queue;  /* while FREE, the queue pair that it served last: rdmat_qp.number, */
+	uint16_t last_qid;    /* its queue id */
+	uint16_t last_cntlid; /* and its controller */
+	uint32_t ledger[RDMAT_LEDGER_COLUMNS]; /* for wrasse_poll_group_ledger() to count in */
 	struct wrasse_status io_status;
 	struct rdmat_msg msg;
 	struct iovec iov[RDMAT_MAX_IOV];
@@ -187,7 +200,10 @@ bool rdmat_request_take_resources(struct rdmat_request *request);
 /* Whether a FLUSHING request may go: then it is FREE. */
 bool rdmat_request_settle(struct rdmat_request *request);
 
-/* Fills what wrasse_poll_group_ledger() says of a request. */
+/*
+ * Fills what wrasse_poll_group_ledger() says of a request, with what the request knows of itself.
+ * For one that is FREE: the command that it served last.
+ */
 void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns,
 			    struct wrasse_holder *holder);
 

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "nvme/ctrl.h"
-
 #define STATES RDMAT_REQUEST_STATE_COUNT
 
 /* The moves that the design allows, written down a second time, in other words. */
@@ -580,79 +578,6 @@ static void a_held_request_is_counted_while_the_controller_keeps_it(void **state
 	fake_fini(&fake);
 }
 
-/* ---- the ledger ---- */
-
-static struct wrasse_holder noted;
-static unsigned noted_count;
-
-static void note(void *ctx, const struct wrasse_holder *holder)
-{
-	noted = *holder;
-	noted_count++;
-}
-
-static void the_ledger_names_who_holds_what(void **state)
-{
-	static struct wrasse_subsystem subsystem = {.nqn = "nqn.2026-01.org.example:sub"};
-	static struct nvme_ctrl ctrl = {
-		.subsystem = &subsystem, .cntlid = 7, .hostnqn = "nqn.2026-01.org.example:host"};
-	struct rdmat_request *request;
-	struct fake fake;
-
-	fake_init(&fake);
-	noted_count = 0;
-	assert_int_equal(wrasse_poll_group_ledger(fake.group, note, NULL), 0);
-	request = fake_request(&fake);
-	fake_data(request, NVME_XFER_H2C, 4, 16384);
-	nvme_put16(&request->nvme.cmd.cid, 0x1234);
-	assert_true(rdmat_request_take_resources(request));
-	rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
-	rdmat_sendq_fill(fake.qp);
-	rdmat_sendq_post(fake.qp);
-	fake.qp->nvme.ctrl = &ctrl;
-	fake.now_ns += 5;
-	assert_int_equal(wrasse_poll_group_ledger(fake.group, note, NULL), 1);
-	assert_int_equal(noted_count, 1);
-	assert_string_equal(noted.state, "FETCHING");
-	assert_string_equal(noted.hostnqn, "nqn.2026-01.org.example:host");
-	assert_string_equal(noted.subnqn, "nqn.2026-01.org.example:sub");
-	assert_int_equal(noted.cntlid, 7);
-	assert_int_equal(noted.qid, 1);
-	assert_int_equal(noted.cid, 0x1234);
-	assert_int_equal(noted.opcode, 0x7e);
-	assert_false(noted.admin);
-	assert_int_equal(noted.age_ns, 5);
-	assert_int_equal(noted.wrs, 4);
-	assert_int_equal(noted.small_buffers, 8);
-	assert_int_equal(noted.large_buffers, 0);
-	assert_int_equal(noted.queue_slots, 4);
-	assert_int_equal(noted.read_credits, 4);
-	assert_false(noted.receive_slot);
-	assert_false(noted.backend);
-	fake.qp->nvme.ctrl = NULL;
-	fake_fini(&fake);
-}
-
-static void every_move_is_recorded(void **state)
-{
-	struct rdmat_request *request;
-	struct rdmat_record *last;
-	struct fake fake;
-
-	fake_init(&fake);
-	for (unsigned i = 0; i < RDMAT_RECORDS; i++) {
-		request = request_in(&fake, RDMAT_REQUEST_FLUSHING, NO_DATA);
-		rdmat_request_settle(request);
-	}
-	last = &fake.group->records[(fake.group->record_count - 1) % RDMAT_RECORDS];
-	assert_int_equal(last->from, RDMAT_REQUEST_FLUSHING);
-	assert_int_equal(last->to, RDMAT_REQUEST_FREE);
-	assert_int_equal(last->qid, 1);
-	assert_int_equal(fake.group->state_count[RDMAT_REQUEST_RECEIVED], RDMAT_RECORDS);
-	assert_int_equal(fake.group->state_count[RDMAT_REQUEST_FREE], RDMAT_RECORDS);
-	fake_fini(&fake);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -669,8 +594,6 @@ int main(void)
 		cmocka_unit_test(buffers_cover_exactly_the_data),
 		cmocka_unit_test(a_posted_slot_has_a_claim_on_a_free_request),
 		cmocka_unit_test(a_held_request_is_counted_while_the_controller_keeps_it),
-		cmocka_unit_test(the_ledger_names_who_holds_what),
-		cmocka_unit_test(every_move_is_recorded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * src/transport/books.c: the ledger names whoever has something of a pool, and who has forgotten
+ * it.
+ */
+#include "fake_verbs.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "nvme/ctrl.h"
+
+/* ---- the ledger ---- */
+
+static struct wrasse_subsystem subsystem = {.nqn = "nqn.2026-01.org.example:sub"};
+static struct nvme_ctrl ctrl = {
+	.subsystem = &subsystem, .cntlid = 7, .hostnqn = "nqn.2026-01.org.example:host"};
+
+static struct wrasse_holder noted;
+static unsigned noted_count;
+
+static void note(void *ctx, const struct wrasse_holder *holder)
+{
+	noted = *holder;
+	noted_count++;
+}
+
+static void the_ledger_names_who_holds_what(void **state)
+{
+	struct rdmat_request *request;
+	struct fake fake;
+
+	fake_init(&fake);
+	noted_count = 0;
+	assert_int_equal(wrasse_poll_group_ledger(fake.group, note, NULL), 0);
+	request = fake_request(&fake);
+	fake_data(request, NVME_XFER_H2C, 4, 16384);
+	nvme_put16(&request->nvme.cmd.cid, 0x1234);
+	assert_true(rdmat_request_take_resources(request));
+	rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
+	rdmat_sendq_fill(fake.qp);
+	rdmat_sendq_post(fake.qp);
+	fake.qp->nvme.ctrl = &ctrl;
+	fake.now_ns += 5;
+	assert_int_equal(wrasse_poll_group_ledger(fake.group, note, NULL), 1);
+	assert_int_equal(noted_count, 1);
+	assert_string_equal(noted.state, "FETCHING");
+	assert_string_equal(noted.hostnqn, "nqn.2026-01.org.example:host");
+	assert_string_equal(noted.subnqn, "nqn.2026-01.org.example:sub");
+	assert_int_equal(noted.cntlid, 7);
+	assert_int_equal(noted.qid, 1);
+	assert_int_equal(noted.cid, 0x1234);
+	assert_int_equal(noted.opcode, 0x7e);
+	assert_false(noted.admin);
+	assert_int_equal(noted.age_ns, 5);
+	assert_int_equal(noted.wrs, 4);
+	assert_int_equal(noted.small_buffers, 8);
+	assert_int_equal(noted.large_buffers, 0);
+	assert_int_equal(noted.queue_slots, 4);
+	assert_int_equal(noted.read_credits, 4);
+	assert_false(noted.receive_slot);
+	assert_false(noted.backend);
+	fake.qp->nvme.ctrl = NULL;
+	fake_fini(&fake);
+}
+
+/* A write with identifier @cid, a chain of 8 WRs and 8 buffers. */
+static struct rdmat_request *chain_request(struct fake *fake, uint16_t cid)
+{
+	struct rdmat_request *request = fake_request(fake);
+
+	fake_data(request, NVME_XFER_H2C, 8, 8192);
+	nvme_put16(&request->nvme.cmd.cid, cid);
+	assert_true(rdmat_request_take_resources(request));
+	return request;
+}
+
+/* The fault: the request forgets what comes after the first @keep items of a chain. */
+static struct pool_item *forget(struct pool_item *chain, unsigned keep)
+{
+	struct pool_item *rest;
+
+	while (--keep)
+		chain = chain->next;
+	rest = chain->next;
+	chain->next = NULL;
+	return rest;
+}
+
+static void finish(struct rdmat_request *request)
+{
+	rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
+	assert_true(rdmat_request_settle(request));
+}
+
+static void log_note(void *ctx, enum wrasse_log_level level, const char *line)
+{
+	if (level == WRASSE_LOG_ERROR)
+		snprintf(ctx, 512, "%s", line);
+}
+
+static void expect_lost(struct fake *fake, unsigned wrs, unsigned small, const char *hostnqn)
+{
+	noted_count = 0;
+	assert_int_equal(wrasse_poll_group_ledger(fake->group, note, NULL), 1);
+	assert_int_equal(noted_count, 1);
+	assert_string_equal(noted.state, "FREE");
+	assert_string_equal(noted.hostnqn, hostnqn);
+	assert_string_equal(noted.subnqn, *hostnqn ? subsystem.nqn : "");
+	assert_int_equal(noted.cntlid, 7);
+	assert_int_equal(noted.qid, 1);
+	assert_int_equal(noted.cid, 0x1234);
+	assert_int_equal(noted.opcode, 0x7e);
+	assert_int_equal(noted.age_ns, 5);
+	assert_int_equal(noted.wrs, wrs);
+	assert_int_equal(noted.small_buffers, small);
+	assert_int_equal(noted.large_buffers, 0);
+	assert_int_equal(noted.queue_slots, 0);
+	assert_false(noted.receive_slot);
+	assert_false(noted.backend);
+}
+
+static void what_a_free_request_lost_is_told_with_its_last_command(void **state)
+{
+	struct pool_item *wrs, *small;
+	struct rdmat_request *request;
+	char said[512] = "";
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.rdmat.opts.log = log_note;
+	fake.rdmat.opts.log_ctx = said;
+	fake.qp->nvme.ctrl = &ctrl;
+	request = chain_request(&fake, 0x1234);
+	wrs = forget(request->chain, 3);
+	small = forget(request->buffers, 6);
+	finish(request);
+	assert_non_null(strstr(said, "command 0x7e with identifier 4660 ended, and 7 WRs"));
+	assert_non_null(strstr(said, ctrl.hostnqn));
+	fake.now_ns += 5;
+	expect_lost(&fake, 5, 2, ctrl.hostnqn);
+
+	/* What else goes on does not cover it: other requests are taken first. */
+	said[0] = '\0';
+	for (unsigned i = 0; i < 2 * FAKE_REQUESTS; i++)
+		finish(chain_request(&fake, (uint16_t)i));
+	assert_string_equal(said, "");
+	expect_lost(&fake, 5, 2, ctrl.hostnqn);
+
+	pool_give(fake.group->wr_pool, wrs);
+	expect_lost(&fake, 0, 2, ctrl.hostnqn);
+	pool_give(fake.group->small, small);
+	assert_int_equal(wrasse_poll_group_ledger(fake.group, note, NULL), 0);
+	fake.qp->nvme.ctrl = NULL;
+	fake_fini(&fake);
+}
+
+static void what_was_lost_is_told_with_the_wrs_of_a_command_in_work(void **state)
+{
+	struct rdmat_request *request;
+	struct pool_item *wrs;
+	struct fake fake;
+
+	fake_init(&fake);
+	request = chain_request(&fake, 1);
+	wrs = forget(request->chain, 3);
+	assert_int_equal(wrasse_poll_group_ledger(fake.group, note, NULL), 1);
+	assert_string_equal(noted.state, "RECEIVED");
+	assert_int_equal(noted.wrs, 8);
+	assert_int_equal(noted.small_buffers, 8);
+	finish(request);
+	pool_give(fake.group->wr_pool, wrs);
+	fake_fini(&fake);
+}
+
+/* Ends the queue pair and polls the group, which drains, until it says that it is through. */
+static void drain(struct fake *fake)
+{
+	rdmat_qp_disconnect(fake->qp, NULL);
+	fake->qp->nvme.ctrl = &ctrl;
+	ctrl.refs = 2; /* it is not the queue pair's to free */
+	fake_reap(fake);
+	atomic_store(&fake->group->drain, RDMAT_DRAIN_GRACEFUL);
+	assert_true(wrasse_poll_group_poll(fake->group) > 0);
+	assert_true(atomic_load(&fake->group->drained));
+}
+
+static void after_a_drain_the_host_of_lost_wrs_is_still_known(void **state)
+{
+	struct pool_item *wrs;
+	struct rdmat_request *request;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.qp->nvme.ctrl = &ctrl;
+	request = chain_request(&fake, 0x1234);
+	wrs = forget(request->chain, 1);
+	finish(request);
+	fake.qp->nvme.ctrl = NULL;
+	drain(&fake);
+	assert_int_equal(fake.group->holder_count, 1);
+	assert_string_equal(fake.group->holders[0].line.state, "FREE");
+	assert_string_equal(fake.group->holders[0].line.hostnqn, ctrl.hostnqn);
+	assert_string_equal(fake.group->holders[0].line.subnqn, subsystem.nqn);
+	assert_int_equal(fake.group->holders[0].line.wrs, 7);
+	/* As many queue pairs go as names are kept. */
+	fake.now_ns = request->received_ns + 5;
+	expect_lost(&fake, 7, 0, ctrl.hostnqn);
+	for (unsigned i = 0; i < RDMAT_DEPARTED; i++) {
+		const struct rdmat_qp other = {.number = 1000 + i};
+
+		rdmat_group_note_departed(fake.group, &other);
+	}
+	expect_lost(&fake, 7, 0, "");
+	pool_give(fake.group->wr_pool, wrs);
+	fake_fini(&fake);
+}
+
+static struct wrasse_holder reported;
+static char reported_host[NVME_NQN_LEN + 1];
+
+static void drained(void *ctx, const struct wrasse_drain_report *report)
+{
+	struct wrasse_poll_group **group = ctx;
+	struct rdmat_request *request = &(*group)->classes[0].requests[3];
+	struct pool_item *lost = request->chain;
+
+	/* The names are the report's own: the group may go before it is read. */
+	assert_false(report->clean);
+	assert_int_equal(report->holder_count, 1);
+	assert_int_equal(report->holders_omitted, 0);
+	request->chain = NULL;
+	pool_give(lost->pool, lost);
+	assert_int_equal(wrasse_poll_group_destroy(*group), 0);
+	*group = NULL;
+	reported = report->holders[0];
+	snprintf(reported_host, sizeof(reported_host), "%s", reported.hostnqn);
+}
+
+static void the_drain_report_lists_a_free_request_that_lost_wrs(void **state)
+{
+	const struct rdmat_qp gone = {.number = 9, .nvme = {.ctrl = &ctrl}};
+	struct wrasse_poll_group *group;
+	struct rdmat_request *request;
+	struct wrasse_target *target;
+
+	assert_int_equal(wrasse_target_create(NULL, &target), 0);
+	assert_int_equal(wrasse_poll_group_create(target, NULL, &group), 0);
+	request = &group->classes[0].requests[3];
+	request->chain = pool_take(group->wr_pool, 5, 0, request);
+	request->last_queue = 9;
+	request->last_qid = 2;
+	request->last_cntlid = 7;
+	nvme_put16(&request->nvme.cmd.cid, 77);
+	rdmat_group_note_departed(group, &gone);
+	assert_int_equal(wrasse_target_drain(target, 1000, drained, &group), 0);
+	while (group) {
+		wrasse_poll_group_poll(group);
+		wrasse_target_poll(target);
+	}
+	assert_string_equal(reported.state, "FREE");
+	assert_string_equal(reported_host, ctrl.hostnqn);
+	assert_int_equal(reported.cntlid, 7);
+	assert_int_equal(reported.qid, 2);
+	assert_int_equal(reported.cid, 77);
+	assert_int_equal(reported.wrs, 5);
+	assert_int_equal(wrasse_target_destroy(target), 0);
+}
+
+static void a_drain_that_lost_nothing_lists_nobody(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	finish(chain_request(&fake, 1));
+	drain(&fake);
+	assert_int_equal(fake.group->holder_count, 0);
+	assert_int_equal(fake.group->holders_omitted, 0);
+	fake_fini(&fake);
+}
+
+static void every_move_is_recorded(void **state)
+{
+	struct rdmat_request *request;
+	struct rdmat_record *last;
+	struct fake fake;
+
+	fake_init(&fake);
+	for (unsigned i = 0; i < RDMAT_RECORDS; i++) {
+		request = fake_request(&fake);
+		rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
+		assert_true(rdmat_request_settle(request));
+	}
+	last = &fake.group->records[(fake.group->record_count - 1) % RDMAT_RECORDS];
+	assert_int_equal(last->from, RDMAT_REQUEST_FLUSHING);
+	assert_int_equal(last->to, RDMAT_REQUEST_FREE);
+	assert_int_equal(last->qid, 1);
+	assert_int_equal(fake.group->state_count[RDMAT_REQUEST_RECEIVED], RDMAT_RECORDS);
+	assert_int_equal(fake.group->state_count[RDMAT_REQUEST_FREE], RDMAT_RECORDS);
+	fake_fini(&fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_ledger_names_who_holds_what),
+		cmocka_unit_test(what_a_free_request_lost_is_told_with_its_last_command),
+		cmocka_unit_test(what_was_lost_is_told_with_the_wrs_of_a_command_in_work),
+		cmocka_unit_test(after_a_drain_the_host_of_lost_wrs_is_still_known),
+		cmocka_unit_test(the_drain_report_lists_a_free_request_that_lost_wrs),
+		cmocka_unit_test(a_drain_that_lost_nothing_lists_nobody),
+		cmocka_unit_test(every_move_is_recorded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
