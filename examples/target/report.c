@@ -9,7 +9,9 @@
 
 #include "report.h"
 
-#define MAX_POOLS 16
+#define MAX_POOLS  16
+#define MAX_STATES 16
+#define LAST_MOVES 16
 
 static void pool_print(FILE *out, const struct wrasse_pool_line *pool)
 {
@@ -108,6 +110,23 @@ static void ledger_print(void *ctx, const struct wrasse_holder *holder)
 	holder_print(ctx, holder);
 }
 
+static void states_print(FILE *out, struct wrasse_poll_group *group)
+{
+	struct wrasse_state_line states[MAX_STATES];
+	unsigned count = wrasse_poll_group_get_states(group, states, MAX_STATES);
+
+	fprintf(out, "group %u  moves:", wrasse_poll_group_index(group));
+	for (unsigned i = 0; i < count && i < MAX_STATES; i++)
+		fprintf(out, "%s %s %" PRIu64, i ? "," : "", states[i].name, states[i].moves);
+	fputc('\n', out);
+}
+
+static void move_print(void *ctx, const struct wrasse_move *move)
+{
+	fprintf(ctx, "  move %" PRIu64 " class=%s request=%u qid=%u from=%s to=%s\n", move->number,
+		move->admin ? "admin" : "io", move->request, move->qid, move->from, move->to);
+}
+
 void report_print_group(FILE *out, struct wrasse_poll_group *group)
 {
 	struct wrasse_pool_line pools[MAX_POOLS];
@@ -116,6 +135,8 @@ void report_print_group(FILE *out, struct wrasse_poll_group *group)
 
 	for (unsigned i = 0; i < count && i < MAX_POOLS; i++)
 		pool_print(out, &pools[i]);
+	states_print(out, group);
+	wrasse_poll_group_moves(group, LAST_MOVES, move_print, out);
 	holders = wrasse_poll_group_ledger(group, ledger_print, out);
 	fprintf(out, "group %u  holders: %u\n", wrasse_poll_group_index(group), holders);
 }

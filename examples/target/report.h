@@ -17,7 +17,8 @@
  */
 bool report_print(FILE *out, const struct wrasse_drain_report *report);
 
-/* Prints the books and the ledger of a group as they are now. The owning thread. */
+/* Prints the books, the last moves and the ledger of a group as they are now. The owning thread.
+ */
 void report_print_group(FILE *out, struct wrasse_poll_group *group);
 
 #endif

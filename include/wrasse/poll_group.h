@@ -174,6 +174,50 @@ WRASSE_API unsigned
 wrasse_poll_group_ledger(struct wrasse_poll_group *group,
 			 void (*each)(void *ctx, const struct wrasse_holder *holder), void *ctx);
 
+/* A state of requests. docs/flow.md has the graph of them. */
+struct wrasse_state_line {
+	const char *name; /* a constant string */
+	uint64_t moves;   /* how often a request came into it since the group was made */
+};
+
+/*
+ * Reads how often requests came into each state: WAIT_RESOURCES, say, counts the commands that had
+ * to wait for buffers or WRs.
+ *
+ * @states: where to store them.
+ * @count: how many fit.
+ *
+ * Context: any thread.
+ * Return: how many states there are; at most count were stored.
+ */
+WRASSE_API unsigned wrasse_poll_group_get_states(const struct wrasse_poll_group *group,
+						 struct wrasse_state_line *states, unsigned count);
+
+/* One move of a request from a state to the next. */
+struct wrasse_move {
+	uint64_t number;  /* of the move, from 0: those of the group before it */
+	uint32_t request; /* the number of the request in its class */
+	bool admin;       /* the class: requests of admin queues, or of I/O queues */
+	uint16_t qid;     /* the queue */
+	const char *from; /* constant strings */
+	const char *to;
+};
+
+/*
+ * The flight recorder: tells the group's last moves, oldest first. It remembers 1024.
+ *
+ * @max: tell at most so many, the last ones.
+ * @each: called for each move; the struct is valid during the call.
+ * @ctx: given to each.
+ *
+ * Context: the owning thread. It takes no lock and allocates nothing.
+ * Callbacks: each, before return; it must not call poll or destroy.
+ * Return: how many it told.
+ */
+WRASSE_API unsigned wrasse_poll_group_moves(struct wrasse_poll_group *group, unsigned max,
+					    void (*each)(void *ctx, const struct wrasse_move *move),
+					    void *ctx);
+
 WRASSE_END_DECLS
 
 #endif

@@ -194,6 +194,43 @@ void rdmat_group_fill_ledger(struct wrasse_poll_group *group)
 	wrasse_poll_group_ledger(group, note_holder, group);
 }
 
+/* ---- the flight recorder ---- */
+
+unsigned wrasse_poll_group_get_states(const struct wrasse_poll_group *group,
+				      struct wrasse_state_line *states, unsigned count)
+{
+	for (unsigned i = 0; i < RDMAT_REQUEST_STATE_COUNT && i < count; i++)
+		states[i] = (struct wrasse_state_line){
+			.name = rdmat_request_states[i].name,
+			.moves = __atomic_load_n(&group->state_count[i], __ATOMIC_RELAXED),
+		};
+	return RDMAT_REQUEST_STATE_COUNT;
+}
+
+unsigned wrasse_poll_group_moves(struct wrasse_poll_group *group, unsigned max,
+				 void (*each)(void *ctx, const struct wrasse_move *move), void *ctx)
+{
+	uint64_t end = group->record_count;
+	uint64_t count = end < RDMAT_RECORDS ? end : RDMAT_RECORDS;
+
+	if (count > max)
+		count = max;
+	for (uint64_t i = end - count; i < end; i++) {
+		const struct rdmat_record *record = &group->records[i % RDMAT_RECORDS];
+		const struct wrasse_move move = {
+			.number = i,
+			.request = record->request,
+			.admin = record->qid == 0,
+			.qid = record->qid,
+			.from = rdmat_request_states[record->from].name,
+			.to = rdmat_request_states[record->to].name,
+		};
+
+		each(ctx, &move);
+	}
+	return (unsigned)count;
+}
+
 #ifdef WRASSE_CHECK_BOOKS
 static void check_pool(struct pool *pool, uint32_t held)
 {

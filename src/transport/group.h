@@ -41,7 +41,7 @@ enum rdmat_drain {
 
 struct rdmat_record {
 	uint32_t request; /* index in its class */
-	uint16_t qid;
+	uint16_t qid;     /* 0: an admin queue, and so the admin class */
 	uint8_t from, to;
 };
 

@@ -279,24 +279,114 @@ static void a_drain_that_lost_nothing_lists_nobody(void **state)
 	fake_fini(&fake);
 }
 
-static void every_move_is_recorded(void **state)
+/* ---- the flight recorder ---- */
+
+static struct wrasse_move moves[RDMAT_RECORDS];
+static unsigned move_count;
+
+static void note_move(void *ctx, const struct wrasse_move *move)
+{
+	assert_ptr_equal(ctx, moves);
+	assert_true(move_count < RDMAT_RECORDS);
+	moves[move_count++] = *move;
+}
+
+static unsigned read_moves(struct fake *fake, unsigned max)
+{
+	unsigned told;
+
+	move_count = 0;
+	told = wrasse_poll_group_moves(fake->group, max, note_move, moves);
+	assert_int_equal(told, move_count);
+	return told;
+}
+
+static void expect_move(const struct wrasse_move *move, uint64_t number, const char *from,
+			const char *to)
+{
+	assert_int_equal(move->number, number);
+	assert_string_equal(move->from, from);
+	assert_string_equal(move->to, to);
+}
+
+static void the_last_moves_are_told_oldest_first(void **state)
 {
 	struct rdmat_request *request;
-	struct rdmat_record *last;
 	struct fake fake;
 
 	fake_init(&fake);
-	for (unsigned i = 0; i < RDMAT_RECORDS; i++) {
-		request = fake_request(&fake);
-		rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
-		assert_true(rdmat_request_settle(request));
+	assert_int_equal(read_moves(&fake, 10), 0);
+	finish(fake_request(&fake));
+	request = fake_request(&fake);
+	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
+	assert_int_equal(read_moves(&fake, 10), 5);
+	expect_move(&moves[0], 0, "FREE", "RECEIVED");
+	expect_move(&moves[1], 1, "RECEIVED", "FLUSHING");
+	expect_move(&moves[2], 2, "FLUSHING", "FREE");
+	expect_move(&moves[3], 3, "FREE", "RECEIVED");
+	expect_move(&moves[4], 4, "RECEIVED", "EXECUTING");
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(moves[i].request, request - request->class->requests);
+		assert_int_equal(moves[i].qid, 1);
+		assert_false(moves[i].admin);
 	}
-	last = &fake.group->records[(fake.group->record_count - 1) % RDMAT_RECORDS];
-	assert_int_equal(last->from, RDMAT_REQUEST_FLUSHING);
-	assert_int_equal(last->to, RDMAT_REQUEST_FREE);
-	assert_int_equal(last->qid, 1);
-	assert_int_equal(fake.group->state_count[RDMAT_REQUEST_RECEIVED], RDMAT_RECORDS);
-	assert_int_equal(fake.group->state_count[RDMAT_REQUEST_FREE], RDMAT_RECORDS);
+	assert_int_equal(read_moves(&fake, 2), 2);
+	expect_move(&moves[0], 3, "FREE", "RECEIVED");
+	expect_move(&moves[1], 4, "RECEIVED", "EXECUTING");
+	assert_int_equal(read_moves(&fake, 0), 0);
+	fake_fini(&fake);
+}
+
+static void the_recorder_forgets_the_oldest_moves(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	for (unsigned i = 0; i < RDMAT_RECORDS; i++)
+		finish(fake_request(&fake));
+	assert_int_equal(read_moves(&fake, UINT32_MAX), RDMAT_RECORDS);
+	for (unsigned i = 0; i < RDMAT_RECORDS; i++)
+		assert_int_equal(moves[i].number, 2 * RDMAT_RECORDS + i);
+	expect_move(&moves[RDMAT_RECORDS - 1], 3 * RDMAT_RECORDS - 1, "FLUSHING", "FREE");
+	fake_fini(&fake);
+}
+
+static void moves_are_told_of_admin_queues_as_such(void **state)
+{
+	struct rdmat_request *request;
+	struct fake fake;
+
+	fake_init(&fake);
+	request = fake_request(&fake);
+	fake.qp->nvme.qid = 0;
+	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
+	assert_int_equal(read_moves(&fake, 1), 1);
+	assert_int_equal(moves[0].qid, 0);
+	assert_true(moves[0].admin);
+	fake_fini(&fake);
+}
+
+static void moves_are_counted_by_state(void **state)
+{
+	struct wrasse_state_line lines[16] = {{NULL, 0}};
+	struct fake fake;
+
+	fake_init(&fake);
+	for (unsigned i = 0; i < 3; i++)
+		finish(fake_request(&fake));
+	fake_request(&fake);
+	assert_int_equal(wrasse_poll_group_get_states(fake.group, lines, 2),
+			 RDMAT_REQUEST_STATE_COUNT);
+	assert_null(lines[2].name);
+	assert_int_equal(wrasse_poll_group_get_states(fake.group, lines, 16),
+			 RDMAT_REQUEST_STATE_COUNT);
+	for (unsigned i = 0; i < RDMAT_REQUEST_STATE_COUNT; i++) {
+		assert_string_equal(lines[i].name, rdmat_request_states[i].name);
+		assert_int_equal(lines[i].moves, i == RDMAT_REQUEST_RECEIVED ? 4 :
+						 i == RDMAT_REQUEST_FLUSHING ? 3 :
+						 i == RDMAT_REQUEST_FREE     ? 3 :
+									       0);
+	}
 	fake_fini(&fake);
 }
 
@@ -309,7 +399,10 @@ int main(void)
 		cmocka_unit_test(after_a_drain_the_host_of_lost_wrs_is_still_known),
 		cmocka_unit_test(the_drain_report_lists_a_free_request_that_lost_wrs),
 		cmocka_unit_test(a_drain_that_lost_nothing_lists_nobody),
-		cmocka_unit_test(every_move_is_recorded),
+		cmocka_unit_test(the_last_moves_are_told_oldest_first),
+		cmocka_unit_test(the_recorder_forgets_the_oldest_moves),
+		cmocka_unit_test(moves_are_told_of_admin_queues_as_such),
+		cmocka_unit_test(moves_are_counted_by_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
