@@ -155,8 +155,7 @@ struct nvme_request {
 enum nvme_next {
 	NVME_RESPOND,  /* cqe is complete: send it (with data if xfer is C2H and the status is
 			  success) */
-	NVME_SUBMIT,   /* call port->ns->ops->submit(&io), unless the port failed; later
-			  nvme_request_complete_io() */
+	NVME_SUBMIT,   /* call port->ns->ops->submit(&io); later nvme_request_complete_io() */
 	NVME_HOLD,     /* the controller keeps it (Asynchronous Event Request); it comes back in
 			  nvme_actions.done */
 	NVME_REGISTRY, /* call nvme_request_execute_registry() with the target's lock held */
@@ -229,7 +228,7 @@ enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_n
 enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint64_t now_ns,
 					     struct nvme_actions *actions);
 
-/* The backend answered, or the transport answers for it: completes cqe, port is NULL afterwards. */
+/* The backend answered: completes cqe, port is NULL afterwards. */
 void nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
 
 /* Answers a request with a status, whatever it was (out of resources, internal error). */

@@ -25,7 +25,6 @@ static void respond(struct rdmat_request *request)
 	rdmat_sendq_fill(qp);
 }
 
-/* What the transport answers for a backend that could not be attached. */
 static void submit(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->qp->group;
@@ -34,12 +33,6 @@ static void submit(struct rdmat_request *request)
 
 	request->backend = true;
 	request->io_done = false;
-	nvme->io.group_ctx = port->group_ctx;
-	if (atomic_load_explicit(&port->state, memory_order_relaxed) != NVME_NS_PORT_ATTACHED) {
-		wrasse_io_complete(&nvme->io, wrasse_status_make(WRASSE_SCT_GENERIC,
-								 WRASSE_SC_NS_NOT_READY, false));
-		return;
-	}
 	if (nvme->io.opcode == WRASSE_IO_READ) {
 		rdmat_count(&group->stats.reads, 1);
 		rdmat_count(&group->stats.read_bytes, nvme->io.length);

@@ -127,7 +127,6 @@ void rdmat_group_qp_add(struct wrasse_poll_group *group, struct rdmat_qp *qp)
 
 	qp->hash_next = *first;
 	*first = qp;
-	qp->device->qp_count++;
 	pool_list_add_tail(&group->qps, &qp->link);
 	rdmat_count(&group->stats.connects, 1);
 	qp->number = (uint32_t)group->stats.connects;
@@ -142,7 +141,6 @@ void rdmat_group_qp_remove(struct wrasse_poll_group *group, struct rdmat_qp *qp)
 		link = &(*link)->hash_next;
 	*link = qp->hash_next;
 	pool_list_del(&qp->link);
-	qp->device->qp_count--;
 	atomic_fetch_sub(&group->load[qp->class->admin], 1);
 	rdmat_count(&group->stats.disconnects, 1);
 	rdmat_count(&group->stats.queue_pairs, (uint64_t)-1);

@@ -26,7 +26,6 @@ struct rdmat_group_device {
 	bool armed;             /* a notification is asked for */
 	bool failed;            /* the completion queue cannot be polled */
 	uint64_t sweeps;        /* times the completion queue was seen empty */
-	uint32_t qp_count;
 };
 
 /* How far a drain is, written by the target. */

@@ -17,7 +17,6 @@ static void slot_to_idle(struct rdmat_slot *slot)
 
 	slot->wr.next = rx->idle;
 	rx->idle = &slot->wr;
-	rx->idle_count++;
 }
 
 static int srq_create(struct rdmat_rx *rx)
@@ -177,7 +176,6 @@ int rdmat_rx_post(struct rdmat_rx *rx)
 	if (!count)
 		return 0;
 	last->next = NULL;
-	rx->idle_count -= count;
 	rx->posted += count;
 	class->posted += count;
 	rdmat_count(&class->group->stats.recv_posts, 1);

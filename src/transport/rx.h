@@ -29,7 +29,6 @@ struct rdmat_rx {
 	struct pool_slab slab; /* capsules */
 	struct ibv_recv_wr *idle;
 	uint32_t slot_count;
-	uint32_t idle_count;
 	uint32_t posted;
 	uint32_t held; /* by requests */
 	bool stopped;  /* post no more */

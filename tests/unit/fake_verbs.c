@@ -211,7 +211,7 @@ void fake_reap(struct fake *fake)
 	assert_int_equal(fake->destroyed, 1);
 	assert_int_equal(fake->ids_destroyed, 1);
 	assert_int_equal(fake->errored, 1);
-	assert_int_equal(fake->group_device.qp_count, 0);
+	assert_true(pool_list_is_empty(&fake->group->dying));
 	assert_int_equal(atomic_load(&fake->group->load[0]), 0);
 }
 
