@@ -161,12 +161,13 @@ int target_drain_poll(struct wrasse_target *target)
 	struct rdmat *rdmat = &target->rdmat;
 	struct drain *drain = &target->drain;
 	struct books books;
-	uint64_t now;
+	uint64_t now = rdmat_now(rdmat);
 
-	if (!drain->started || drain->finished)
-		return 0;
-	now = rdmat_now(rdmat);
 	rdmat_lock(rdmat);
+	if (!drain->started || drain->finished) {
+		rdmat_unlock(rdmat);
+		return 0;
+	}
 	if (!groups_answered(rdmat, drain->asked) && now < drain->end_ns) {
 		if (now >= drain->force_ns && !drain->forced) {
 			drain->forced = true;
@@ -191,12 +192,16 @@ int target_drain_poll(struct wrasse_target *target)
 
 int target_drain_timeout_ms(struct wrasse_target *target)
 {
+	struct rdmat *rdmat = &target->rdmat;
 	struct drain *drain = &target->drain;
-	uint64_t now, next;
+	uint64_t now = rdmat_now(rdmat), next;
+	bool waits;
 
-	if (!drain->started || drain->finished)
-		return -1;
-	now = rdmat_now(&target->rdmat);
+	rdmat_lock(rdmat);
+	waits = drain->started && !drain->finished;
 	next = !drain->forced ? drain->force_ns : !drain->asked ? drain->ask_ns : drain->end_ns;
+	rdmat_unlock(rdmat);
+	if (!waits)
+		return -1;
 	return next <= now ? 0 : (int)((next - now) / RDMAT_NS_PER_MS) + 1;
 }

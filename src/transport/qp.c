@@ -280,7 +280,7 @@ static void settle_requests(struct rdmat_qp *qp)
 		rdmat_request_settle(pool_container(link, struct rdmat_request, link));
 }
 
-void rdmat_qp_disconnect(struct rdmat_qp *qp, const char *why)
+static void disconnect(struct rdmat_qp *qp, enum wrasse_log_level level, const char *why)
 {
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
 	struct wrasse_poll_group *group = qp->group;
@@ -290,7 +290,7 @@ void rdmat_qp_disconnect(struct rdmat_qp *qp, const char *why)
 	if (qp->tearing)
 		return;
 	qp->tearing = true;
-	rdmat_log(group->rdmat, why ? WRASSE_LOG_WARN : WRASSE_LOG_INFO, "%s: disconnected%s%s",
+	rdmat_log(group->rdmat, level, "%s: disconnected%s%s",
 		  rdmat_qp_name(qp, name, sizeof(name)), why ? ": " : "", why ? why : "");
 	rdmat_qp_move(qp, RDMAT_QP_DISCONNECTING);
 	qp->retry = NULL;
@@ -313,6 +313,16 @@ void rdmat_qp_disconnect(struct rdmat_qp *qp, const char *why)
 	pool_list_add_tail(&group->dying, &qp->link);
 	settle_requests(qp);
 	rdmat_flow_act(qp, &actions);
+}
+
+void rdmat_qp_disconnect(struct rdmat_qp *qp, const char *why)
+{
+	disconnect(qp, why ? WRASSE_LOG_WARN : WRASSE_LOG_INFO, why);
+}
+
+void rdmat_qp_end(struct rdmat_qp *qp, const char *why)
+{
+	disconnect(qp, WRASSE_LOG_INFO, why);
 }
 
 /* Whether the hardware gave everything back that it would, or had its time. */

@@ -71,6 +71,7 @@ struct rdmat_qp {
 	uint64_t swept; /* group->device sweep that must pass after the queue pair was destroyed */
 	uint64_t next_tick_ns; /* admin queues: the controller's next timer */
 	uint64_t listener;     /* number of the listener it came through */
+	const char *must_end;  /* why, if it must; for rdmat_group_sync() */
 	struct pool_list lists[RDMAT_REQUEST_STATE_COUNT]; /* requests by state; FREE unused */
 	struct nvme_queue nvme;
 };
@@ -100,9 +101,14 @@ void rdmat_qp_established(struct rdmat_qp *qp);
 
 /*
  * Begins the end: every request goes to FLUSHING, the queue pair to the error state, the host is
- * told. Does nothing the second time. @why: for the log; NULL: an ordinary end.
+ * told. Does nothing the second time. Takes the lock.
+ *
+ * @why: for the log, a warning; NULL: an ordinary end.
  */
 void rdmat_qp_disconnect(struct rdmat_qp *qp, const char *why);
+
+/* The same for an end that follows from another, which was told already: its @why is no warning. */
+void rdmat_qp_end(struct rdmat_qp *qp, const char *why);
 
 /* Goes on with the end of a queue pair as far as possible. Return: whether it is gone (and freed).
  */

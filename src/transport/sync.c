@@ -180,31 +180,43 @@ void rdmat_group_detach_all(struct wrasse_poll_group *group)
 
 /* ---- queue pairs ---- */
 
+static bool is_removed(const struct rdmat_qp *qp)
+{
+	return atomic_load(&qp->device->device->removed);
+}
+
 /* The lock is held. */
 static const char *must_end(const struct rdmat_qp *qp)
 {
-	if (atomic_load(&qp->device->device->removed))
+	if (is_removed(qp))
 		return "the device is gone";
 	if (!rdmat_listener_exists(qp->group->rdmat, qp->listener))
 		return "its listener was stopped";
 	return nvme_queue_must_end(&qp->nvme) ? "its controller ended" : NULL;
 }
 
+/* Looks at all of them first: rdmat_qp_disconnect() takes the lock itself. */
 static int end_queue_pairs(struct wrasse_poll_group *group)
 {
 	struct pool_link *link, *tmp;
 	int count = 0;
 
+	rdmat_lock(group->rdmat);
 	pool_list_for_each(link, tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
-		const char *why;
 
-		rdmat_lock(group->rdmat);
-		why = must_end(qp);
-		rdmat_unlock(group->rdmat);
-		if (!why)
+		qp->must_end = must_end(qp);
+	}
+	rdmat_unlock(group->rdmat);
+	pool_list_for_each(link, tmp, &group->qps) {
+		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+
+		if (!qp->must_end)
 			continue;
-		rdmat_qp_disconnect(qp, why);
+		if (is_removed(qp))
+			rdmat_qp_disconnect(qp, qp->must_end);
+		else
+			rdmat_qp_end(qp, qp->must_end);
 		count++;
 	}
 	return count;

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "nvme/ctrl.h"
+#include "transport/listener.h"
+
 static bool is_legal(unsigned from, unsigned to)
 {
 	return (from == RDMAT_QP_CONNECTING && to == RDMAT_QP_ACTIVE) ||
@@ -117,6 +120,73 @@ static void a_removed_device_is_not_waited_for(void **state)
 	fake_fini(&fake);
 }
 
+/* ---- ends that the control plane wants ---- */
+
+struct said {
+	enum wrasse_log_level level;
+	char line[512];
+};
+
+static void log_note(void *ctx, enum wrasse_log_level level, const char *line)
+{
+	struct said *said = ctx;
+
+	said->level = level;
+	snprintf(said->line, sizeof(said->line), "%s", line);
+}
+
+/* The group looks at what the control plane says; the queue pair must go for a reason. */
+static void expect_end(struct fake *fake, enum wrasse_log_level level, const char *why)
+{
+	struct said said = {.line = ""};
+
+	fake->rdmat.opts.log = log_note;
+	fake->rdmat.opts.log_ctx = &said;
+	assert_int_equal(rdmat_group_sync(fake->group), why ? 2 : 1);
+	fake->rdmat.opts.log = NULL;
+	assert_int_equal(fake->qp->tearing, why != NULL);
+	if (!why) {
+		assert_string_equal(said.line, "");
+		return;
+	}
+	assert_int_equal(said.level, level);
+	assert_non_null(strstr(said.line, why));
+}
+
+static void only_an_end_that_nobody_wanted_is_a_warning(void **state)
+{
+	static struct wrasse_subsystem subsystem = {.nqn = "nqn.2026-01.org.example:sub"};
+	static struct nvme_ctrl ctrl = {.subsystem = &subsystem,
+					.hostnqn = "nqn.2026-01.org.example:host"};
+	static uint64_t qids[1];
+	struct wrasse_listener listener = {.number = 3};
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.rdmat.listeners = &listener;
+	fake.qp->listener = 3;
+	expect_end(&fake, 0, NULL);
+	fake.qp->listener = 2;
+	expect_end(&fake, WRASSE_LOG_INFO, "its listener was stopped");
+	fake_fini(&fake);
+
+	fake_init(&fake);
+	atomic_store(&fake.device.removed, true);
+	expect_end(&fake, WRASSE_LOG_WARN, "the device is gone");
+	fake_fini(&fake);
+
+	fake_init(&fake);
+	fake.rdmat.listeners = &listener;
+	fake.qp->listener = 3;
+	fake.qp->nvme.ctrl = &ctrl;
+	ctrl.qids = qids;
+	ctrl.refs = 2;
+	expect_end(&fake, 0, NULL);
+	nvme_ctrl_end(&ctrl);
+	expect_end(&fake, WRASSE_LOG_INFO, "its controller ended");
+	fake_fini(&fake);
+}
+
 /* ---- receive slots ---- */
 
 static int idle_count(const struct rdmat_rx *rx)
@@ -194,6 +264,7 @@ int main(void)
 		cmocka_unit_test(a_queue_pair_waits_for_its_flush_and_then_no_longer),
 		cmocka_unit_test(a_queue_pair_outlives_the_backends_hold),
 		cmocka_unit_test(a_removed_device_is_not_waited_for),
+		cmocka_unit_test(only_an_end_that_nobody_wanted_is_a_warning),
 		cmocka_unit_test(slots_that_the_device_refuses_are_idle_again),
 		cmocka_unit_test(a_stopped_receiver_posts_no_more),
 		cmocka_unit_test(a_slot_is_in_one_place_only),
