@@ -185,8 +185,16 @@ static void drain(struct fake *fake)
 	assert_true(atomic_load(&fake->group->drained));
 }
 
+/* With check_books the first poll that finds WRs lost ends the program: there is no report then. */
+#ifdef WRASSE_CHECK_BOOKS
+#define SKIP_IF_CHECKED() skip()
+#else
+#define SKIP_IF_CHECKED() (void)0
+#endif
+
 static void after_a_drain_the_host_of_lost_wrs_is_still_known(void **state)
 {
+	SKIP_IF_CHECKED();
 	struct pool_item *wrs;
 	struct rdmat_request *request;
 	struct fake fake;
@@ -239,6 +247,7 @@ static void drained(void *ctx, const struct wrasse_drain_report *report)
 
 static void the_drain_report_lists_a_free_request_that_lost_wrs(void **state)
 {
+	SKIP_IF_CHECKED();
 	const struct rdmat_qp gone = {.number = 9, .nvme = {.ctrl = &ctrl}};
 	struct wrasse_poll_group *group;
 	struct rdmat_request *request;
