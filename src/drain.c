@@ -11,7 +11,8 @@
 #include "transport/group.h"
 #include "transport/listener.h"
 
-#define GRACE_NS (1 * RDMAT_NS_PER_S)
+#define GRACE_NS  (1 * RDMAT_NS_PER_S)
+#define MAX_LINES 16 /* pools of a group */
 
 /* The lock is held. */
 static void groups_set_drain(struct rdmat *rdmat, enum rdmat_drain how)
@@ -72,16 +73,20 @@ static bool groups_answered(const struct rdmat *rdmat, bool ledgers)
 
 struct books {
 	struct wrasse_drain_report report;
+	bool full; /* every pool so far */
 	struct wrasse_pool_line *pools;
 	struct wrasse_holder *holders;
 	struct rdmat_names
 		*names; /* of the holders, whose groups may be gone before the report is */
 };
 
-static bool pools_balance(const struct wrasse_pool_line *pools, unsigned count)
+static bool pools_are_full(const struct wrasse_poll_group *group)
 {
+	struct wrasse_pool_line lines[MAX_LINES];
+	unsigned count = wrasse_poll_group_get_pools(group, lines, MAX_LINES);
+
 	for (unsigned i = 0; i < count; i++)
-		if (pools[i].free != pools[i].capacity)
+		if (lines[i].free != lines[i].capacity)
 			return false;
 	return true;
 }
@@ -112,9 +117,10 @@ static void group_report(struct wrasse_poll_group *group, struct books *books)
 
 	wrasse_poll_group_get_stats(group, &stats, sizeof(stats));
 	report->queue_pairs_left += (unsigned)stats.queue_pairs;
+	books->full &= pools_are_full(group);
 	if (books->pools)
-		report->pool_count +=
-			wrasse_poll_group_get_pools(group, &books->pools[report->pool_count], 16);
+		report->pool_count += wrasse_poll_group_get_pools(
+			group, &books->pools[report->pool_count], MAX_LINES);
 	if (!atomic_load(&group->drained) && !atomic_load(&group->ledger_ready)) {
 		report->groups_silent++;
 		return;
@@ -131,7 +137,8 @@ static void report_fill(struct wrasse_target *target, struct books *books)
 	struct wrasse_drain_report *report = &books->report;
 
 	memset(books, 0, sizeof(*books));
-	books->pools = calloc(rdmat->opts.max_poll_groups, 16 * sizeof(*books->pools));
+	books->full = true;
+	books->pools = calloc(rdmat->opts.max_poll_groups, MAX_LINES * sizeof(*books->pools));
 	books->names = calloc(RDMAT_MAX_HOLDERS, sizeof(*books->names));
 	if (books->names)
 		books->holders = calloc(RDMAT_MAX_HOLDERS, sizeof(*books->holders));
@@ -143,9 +150,8 @@ static void report_fill(struct wrasse_target *target, struct books *books)
 			group_report(rdmat->groups[i], books);
 	report->pools = books->pools;
 	report->holders = books->holders;
-	report->clean = books->pools && !report->queue_pairs_left && !report->groups_silent &&
-			!report->holder_count && !report->holders_omitted &&
-			pools_balance(books->pools, report->pool_count);
+	report->clean = books->full && !report->queue_pairs_left && !report->groups_silent &&
+			!report->holder_count && !report->holders_omitted;
 }
 
 static void ask_ledgers(struct rdmat *rdmat)

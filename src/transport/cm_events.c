@@ -19,6 +19,10 @@ static void take_event(struct wrasse_poll_group *group, struct rdmat_qp *qp,
 		break;
 	case RDMA_CM_EVENT_DEVICE_REMOVAL:
 		atomic_store(&qp->device->device->removed, true);
+		/* Not every device says so to the target as well. */
+		rdmat_lock(group->rdmat);
+		rdmat_attention(group->rdmat);
+		rdmat_unlock(group->rdmat);
 		rdmat_qp_disconnect(qp, "the device is being removed");
 		break;
 	default:

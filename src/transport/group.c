@@ -201,6 +201,27 @@ static int poll_devices(struct wrasse_poll_group *group)
 	return count;
 }
 
+/* Who depends on them must not wait for ever. */
+static void receives_failed(struct wrasse_poll_group *group, struct rdmat_rx *rx, int rc)
+{
+	struct pool_link *link, *tmp;
+
+	rdmat_log(group->rdmat, WRASSE_LOG_ERROR, "poll group %u: receives not posted: %s",
+		  group->index, strerror(-rc));
+	rx->stopped = true;
+	if (rx->owner) {
+		rdmat_qp_disconnect(rx->owner, "its receives cannot be posted");
+		return;
+	}
+	pool_list_for_each(link, tmp, &group->devices) {
+		struct rdmat_group_device *device =
+			pool_container(link, struct rdmat_group_device, link);
+
+		if (device->device == rx->device)
+			rdmat_group_device_fail(device, "its receives cannot be posted");
+	}
+}
+
 static void post_receives(struct wrasse_poll_group *group)
 {
 	struct pool_link *link, *tmp;
@@ -210,12 +231,8 @@ static void post_receives(struct wrasse_poll_group *group)
 		struct rdmat_rx *rx = pool_container(link, struct rdmat_rx, link);
 		int rc = rdmat_rx_post(rx);
 
-		if (rc) {
-			rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
-				  "poll group %u: receives not posted: %s", group->index,
-				  strerror(-rc));
-			rx->stopped = true;
-		}
+		if (rc)
+			receives_failed(group, rx, rc);
 	}
 }
 
@@ -223,10 +240,11 @@ static void post_all(struct wrasse_poll_group *group)
 {
 	struct pool_link *link;
 
-	while ((link = pool_list_pop(&group->dirty)))
-		rdmat_sendq_post(pool_container(link, struct rdmat_qp, dirty_link));
+	/* Receives first: a host that is answered may send its next command at once. */
 	if (group->rx_dirty)
 		post_receives(group);
+	while ((link = pool_list_pop(&group->dirty)))
+		rdmat_sendq_post(pool_container(link, struct rdmat_qp, dirty_link));
 }
 
 static int reap(struct wrasse_poll_group *group)
@@ -320,6 +338,8 @@ static int poll_once(struct wrasse_poll_group *group)
 	post_all(group);
 	if (!pool_list_is_empty(&group->dying))
 		count += reap(group);
+	if (group->device_failed)
+		count += rdmat_group_devices_renew(group);
 	if (group->leaving)
 		count += rdmat_group_detach_leaving(group);
 	if (count)
@@ -366,7 +386,7 @@ static int timeout_ms(struct wrasse_poll_group *group)
 int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout)
 {
 	struct pool_link *link, *tmp;
-	int count;
+	int count, unarmed = 0;
 
 	if (group->polling)
 		return -EDEADLK;
@@ -379,9 +399,11 @@ int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout)
 
 		if (!device->armed && !device->failed)
 			device->armed = !ibv_req_notify_cq(device->cq, 0);
+		unarmed += !device->armed && !device->failed;
 	}
 	group->polling = true;
-	count = poll_once(group);
+	/* Without a notification there is nothing to sleep for: poll on. */
+	count = poll_once(group) + unarmed;
 	group->polling = false;
 	if (timeout)
 		*timeout = timeout_ms(group);

@@ -106,6 +106,7 @@ struct wrasse_poll_group {
 		**local_done_tail;     /* completions recorded on this thread */
 	bool rx_dirty;                 /* a slot is idle that could be posted */
 	bool rx_starved;               /* a slot was not posted for want of a request */
+	bool device_failed;            /* of devices, one or more have failed */
 	struct rdmat_class classes[2]; /* [0] I/O, [1] admin */
 	struct pool *wr_pool;
 	struct pool *small;
@@ -179,6 +180,13 @@ void rdmat_group_device_free(struct rdmat_group_device *device);
 
 /* Polls a device's completion queue once. Return: completions taken. */
 int rdmat_group_device_poll(struct rdmat_group_device *device);
+
+/* What the group has on a device is of no use any more: ends its connections, so that no host waits for
+ * answers that cannot come. Once nothing uses it, it is freed (see below). */
+void rdmat_group_device_fail(struct rdmat_group_device *device, const char *why);
+
+/* Frees what failed and is not used any more: the next connection makes it anew. Return: how much. */
+int rdmat_group_devices_renew(struct wrasse_poll_group *group);
 
 /* Takes notifications off the completion channel. */
 void rdmat_group_device_ack(struct rdmat_group_device *device);

@@ -86,7 +86,10 @@ static int receivers_create(struct rdmat_group_device *device)
 	const struct ibv_device_attr *attr = &device->device->attr;
 	int rc;
 
-	if (group->rdmat->opts.no_srq || attr->max_srq < 2 || attr->max_srq_wr < 1)
+	/* iWARP has no way to say "not ready": a capsule that finds no receive there ends the
+	 * connection, so each queue pair has as many of its own as its host may send. */
+	if (group->rdmat->opts.no_srq || device->device->iwarp || attr->max_srq < 2 ||
+	    attr->max_srq_wr < 1)
 		return 0;
 	rc = rdmat_rx_create(group, &group->classes[0], device->device,
 			     at_most(group->io_slots, attr->max_srq_wr), true, &device->rx[0]);
@@ -109,7 +112,7 @@ struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *grou
 	pool_list_for_each(link, tmp, &group->devices) {
 		mine = pool_container(link, struct rdmat_group_device, link);
 		if (mine->device == device)
-			return mine;
+			return mine->failed ? NULL : mine;
 	}
 	mine = calloc(1, sizeof(*mine));
 	if (!mine)
@@ -189,6 +192,60 @@ static void take_send(const struct ibv_wc *wc)
 	rdmat_sendq_retire(qp, wr);
 }
 
+void rdmat_group_device_fail(struct rdmat_group_device *device, const char *why)
+{
+	struct wrasse_poll_group *group = device->group;
+	struct pool_link *link, *tmp;
+
+	if (device->failed)
+		return;
+	rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
+		  "device %s: poll group %u ends the connections that use it: %s",
+		  ibv_get_device_name(device->device->context->device), group->index, why);
+	device->failed = true;
+	group->device_failed = true;
+	pool_list_for_each(link, tmp, &group->qps) {
+		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+
+		if (qp->device == device)
+			rdmat_qp_disconnect(qp, why);
+	}
+}
+
+static bool is_used(const struct rdmat_group_device *device)
+{
+	const struct pool_list *lists[] = {&device->group->qps, &device->group->dying};
+	struct pool_link *link, *tmp;
+
+	for (unsigned i = 0; i < 2; i++)
+		pool_list_for_each(link, tmp, lists[i])
+			if (pool_container(link, struct rdmat_qp, link)->device == device)
+				return true;
+	return false;
+}
+
+int rdmat_group_devices_renew(struct wrasse_poll_group *group)
+{
+	struct pool_link *link, *tmp;
+	int count = 0;
+
+	group->device_failed = false;
+	pool_list_for_each(link, tmp, &group->devices) {
+		struct rdmat_group_device *device =
+			pool_container(link, struct rdmat_group_device, link);
+
+		if (!device->failed)
+			continue;
+		if (is_used(device)) {
+			group->device_failed = true;
+			continue;
+		}
+		rdmat_group_device_free(device);
+		count++;
+	}
+	return count;
+}
+
 int rdmat_group_device_poll(struct rdmat_group_device *device)
 {
 	struct ibv_wc wc[32];
@@ -201,11 +258,8 @@ int rdmat_group_device_poll(struct rdmat_group_device *device)
 
 		count = ibv_poll_cq(device->cq, want, wc);
 		if (count < 0) {
-			rdmat_log(device->group->rdmat, WRASSE_LOG_ERROR,
-				  "device %s: the completion queue cannot be polled",
-				  ibv_get_device_name(device->device->context->device));
-			device->failed = true;
-			return total;
+			rdmat_group_device_fail(device, "its completion queue cannot be polled");
+			return total + 1;
 		}
 		for (int i = 0; i < count; i++) {
 			if (wc[i].wr_id & RDMAT_WR_ID_RECV)

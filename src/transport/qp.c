@@ -83,11 +83,21 @@ static struct rdmat_qp *qp_alloc(struct wrasse_poll_group *group, const struct r
 	return qp;
 }
 
-/* Promises requests to the queue pair: all of its depth if it posts its own slots. */
+static uint32_t sq_depth_of(const struct rdmat_qp *qp)
+{
+	return 2 * qp->nvme.conn.depth + 8;
+}
+
+/*
+ * Promises requests to the queue pair: all of its depth if it posts its own slots. On iWARP as many
+ * more as there can be answers that have not completed here: their host may send again meanwhile,
+ * and a capsule without a receive would end the connection.
+ */
 static int qp_reserve(struct rdmat_qp *qp, bool shared)
 {
 	struct rdmat_class *class = qp->class;
-	uint32_t want = shared ? (class->admin ? ADMIN_RESERVE : 0) : qp->nvme.conn.depth;
+	uint32_t own = qp->nvme.conn.depth + (qp->device->device->iwarp ? sq_depth_of(qp) : 0);
+	uint32_t want = shared ? (class->admin ? ADMIN_RESERVE : 0) : own;
 
 	if (want > class->capacity - class->reserved)
 		return -ENOSPC;
@@ -101,7 +111,7 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 	struct rdmat_group_device *device = qp->device;
 	struct rdmat_rx *shared = device->rx[qp->class->admin];
 	uint32_t depth = qp->nvme.conn.depth;
-	uint32_t sq_depth = 2 * depth + 8;
+	uint32_t sq_depth = sq_depth_of(qp);
 	struct ibv_qp_init_attr attr = {
 		.qp_context = qp,
 		.send_cq = device->cq,
@@ -145,6 +155,7 @@ static int qp_post_receives(struct rdmat_qp *qp)
 	if (rc)
 		return rc;
 	qp->rx->qp = qp->qp;
+	qp->rx->owner = qp;
 	return rdmat_rx_post(qp->rx);
 }
 

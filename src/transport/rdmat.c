@@ -93,10 +93,10 @@ static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context 
 	device->numa_node = device_numa_node(context);
 	device->pd = ibv_alloc_pd(context);
 	/* ibv_get_async_event() blocks unless it is told not to. */
-	if (!device->pd ||
+	/* The last step is the one that would have to be undone. */
+	if (!device->pd || ibv_query_device(context, &device->attr) ||
 	    fcntl(context->async_fd, F_SETFL, fcntl(context->async_fd, F_GETFL) | O_NONBLOCK) < 0 ||
-	    epoll_ctl(rdmat->epoll_fd, EPOLL_CTL_ADD, context->async_fd, &event) ||
-	    ibv_query_device(context, &device->attr)) {
+	    epoll_ctl(rdmat->epoll_fd, EPOLL_CTL_ADD, context->async_fd, &event)) {
 		rdmat_log(rdmat, WRASSE_LOG_ERROR, "device %s: cannot be opened: %s", name,
 			  strerror(errno));
 		if (device->pd)

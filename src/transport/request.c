@@ -156,6 +156,8 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
 	request->slot = slot;
 	request->received_ns = rdmat_group_now(class->group);
 	request->nvme.queue = &qp->nvme;
+	request->nvme.iov = NULL;
+	request->nvme.iov_count = 0;
 	rdmat_request_move(request, RDMAT_REQUEST_RECEIVED);
 	return request;
 }

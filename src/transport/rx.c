@@ -153,6 +153,15 @@ void rdmat_rx_reclaim(struct rdmat_rx *rx)
 	}
 }
 
+/* Whether one more slot may be posted, besides @count. One queue pair's own receiver never claims
+ * more requests than were reserved for it: events that it holds must not starve the others. */
+static bool may_post(const struct rdmat_rx *rx, uint32_t count)
+{
+	if (rx->class->posted + count >= rx->class->free_count)
+		return false;
+	return !rx->owner || rx->posted + count + rx->owner->requests_out < rx->owner->reserved;
+}
+
 int rdmat_rx_post(struct rdmat_rx *rx)
 {
 	struct rdmat_class *class = rx->class;
@@ -162,7 +171,7 @@ int rdmat_rx_post(struct rdmat_rx *rx)
 
 	if (rx->stopped || !first)
 		return 0;
-	while (rx->idle && class->posted + count < class->free_count) {
+	while (rx->idle && may_post(rx, count)) {
 		last = rx->idle;
 		pool_container(last, struct rdmat_slot, wr)->with_hardware = true;
 		rx->idle = last->next;

@@ -25,6 +25,7 @@ struct rdmat_rx {
 	struct rdmat_device *device;
 	struct ibv_srq *srq; /* one of srq and qp */
 	struct ibv_qp *qp;
+	struct rdmat_qp *owner; /* of qp; NULL with srq */
 	struct rdmat_slot *slots;
 	struct pool_slab slab; /* capsules */
 	struct ibv_recv_wr *idle;

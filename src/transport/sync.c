@@ -237,6 +237,19 @@ static void tell_discovery(struct wrasse_poll_group *group)
 	}
 }
 
+static void fail_removed(struct wrasse_poll_group *group)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &group->devices) {
+		struct rdmat_group_device *device =
+			pool_container(link, struct rdmat_group_device, link);
+
+		if (atomic_load(&device->device->removed))
+			rdmat_group_device_fail(device, "the device is gone");
+	}
+}
+
 int rdmat_group_sync(struct wrasse_poll_group *group)
 {
 	struct nvme_ns_port *leave = NULL, *attach, *next;
@@ -259,6 +272,7 @@ int rdmat_group_sync(struct wrasse_poll_group *group)
 	}
 	if (discovery)
 		tell_discovery(group);
+	fail_removed(group);
 	return count + end_queue_pairs(group);
 }
 
