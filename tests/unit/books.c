@@ -192,6 +192,25 @@ static void drain(struct fake *fake)
 #define SKIP_IF_CHECKED() (void)0
 #endif
 
+#ifdef WRASSE_CHECK_BOOKS
+static void lose(void *arg)
+{
+	struct rdmat_request *request;
+	struct fake fake;
+
+	fake_init(&fake);
+	request = chain_request(&fake, 1);
+	forget(request->chain, 3);
+	finish(request);
+	wrasse_poll_group_poll(fake.group);
+}
+
+static void a_build_that_checks_its_books_stops_when_a_wr_is_lost(void **state)
+{
+	assert_dies(lose, NULL, "wr pool: 59 free and 0 held do not make 64");
+}
+#endif
+
 static void after_a_drain_the_host_of_lost_wrs_is_still_known(void **state)
 {
 	SKIP_IF_CHECKED();
@@ -405,6 +424,9 @@ int main(void)
 		cmocka_unit_test(the_ledger_names_who_holds_what),
 		cmocka_unit_test(what_a_free_request_lost_is_told_with_its_last_command),
 		cmocka_unit_test(what_was_lost_is_told_with_the_wrs_of_a_command_in_work),
+#ifdef WRASSE_CHECK_BOOKS
+		cmocka_unit_test(a_build_that_checks_its_books_stops_when_a_wr_is_lost),
+#endif
 		cmocka_unit_test(after_a_drain_the_host_of_lost_wrs_is_still_known),
 		cmocka_unit_test(the_drain_report_lists_a_free_request_that_lost_wrs),
 		cmocka_unit_test(a_drain_that_lost_nothing_lists_nobody),

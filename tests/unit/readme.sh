@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# The program in README.md compiles without a warning and links.
+# Usage: readme.sh README INCLUDE_DIR LIBRARY COMPILER...
+set -eu
+
+readme=$1
+include=$2
+library=$3
+shift 3
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+awk '/^```/ { on = $0 == "```c"; next } on' "$readme" >"$dir/readme.c"
+grep -q 'int main(' "$dir/readme.c" || { echo "no C program found in $readme" >&2; exit 1; }
+"$@" -std=c17 -Wall -Wextra -Werror -I "$include" -o "$dir/readme" "$dir/readme.c" "$library" \
+	-lrdmacm -libverbs -lnuma -pthread
