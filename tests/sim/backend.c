@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Model media and backends. Each block of a namespace holds a pattern made of its namespace, its LBA
+ * and a generation, so that a block from a wrong place or time shows. The backend answers at once,
+ * late, out of order, with an error, from what looks like another thread, or not before the end.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "sim.h"
+
+struct media media[SIM_MAX_MEDIA];
+unsigned media_count;
+unsigned io_count;
+bool backend_releases;
+
+/* What the backend has, in no order. */
+static struct pending {
+	struct wrasse_io *io;
+	struct media *media;
+	unsigned group;
+	bool remote, error, never;
+	uint64_t print; /* of the ends of the memory, at submit */
+} pending[SIM_MAX_IO];
+
+/* ---- patterns ---- */
+
+static uint64_t block_key(uint64_t id, uint32_t lba, uint32_t gen)
+{
+	uint64_t z = (id ^ lba) * UINT64_C(0x9e3779b97f4a7c15) + gen * UINT64_C(0xd1b54a32d192ed03);
+
+	return z ^ z >> 31;
+}
+
+void pattern_fill(void *data, uint32_t lba, uint32_t blocks, uint64_t id, uint32_t gen)
+{
+	uint64_t *word = data;
+
+	for (uint32_t i = 0; i < blocks; i++, word += SIM_BLOCK / 8) {
+		uint64_t key = block_key(id, lba + i, gen);
+
+		word[0] = gen;
+		for (uint32_t k = 1; k < SIM_BLOCK / 8; k++)
+			word[k] = gen ? key + k : 0;
+	}
+}
+
+uint32_t pattern_gen(const void *data, uint32_t lba, uint64_t id)
+{
+	uint64_t word[SIM_BLOCK / 8], key;
+
+	memcpy(word, data, sizeof(word));
+	if (word[0] >= UINT32_MAX)
+		return UINT32_MAX;
+	key = block_key(id, lba, (uint32_t)word[0]);
+	for (uint32_t k = 1; k < SIM_BLOCK / 8; k++)
+		if (word[k] != (word[0] ? key + k : 0))
+			return UINT32_MAX;
+	return (uint32_t)word[0];
+}
+
+/* ---- memory that somebody has ---- */
+
+static uint64_t print_ends(const struct wrasse_io *io)
+{
+	uint64_t print = io->length;
+
+	for (uint32_t i = 0; i < io->iov_count; i++) {
+		const uint8_t *base = io->iov[i].iov_base;
+		size_t len = io->iov[i].iov_len;
+		uint64_t first = 0, last = 0;
+
+		memcpy(&first, base, len < 8 ? len : 8);
+		memcpy(&last, base + len - (len < 8 ? len : 8), len < 8 ? len : 8);
+		print = (print ^ first) * UINT64_C(0x9fb21c651e98df25) ^ last;
+	}
+	return print;
+}
+
+static void check_memory(const struct wrasse_io *io, const char *when)
+{
+	uint64_t len = 0;
+
+	for (uint32_t i = 0; i < io->iov_count; i++) {
+		const char *owner = fabric_memory_owner(io->iov[i].iov_base, io->iov[i].iov_len,
+							io->opcode != WRASSE_IO_READ);
+
+		if (owner)
+			sim_fail("%s: the hardware has the backend's memory: %s", when, owner);
+		len += io->iov[i].iov_len;
+	}
+	if (len != io->length)
+		sim_fail("%s: %u pieces of %llu bytes in all for an I/O of %llu", when,
+			 io->iov_count, (unsigned long long)len, (unsigned long long)io->length);
+}
+
+/* ---- the I/O itself ---- */
+
+static void copy(const struct wrasse_io *io, struct media *m)
+{
+	uint8_t *at = m->data + io->offset;
+
+	for (uint32_t i = 0; i < io->iov_count; at += io->iov[i++].iov_len) {
+		if (io->opcode == WRASSE_IO_READ)
+			memcpy(io->iov[i].iov_base, at, io->iov[i].iov_len);
+		else
+			memcpy(at, io->iov[i].iov_base, io->iov[i].iov_len);
+	}
+}
+
+static void finish(struct pending *p)
+{
+	struct pending done = *p;
+	struct wrasse_status status = wrasse_status_ok();
+	int was = in_library;
+
+	check_memory(done.io, "completion");
+	if (print_ends(done.io) != done.print)
+		sim_fail("memory of an I/O changed while the backend had it");
+	if (done.error)
+		status = rng_flip() ? wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_WRITE_FAULT,
+							 false) :
+				      wrasse_status_make(WRASSE_SCT_GENERIC,
+							 WRASSE_SC_COMMAND_INTERRUPTED, false);
+	else if (done.io->opcode != WRASSE_IO_FLUSH)
+		copy(done.io, done.media);
+	*p = pending[--io_count];
+	done.media->in_flight--;
+	trace_mix("backend completes", done.group, done.error);
+	/* Inside poll the simulated thread stays what it is, unless this is another's answer. */
+	if (was < 0 || done.remote)
+		act_as(done.remote ? SIM_MAX_GROUPS + 1 : (int)done.group);
+	wrasse_io_complete(done.io, status);
+	if (was < 0)
+		act_as_host();
+	else if (done.remote)
+		act_as(was);
+}
+
+static void submit(struct wrasse_io *io)
+{
+	struct media *m = io->backend;
+	struct pending *p;
+
+	if (in_library < 0 || in_library >= SIM_MAX_GROUPS)
+		sim_fail("submit() was called outside wrasse_poll_group_poll()");
+	if (io_count == SIM_MAX_IO)
+		sim_fail("more than %u I/Os in the backend", SIM_MAX_IO);
+	if (io->offset + io->length > (uint64_t)m->blocks * SIM_BLOCK || io->offset % SIM_BLOCK ||
+	    io->length % SIM_BLOCK)
+		sim_fail("an I/O of %llu bytes at %llu, of a namespace of %u blocks",
+			 (unsigned long long)io->length, (unsigned long long)io->offset, m->blocks);
+	if (m->gone || !m->attached[in_library])
+		sim_fail("an I/O for a namespace that is detached");
+	check_memory(io, "submit");
+	p = &pending[io_count++];
+	*p = (struct pending){io, m, (unsigned)in_library, false, false, false, 0};
+	p->remote = rng_one_in(plan.remote);
+	p->error = rng_one_in(plan.error);
+	p->never = rng_one_in(plan.never) && !backend_releases;
+	p->print = print_ends(io);
+	m->in_flight++;
+	trace_mix("backend takes", (uint64_t)io->opcode << 16 | io->length / SIM_BLOCK,
+		  io->offset / SIM_BLOCK);
+	if (!p->never && !rng_one_in(plan.late))
+		finish(p);
+}
+
+static int attach(void *backend, struct wrasse_poll_group *group, void **group_ctx)
+{
+	struct media *m = backend;
+
+	if (in_library < 0 || in_library >= SIM_MAX_GROUPS)
+		sim_fail("attach() was called outside wrasse_poll_group_poll()");
+	if (m->attached[in_library])
+		sim_fail("a namespace was attached twice to group %d", in_library);
+	if (rng_one_in(plan.attach_fails))
+		return -EIO;
+	m->attached[in_library] = 1;
+	*group_ctx = &m->attached[in_library];
+	return 0;
+}
+
+static void detach(void *backend, void *group_ctx)
+{
+	struct media *m = backend;
+
+	if (in_library < 0 || group_ctx != &m->attached[in_library] || !m->attached[in_library])
+		sim_fail("detach() of group %d without its attach()", in_library);
+	for (unsigned i = 0; i < io_count; i++)
+		if (pending[i].media == m && pending[i].group == (unsigned)in_library)
+			sim_fail("detach() while the backend has I/O of the group");
+	m->attached[in_library] = 0;
+}
+
+static int poll_backend(void *backend, void *group_ctx)
+{
+	struct media *m = backend;
+
+	if (in_library < 0 || group_ctx != &m->attached[in_library])
+		sim_fail("poll() with another group's state");
+	for (unsigned i = 0; i < io_count; i++) {
+		if (pending[i].media != m || pending[i].group != (unsigned)in_library ||
+		    pending[i].never || !rng_one_in(4))
+			continue;
+		finish(&pending[i]);
+		return 1;
+	}
+	return 0;
+}
+
+void backend_init(void)
+{
+	media_count = 0;
+	io_count = 0;
+	backend_releases = false;
+}
+
+struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
+{
+	static const struct wrasse_backend_ops bare = {.size = sizeof(bare), .submit = submit};
+	static const struct wrasse_backend_ops full = {.size = sizeof(full),
+						       .submit = submit,
+						       .attach = attach,
+						       .detach = detach,
+						       .poll = poll_backend};
+	struct media *m = &media[media_count];
+
+	if (media_count == SIM_MAX_MEDIA)
+		return NULL;
+	memset(m, 0, sizeof(*m));
+	m->subsystem = subsystem;
+	m->blocks = plan.blocks;
+	m->data = arena_take((size_t)m->blocks * SIM_BLOCK);
+	m->block = arena_take(m->blocks * sizeof(*m->block));
+	for (unsigned i = 0; i < SIM_MAX_GROUPS && !plan.attach; i++)
+		m->attached[i] = 1;
+	wrasse_ns_opts_init(opts);
+	opts->block_size = SIM_BLOCK;
+	opts->block_count = m->blocks;
+	opts->volatile_cache = true;
+	/* Never one that was in use: a late command must not reach another namespace. */
+	opts->nsid = (uint32_t)(m - media) + 1;
+	opts->ops = plan.attach ? &full : &bare;
+	opts->backend = m;
+	media_count++;
+	return m;
+}
+
+/* ---- completions outside submit() ---- */
+
+bool backend_step(void)
+{
+	struct pending *p;
+
+	if (!io_count)
+		return false;
+	p = &pending[rng_below(io_count)];
+	if (p->never && !backend_releases)
+		return false;
+	finish(p);
+	return true;
+}
+
+unsigned backend_complete_all(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < io_count;) {
+		if (pending[i].never && !backend_releases) {
+			i++;
+			continue;
+		}
+		finish(&pending[i]);
+		count++;
+	}
+	return count;
+}
+
+unsigned backend_held(unsigned group)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < io_count; i++)
+		count += pending[i].group == group;
+	return count;
+}

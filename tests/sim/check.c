@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The library's inside, looked at from outside: structures as its own headers describe them, nothing
+ * called, nothing changed. After each poll of a group: every request is on the list of its state, holds
+ * what its state may hold and no more, the pools' books agree with the requests' holdings, send queues
+ * and credits add up, and nobody waits for what is there.
+ */
+#include "sim.h"
+
+#include "transport/group.h"
+
+#define NAME(state) (rows[state].name)
+
+static const struct rdmat_request_state_info rows[RDMAT_REQUEST_STATE_COUNT] = {
+#define RDMAT_X(state, what, holds, successors) \
+	[RDMAT_REQUEST_##state] = {#state, what, holds, successors},
+	RDMAT_REQUEST_STATES(RDMAT_X)
+#undef RDMAT_X
+};
+
+/* What the group's requests hold, in all. */
+struct sums {
+	uint32_t requests[2]; /* not FREE, by class */
+	uint32_t slots[2];
+	uint32_t wrs, small, large;
+	uint32_t backend;
+};
+
+static uint32_t holds(const struct rdmat_request *request)
+{
+	return (request->slot ? RDMAT_HOLD_SLOT : 0u) |
+	       (request->buffers ? RDMAT_HOLD_BUFFERS : 0u) |
+	       (request->first ? RDMAT_HOLD_CHAIN : 0u) | (request->sq_out ? RDMAT_HOLD_SQ : 0u) |
+	       (request->reads_out ? RDMAT_HOLD_READS : 0u) |
+	       (request->backend ? RDMAT_HOLD_BACKEND : 0u);
+}
+
+static void check_request(const struct rdmat_qp *qp, const struct rdmat_request *request,
+			  unsigned state, struct sums *sums)
+{
+	uint32_t extra = holds(request) & ~rows[state].holds;
+	unsigned class = request->class->admin;
+
+	if (request->state != state || request->qp != qp || request->class != qp->class)
+		sim_fail("a request in state %s is on queue pair %u's list of %s",
+			 NAME(request->state), qp->qpn, NAME(state));
+	if (extra)
+		sim_fail("a request in state %s holds %#x, which it must not", NAME(state), extra);
+	if (request->reads_out > request->sq_out)
+		sim_fail("a request has %u RDMA READs among %u WRs", request->reads_out,
+			 request->sq_out);
+	sums->requests[class]++;
+	sums->slots[class] += request->slot != NULL;
+	sums->wrs += request->chain ? request->chain_count : 0;
+	sums->backend += request->backend;
+	for (const struct pool_item *item = request->buffers; item; item = item->next) {
+		if (item->holder != request)
+			sim_fail("a buffer's holder is another request");
+		if (item->pool == qp->group->small)
+			sums->small++;
+		else
+			sums->large++;
+	}
+}
+
+static void check_sendq(const struct rdmat_qp *qp, uint32_t sq_out, uint32_t reads_out)
+{
+	uint32_t count = 0, reads = 0;
+
+	for (const struct rdmat_wr *wr = qp->sq_oldest; wr;
+	     wr = wr->wr.next ? pool_container(wr->wr.next, struct rdmat_wr, wr) : NULL) {
+		count++;
+		reads += wr->wr.opcode == IBV_WR_RDMA_READ;
+		if (wr->request->qp != qp)
+			sim_fail("queue pair %u's send queue has a WR of another", qp->qpn);
+	}
+	if (count != sq_out || reads != reads_out)
+		sim_fail(
+			"queue pair %u: %u WRs (%u READs) in the send queue, the requests have %u (%u)",
+			qp->qpn, count, reads, sq_out, reads_out);
+	if (qp->sq_unposted && !qp->tearing)
+		sim_fail("queue pair %u was left with WRs that are not posted", qp->qpn);
+}
+
+static bool any(const struct rdmat_qp *qp, enum rdmat_request_state state)
+{
+	return !pool_list_is_empty(&qp->lists[state]);
+}
+
+/* Nobody waits for what is there. */
+static void check_progress(const struct rdmat_qp *qp)
+{
+	bool half = false;
+
+	if (qp->tearing)
+		return;
+	if (any(qp, RDMAT_REQUEST_WAIT_RESPOND) && qp->sq_free)
+		sim_fail("queue pair %u: a response waits, and %u queue slots are free", qp->qpn,
+			 qp->sq_free);
+	if (any(qp, RDMAT_REQUEST_FETCHING))
+		half = pool_container(pool_list_last(&qp->lists[RDMAT_REQUEST_FETCHING]),
+				      struct rdmat_request, link)
+			       ->cursor != NULL;
+	if ((half || any(qp, RDMAT_REQUEST_WAIT_FETCH)) && qp->sq_free && qp->reads_free)
+		sim_fail(
+			"queue pair %u: a fetch waits, and %u queue slots and %u READ credits are free",
+			qp->qpn, qp->sq_free, qp->reads_free);
+	if (any(qp, RDMAT_REQUEST_WAIT_RESOURCES) && !pool_link_is_on_list(&qp->wait_link))
+		sim_fail("queue pair %u: a request waits for resources and nobody knows", qp->qpn);
+	if (any(qp, RDMAT_REQUEST_RECEIVED))
+		sim_fail("queue pair %u: a request was left in RECEIVED", qp->qpn);
+}
+
+static void check_qp(struct rdmat_qp *qp, struct sums *sums)
+{
+	uint32_t out = 0, sq_out = 0, reads_out = 0, held = 0;
+	struct pool_link *link, *tmp;
+
+	for (unsigned state = RDMAT_REQUEST_FREE; state < RDMAT_REQUEST_STATE_COUNT; state++) {
+		pool_list_for_each(link, tmp, &qp->lists[state]) {
+			struct rdmat_request *request =
+				pool_container(link, struct rdmat_request, link);
+
+			check_request(qp, request, state, sums);
+			out++;
+			sq_out += request->sq_out;
+			reads_out += request->reads_out;
+			held += request->held;
+		}
+	}
+	if (out != qp->requests_out)
+		sim_fail("queue pair %u has %u requests and counts %u", qp->qpn, out,
+			 qp->requests_out);
+	if (held != qp->held && !qp->tearing)
+		sim_fail("queue pair %u holds %u requests and counts %u", qp->qpn, held, qp->held);
+	check_sendq(qp, sq_out, reads_out);
+	check_progress(qp);
+}
+
+static void check_pool(const struct wrasse_pool_line *line, uint32_t held)
+{
+	if (line->free + held != line->capacity)
+		sim_fail("%s of group %u: %llu free and %u held do not make %llu", line->name,
+			 line->group, (unsigned long long)line->free, held,
+			 (unsigned long long)line->capacity);
+}
+
+static void check_receivers(struct wrasse_poll_group *group)
+{
+	uint32_t posted[2] = {0, 0}, held[2] = {0, 0};
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &group->receivers) {
+		struct rdmat_rx *rx = pool_container(link, struct rdmat_rx, link);
+		uint32_t idle = 0;
+
+		for (struct ibv_recv_wr *wr = rx->idle; wr; wr = wr->next)
+			idle++;
+		if (idle + rx->posted + rx->held != rx->slot_count)
+			sim_fail("a receiver has %u slots: %u idle, %u posted, %u held",
+				 rx->slot_count, idle, rx->posted, rx->held);
+		if (idle && !rx->stopped && rx->class->posted < rx->class->free_count &&
+		    (!rx->owner || rx->posted + rx->owner->requests_out < rx->owner->reserved) &&
+		    !group->rx_dirty)
+			sim_fail("%u receive slots are idle, and %u requests free for them", idle,
+				 rx->class->free_count - rx->class->posted);
+		posted[rx->class->admin] += rx->posted;
+		held[rx->class->admin] += rx->held;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (posted[i] != group->classes[i].posted || held[i] != group->slots_held[i])
+			sim_fail("%s: %u slots posted and %u held, noted are %u and %u",
+				 group->classes[i].name, posted[i], held[i],
+				 group->classes[i].posted, group->slots_held[i]);
+}
+
+void check_group(unsigned index)
+{
+	struct wrasse_poll_group *group = target.group[index].group;
+	struct wrasse_pool_line lines[16];
+	struct pool_list *lists[] = {&group->qps, &group->dying};
+	struct pool_link *link, *tmp;
+	struct sums sums = {0};
+
+	for (unsigned i = 0; i < 2; i++)
+		pool_list_for_each(link, tmp, lists[i])
+			check_qp(pool_container(link, struct rdmat_qp, link), &sums);
+	wrasse_poll_group_get_pools(group, lines, 16);
+	check_pool(&lines[0], sums.wrs);
+	check_pool(&lines[1], sums.small);
+	check_pool(&lines[2], sums.large);
+	check_pool(&lines[3], sums.requests[0]);
+	check_pool(&lines[4], sums.requests[1]);
+	check_pool(&lines[5], sums.slots[0]);
+	check_pool(&lines[6], sums.slots[1]);
+	for (unsigned i = 0; i < 2; i++)
+		if (group->classes[i].posted > group->classes[i].free_count)
+			sim_fail("%s: %u slots posted for %u free requests", group->classes[i].name,
+				 group->classes[i].posted, group->classes[i].free_count);
+	check_receivers(group);
+	if (target.group[index].asleep && group->rx_dirty)
+		sim_fail("group %u sleeps and has receive slots to post", index);
+	if (backend_held(index) > sums.backend)
+		sim_fail("the backend has %u I/Os of group %u, its requests say %u",
+			 backend_held(index), index, sums.backend);
+}

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The whole target simulated: the library as it ships, model hosts, model backends and an operator, on
+ * the simulated fabric, in one thread and virtual time. Every choice comes from one seed, so a seed is a
+ * test: plan.c draws from it what this run is like, run.c takes one step after the other, and after each
+ * step check.c looks at the library's books and lists.
+ */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include <infiniband/verbs.h>
+#include <rdma/rdma_cma.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <wrasse/wrasse.h>
+
+#include "fabric.h"
+#include "host/wire.h"
+
+#define SIM_MAX_GROUPS     3
+#define SIM_MAX_DEVICES    2 /* of the target */
+#define SIM_MAX_HOSTS      4
+#define SIM_MAX_SUBSYSTEMS 3
+#define SIM_MAX_NS         3 /* in a subsystem, at once */
+#define SIM_MAX_MEDIA      24
+#define SIM_MAX_CTRLS      3 /* of a host */
+#define SIM_MAX_QUEUES     4 /* of a controller: one admin queue, the others for I/O */
+#define SIM_MAX_DEPTH      32
+#define SIM_MAX_IO         1024
+#define SIM_BLOCK          512u
+#define SIM_MS             1000000ull
+#define SIM_S              1000000000ull
+
+enum { PARTY_HOST, PARTY_TARGET };
+
+/* ---- chance (rng.c) ---- */
+
+void rng_seed(uint64_t seed);
+uint64_t rng_next(void);
+/* 0 to n - 1; n is not 0. */
+uint32_t rng_below(uint32_t n);
+/* min to max. */
+uint32_t rng_between(uint32_t min, uint32_t max);
+/* True once in @n on average; never if @n is 0. */
+bool rng_one_in(uint32_t n);
+static inline bool rng_flip(void)
+{
+	return rng_next() & 1;
+}
+
+/* ---- what a seed means (plan.c) ---- */
+
+enum fault {
+	FAULT_DROP,     /* a packet or CM message is lost */
+	FAULT_PORT,     /* a port goes down for a while */
+	FAULT_LINK,     /* a way is cut for a while */
+	FAULT_QP,       /* a queue pair breaks at its next WR */
+	FAULT_DEVICE,   /* a device is removed, and comes back */
+	FAULT_CM_EVENT, /* a CM event that no peer caused */
+	FAULT_CALL,     /* a verbs or CM call of the target fails */
+	FAULT_ALLOC,    /* an allocation of the target fails */
+	FAULT_CLOCK,    /* the clock jumps */
+	CONTROL_NS,     /* namespaces come and go */
+	CONTROL_SUBSYSTEM,
+	CONTROL_HOST, /* hosts are allowed and forbidden */
+	CONTROL_LISTENER,
+	FAULT_COUNT,
+};
+
+enum host_kind {
+	HOST_GOOD,
+	HOST_SLOW,    /* takes its completions late */
+	HOST_GREEDY,  /* keeps its queues full */
+	HOST_HOSTILE, /* sends what no host should */
+	HOST_DYING,   /* vanishes, and comes back as if nothing had been */
+	HOST_KINDS,
+};
+
+struct plan {
+	uint64_t seed;
+	bool calm; /* no faults, no hostile hosts: everything must succeed */
+	bool retry; /* what the operator asks for and fails is asked for once more, and must succeed */
+	bool sleepy; /* groups sleep on their descriptors instead of being polled all the time */
+	unsigned groups, devices, hosts, subsystems;
+	unsigned steps;
+	uint32_t blocks;  /* of a namespace */
+	uint32_t max_len; /* bytes of a transfer */
+	uint32_t depth;   /* of I/O queues */
+	uint32_t io_queues;
+	uint32_t kato_ms;
+	uint32_t read_credits;       /* that hosts grant */
+	uint32_t fault[FAULT_COUNT]; /* happens once in so many steps; 0: never */
+	enum host_kind kind[SIM_MAX_HOSTS];
+	struct fabric_device device;
+	struct wrasse_target_opts target;
+	struct wrasse_poll_group_opts group;
+	/* The backend: an I/O in so many ... 0: none. */
+	uint32_t late, remote, error, never;
+	bool attach, detach_slowly;
+	uint32_t attach_fails;
+	/* The end. */
+	/* What good hosts do; zero: anything. */
+	int only; /* opcode of all I/O; -1: any */
+	enum { SHAPE_ANY, SHAPE_KEYED, SHAPE_LIST } shape;
+	bool wants_reads;     /* hosts ask for READ credits of their own, as ESXi does */
+	bool no_keep_alive;   /* hosts rely on their traffic */
+	uint32_t leave;       /* a live controller leaves once in so many of its steps */
+	bool settle;          /* all I/O in flight ends before the drain */
+	uint32_t deadline_ms; /* of the drain */
+};
+
+extern struct plan plan;
+
+void plan_make(uint64_t seed);
+/* One good host, nothing random but the order of steps: for the Nth call that fails. */
+void plan_make_plain(void);
+/* One line that says what the seed is about. */
+void plan_describe(char *buf, size_t len);
+
+/* ---- the trace (trace.c) ---- */
+
+extern bool trace_on;
+extern uint64_t trace_hash; /* of all that happened so far */
+
+void trace_init(void);
+/* Something happened: goes into the hash, and with --trace to stdout. The arguments must be the same
+ * in each run of a seed: no addresses. */
+void trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same, cheap: only numbers, hashed; @what is a constant string. */
+void trace_mix(const char *what, uint64_t a, uint64_t b);
+/* How to see the run again: the options of wrasse-sim. */
+extern char replay[64];
+/* The end of a failed run: says why, and how to see it again. */
+void sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn, cold));
+
+/* ---- media and backend (backend.c) ---- */
+
+struct media_block {
+	uint32_t gen;    /* that it holds, as far as is known */
+	uint32_t issued; /* the last one that was sent to it */
+	bool tainted;    /* writes were cut off: it may hold any that was issued */
+	bool writing;
+	uint8_t readers;
+};
+
+struct media {
+	unsigned subsystem;
+	uint32_t nsid;
+	uint32_t blocks;
+	uint8_t *data;
+	struct media_block *block;
+	bool removing, gone; /* wrasse_subsystem_remove_ns() was called; its done() was */
+	unsigned attached[SIM_MAX_GROUPS]; /* 0, 1 */
+	uint32_t in_flight;                /* I/Os that the backend has */
+};
+
+extern struct media media[SIM_MAX_MEDIA];
+extern unsigned media_count;
+extern unsigned io_count;     /* I/Os that the backend has */
+extern bool backend_releases; /* what would never be completed is, from now on */
+
+void backend_init(void);
+/* A namespace for the library's options. NULL: no room. */
+struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts);
+/* Completes one I/O, perhaps. Return: whether it did. */
+bool backend_step(void);
+/* Completes all that may be completed. Return: how many. */
+unsigned backend_complete_all(void);
+/* How many I/Os of a group the backend has. */
+unsigned backend_held(unsigned group);
+
+void pattern_fill(void *data, uint32_t lba, uint32_t blocks, uint64_t id, uint32_t gen);
+/* Return: the generation that a whole block holds; UINT32_MAX: none. */
+uint32_t pattern_gen(const void *data, uint32_t lba, uint64_t id);
+static inline uint64_t media_id(const struct media *m)
+{
+	return (uint64_t)(m - media + 1) << 48;
+}
+
+/* ---- the target under test (target.c) ---- */
+
+struct group {
+	struct wrasse_poll_group *group;
+	bool asleep;
+	uint64_t wake_ns;
+};
+
+struct subsystem {
+	struct wrasse_subsystem *subsystem;
+	char nqn[64];
+	bool removing;
+	bool allowed[SIM_MAX_HOSTS];
+};
+
+struct target {
+	struct wrasse_target *target;
+	struct group group[SIM_MAX_GROUPS];
+	unsigned groups;
+	struct subsystem subsystem[SIM_MAX_SUBSYSTEMS];
+	struct wrasse_listener *listener[SIM_MAX_DEVICES];
+	bool draining, drained;
+	uint64_t drain_ns, report_ns; /* when it was asked for, when the report came */
+	bool clean, forced;
+	unsigned holders, queue_pairs_left, groups_silent;
+};
+
+extern struct target target;
+
+/* Everything that the library calls back is called in one of these. */
+extern int
+	in_library; /* -1: not in it; else the group that is polled, or SIM_MAX_GROUPS: the target */
+
+void target_start(void);
+/* Polls group @index (or arms it, or lets it sleep). Return: how much it did. */
+int target_poll_group(unsigned index);
+int target_poll(void);
+void target_drain(void);
+/* Destroys all. Nothing may be left. */
+void target_stop(void);
+/* A step of the operator or of fate. */
+void control_step(enum fault which);
+/* Everything is mended: ports, links, devices, listeners; no more faults. */
+void control_mend(void);
+/* Allocations and calls of the library are made by this thread while it acts as the target. */
+void act_as(int library); /* in_library, party, simulated thread */
+void act_as_host(void);
+
+/* ---- allocations that fail (alloc.c) ---- */
+
+/* The @nth allocation of the target from now fails; 0: none. */
+void alloc_fail(uint64_t nth);
+uint64_t alloc_count(void); /* of the target, ever */
+
+/* ---- hosts (host.c, host_queue.c, host_cmd.c) ---- */
+
+enum queue_state {
+	QUEUE_NONE,
+	QUEUE_RESOLVING,
+	QUEUE_ROUTING,
+	QUEUE_CONNECTING,
+	QUEUE_OPEN, /* the connection stands; no Connect command yet */
+	QUEUE_LIVE, /* Connect has succeeded */
+	QUEUE_LOST, /* to be closed */
+};
+
+struct slot {
+	bool busy, sent, answered;
+	uint8_t generation;
+	uint8_t opcode;
+	bool admin;
+	bool junk;     /* of a hostile host: any answer will do */
+	bool inverted; /* the answer must invalidate window */
+	uint16_t cid;
+	uint16_t expect; /* status; or ANY_STATUS */
+	uint16_t fctype;
+	struct media *media;
+	uint32_t lba, blocks, gen;
+	uint32_t piece_count;
+	struct {
+		uint32_t off, len; /* in the slot's data */
+	} piece[16];
+	struct ibv_mw *mw;
+	uint32_t mw_rkey;
+	uint64_t sent_ns;
+};
+
+struct queue {
+	struct ctrl *ctrl;
+	enum queue_state state;
+	uint16_t qid;
+	uint32_t depth;
+	struct rdma_cm_id *id;
+	struct ibv_cq *cq;
+	struct ibv_mr *capsule_mr, *response_mr, *data_mr;
+	uint8_t *capsules, *responses, *data;
+	uint32_t data_len; /* of a slot */
+	uint32_t busy;     /* slots */
+	struct slot slot[SIM_MAX_DEPTH];
+	uint64_t deadline_ns; /* of the state it is in */
+	const char *why;
+};
+
+enum ctrl_state {
+	CTRL_IDLE,
+	CTRL_ADMIN,    /* its admin queue connects */
+	CTRL_ENABLING, /* CC.EN is being set, CSTS.RDY awaited */
+	CTRL_QUEUES,   /* its I/O queues connect */
+	CTRL_LIVE,
+	CTRL_LEAVING, /* ends: nothing new is sent */
+};
+
+struct ctrl {
+	struct host *host;
+	enum ctrl_state state;
+	unsigned subsystem, device;
+	uint16_t cntlid;
+	uint32_t queues; /* with the admin queue */
+	struct queue queue[SIM_MAX_QUEUES];
+	uint64_t alive_ns; /* when the last Keep Alive was answered */
+	uint32_t events;   /* Asynchronous Event Requests out */
+};
+
+struct host {
+	unsigned index;
+	enum host_kind kind;
+	char device[16], address[16], nqn[64];
+	struct rdma_event_channel *channel;
+	struct ctrl ctrl[SIM_MAX_CTRLS];
+	bool dead;    /* unreachable until it comes back */
+	bool leaving; /* the run ends: no new connections or commands */
+	uint64_t idle_until_ns;
+};
+
+extern struct host hosts[SIM_MAX_HOSTS];
+
+/* What all hosts saw. */
+struct host_counts {
+	uint64_t commands, answers, errors, reads_checked, connects, refusals, losses;
+};
+extern struct host_counts host_counts;
+
+#define ANY_STATUS 0xffff
+
+void host_init(struct host *host, unsigned index);
+/* One step of a host. Return: whether it did something. */
+bool host_step(struct host *host);
+/* Everything that it has is closed and freed. */
+void host_fini(struct host *host);
+/* It vanishes without a word, until @ns from now. */
+void host_die(struct host *host, uint64_t ns);
+/* Commands that no answer has come for, held events not counted. */
+unsigned host_waiting(const struct host *host);
+const char *host_kind_name(enum host_kind kind);
+
+/* host_queue.c */
+bool queue_open(struct queue *queue); /* false: a call failed; it is LOST */
+void queue_event(struct queue *queue, struct rdma_cm_event *event);
+bool queue_poll(struct queue *queue); /* completions */
+void queue_lost(struct queue *queue, const char *why);
+void queue_close(struct queue *queue);
+struct slot *queue_slot(struct queue *queue); /* a free one, or NULL */
+/* Sends the capsule in the slot, @len bytes. */
+bool queue_send(struct queue *queue, struct slot *slot, uint32_t len);
+static inline uint8_t *queue_capsule(const struct queue *queue, const struct slot *slot);
+#define SIM_CAPSULE 8320u
+static inline uint8_t *queue_capsule(const struct queue *queue, const struct slot *slot)
+{
+	return queue->capsules + (size_t)(slot - queue->slot) * SIM_CAPSULE;
+}
+static inline uint8_t *queue_data(const struct queue *queue, const struct slot *slot)
+{
+	return queue->data + (size_t)(slot - queue->slot) * queue->data_len;
+}
+
+/* host_cmd.c */
+bool cmd_connect(struct queue *queue);
+bool cmd_property_set(struct queue *queue, uint32_t offset, uint64_t value);
+bool cmd_property_get(struct queue *queue, uint32_t offset);
+bool cmd_keep_alive(struct queue *queue);
+bool cmd_admin(struct queue *queue); /* any that a good host sends */
+bool cmd_io(struct queue *queue);
+bool cmd_hostile(struct queue *queue);
+/* An answer came, and the capsule is gone: checks it, then gives the slot back. */
+void cmd_answered(struct queue *queue, struct slot *slot, const uint8_t *cqe, uint32_t invalidated);
+/* The connection ended with the command unanswered. */
+void cmd_cut(struct slot *slot);
+/* host.c: a connection or controller step is through. */
+void ctrl_connected(struct queue *queue, uint16_t status, uint32_t dw0);
+void ctrl_property(struct queue *queue, uint16_t status, uint64_t value);
+
+/* ---- checks (check.c) ---- */
+
+/* The library's inside, after a poll of the group. */
+void check_group(unsigned index);
+
+/* ---- memory for hosts and media: freed as one (arena.c) ---- */
+
+void arena_reset(void);
+void *arena_take(size_t len); /* zeroed, page-aligned if a page or more */
+
+/* ---- one run (run.c) ---- */
+
+/* From a plan to a target with hosts that has not done anything yet. */
+void world_begin(void);
+/* One step of one actor, as chance has it. */
+void world_step(void);
+/* Everybody has a turn. Return: whether somebody had something to do. */
+bool world_round(void);
+/* Time passes, at most to the next timer of the fabric. */
+void world_pass(uint64_t most_ns);
+/* All commands are answered, or their connections gone. */
+void world_settle(void);
+void world_drain(void);
+/* What the backend has comes back, everything is destroyed, nothing may be left. */
+void world_end(void);
+
+/* ---- past failures of targets (museum.c) ---- */
+
+/* @only: a name, or NULL for all. @list: print the names. Return: exit status. */
+int museum_run(const char *only, bool list);
+
+struct run_result {
+	uint64_t hash;
+	uint64_t steps;
+	uint64_t virtual_ns;
+	struct host_counts counts;
+};
+
+void run_seed(uint64_t seed, struct run_result *result);
+
+/* What the Nth of the target's is made to fail. */
+enum nth_kind {
+	NTH_CALL,  /* ibv_* and rdma_* */
+	NTH_ALLOC, /* calloc(), aligned_alloc(), mmap() */
+};
+
+/*
+ * Connect, I/O and drain, with the @nth call or allocation of the target failing.
+ *
+ * Return: whether there was an @nth one; @what: its name, NULL for allocations.
+ */
+bool run_nth(enum nth_kind kind, uint64_t nth, const char **what);
+
+#endif
