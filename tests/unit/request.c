@@ -529,6 +529,25 @@ static void buffers_cover_exactly_the_data(void **state)
 	}
 }
 
+/* A Flush would hand them to the backend. */
+static void the_next_command_has_no_buffers_of_the_one_before(void **state)
+{
+	struct rdmat_request *request;
+	struct fake fake;
+
+	fake_init(&fake);
+	request = fake_request(&fake);
+	fake_data(request, NVME_XFER_H2C, 1, 512);
+	assert_true(rdmat_request_take_resources(request));
+	assert_int_equal(request->nvme.iov_count, 1);
+	rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
+	rdmat_request_move(request, RDMAT_REQUEST_FREE);
+	assert_ptr_equal(fake_request(&fake), request);
+	assert_null(request->nvme.iov);
+	assert_int_equal(request->nvme.iov_count, 0);
+	fake_fini(&fake);
+}
+
 /* ---- the class ---- */
 
 static void a_posted_slot_has_a_claim_on_a_free_request(void **state)
@@ -592,6 +611,7 @@ int main(void)
 		cmocka_unit_test(resources_are_taken_all_or_not_at_all),
 		cmocka_unit_test(the_common_command_takes_no_wr_of_the_pool),
 		cmocka_unit_test(buffers_cover_exactly_the_data),
+		cmocka_unit_test(the_next_command_has_no_buffers_of_the_one_before),
 		cmocka_unit_test(a_posted_slot_has_a_claim_on_a_free_request),
 		cmocka_unit_test(a_held_request_is_counted_while_the_controller_keeps_it),
 	};
