@@ -229,6 +229,25 @@ static void a_stopped_receiver_posts_no_more(void **state)
 	fake_fini(&fake);
 }
 
+/* Else events that one host's queue holds would keep another's receives from being posted. */
+static void a_queue_pairs_own_receiver_claims_no_more_than_was_reserved(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.rx->owner = fake.qp;
+	fake.qp->reserved = 4;
+	fake.qp->requests_out = 1;
+	assert_int_equal(rdmat_rx_post(fake.rx), 0);
+	assert_int_equal(fake.recv_posted, 3);
+	fake.qp->requests_out = 0;
+	assert_int_equal(rdmat_rx_post(fake.rx), 0);
+	assert_int_equal(fake.recv_posted, 4);
+	fake.qp->reserved = 0;
+	fake.rx->owner = NULL;
+	fake_fini(&fake);
+}
+
 static void give_twice(void *arg)
 {
 	struct fake fake;
@@ -267,6 +286,7 @@ int main(void)
 		cmocka_unit_test(only_an_end_that_nobody_wanted_is_a_warning),
 		cmocka_unit_test(slots_that_the_device_refuses_are_idle_again),
 		cmocka_unit_test(a_stopped_receiver_posts_no_more),
+		cmocka_unit_test(a_queue_pairs_own_receiver_claims_no_more_than_was_reserved),
 		cmocka_unit_test(a_slot_is_in_one_place_only),
 	};
 
