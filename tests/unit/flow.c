@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * src/transport/flow.c: capsules that come, answers of the backend, and turns in the queue for resources.
+ */
+#include "fake_verbs.h"
+
+#include <string.h>
+
+#include "nvme/ctrl.h"
+#include "transport/flow.h"
+
+static struct wrasse_subsystem subsystem = {.nqn = "nqn.2026-01.org.example:sub"};
+static struct nvme_ctrl ctrl;
+static uint64_t qids[1];
+static struct wrasse_io *submitted[16];
+static unsigned submit_count;
+
+static void submit(struct wrasse_io *io)
+{
+	assert_true(submit_count < 16);
+	submitted[submit_count++] = io;
+}
+
+/* The fixture's queue pair is of a controller with a namespace of 512-byte blocks. */
+static void namespace_add(struct fake *fake)
+{
+	static struct wrasse_namespace *ns;
+	static struct nvme_view *view;
+
+	free(ns);
+	free(view);
+	ns = calloc(1, sizeof(*ns) + sizeof(ns->port[0]));
+	view = calloc(1, sizeof(*view) + sizeof(view->port[0]));
+	ns->nsid = 1;
+	ns->block_shift = 9;
+	ns->block_count = 4096;
+	ns->ops.submit = submit;
+	ns->port[0].ns = ns;
+	ns->port[0].state = NVME_NS_PORT_ATTACHED;
+	view->count = 1;
+	view->port[0] = &ns->port[0];
+	fake->qp->nvme.view = view;
+	memset(&ctrl, 0, sizeof(ctrl));
+	ctrl.subsystem = &subsystem;
+	ctrl.qids = qids;
+	ctrl.refs = 2; /* it is not the queue pair's to free */
+	fake->qp->nvme.ctrl = &ctrl;
+	submit_count = 0;
+}
+
+/* A slot that the hardware has gives up its capsule. */
+static struct rdmat_slot *slot_take(struct fake *fake)
+{
+	assert_int_equal(rdmat_rx_post(fake->rx), 0);
+	for (uint32_t i = 0; i < fake->rx->slot_count; i++) {
+		struct rdmat_slot *slot = &fake->rx->slots[i];
+
+		if (!slot->with_hardware)
+			continue;
+		rdmat_rx_taken(slot);
+		memset(slot->capsule, 0, sizeof(struct nvme_cmd));
+		return slot;
+	}
+	fail_msg("no receive slot is posted");
+	return NULL;
+}
+
+static void read_comes(struct fake *fake, uint16_t cid, uint32_t blocks)
+{
+	struct rdmat_slot *slot = slot_take(fake);
+	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
+	uint32_t len = blocks * 512;
+
+	cmd->opcode = NVME_OPC_READ;
+	cmd->flags = NVME_PSDT_SGL;
+	nvme_put16(&cmd->cid, cid);
+	nvme_put32(&cmd->nsid, 1);
+	nvme_put16(&cmd->rw.nlb, (uint16_t)(blocks - 1));
+	cmd->sgl.id = NVME_SGL_KEYED;
+	nvme_put64(&cmd->sgl.addr, 0x1000000);
+	cmd->sgl.keyed.len[0] = (uint8_t)len;
+	cmd->sgl.keyed.len[1] = (uint8_t)(len >> 8);
+	cmd->sgl.keyed.len[2] = (uint8_t)(len >> 16);
+	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
+}
+
+static void io_ends(struct fake *fake, unsigned which, struct wrasse_status status)
+{
+	struct nvme_request *nvme = pool_container(submitted[which], struct nvme_request, io);
+	struct rdmat_request *request = rdmat_request_of_nvme(nvme);
+
+	request->io_status = status;
+	rdmat_flow_io_done(request);
+}
+
+/* ---- capsules ---- */
+
+static void expect_hostile(struct fake *fake)
+{
+	assert_true(fake->qp->tearing);
+	assert_int_equal(fake->group->stats.hostile, 1);
+	assert_int_equal(fake->qp->requests_out, 0);
+	assert_int_equal(fake->rx->held, 0);
+}
+
+static void a_capsule_shorter_than_a_command_ends_the_connection(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	rdmat_flow_capsule(fake.qp, slot_take(&fake), sizeof(struct nvme_cmd) - 1);
+	expect_hostile(&fake);
+	fake_fini(&fake);
+}
+
+static void one_command_more_than_the_depth_ends_the_connection(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	fake.qp->outstanding = fake.qp->nvme.conn.depth - 1;
+	read_comes(&fake, 1, 1);
+	assert_false(fake.qp->tearing);
+	assert_int_equal(submit_count, 1);
+	io_ends(&fake, 0, wrasse_status_ok());
+	rdmat_sendq_post(fake.qp);
+	fake_complete(&fake);
+	fake.qp->outstanding = fake.qp->nvme.conn.depth;
+	read_comes(&fake, 2, 1);
+	expect_hostile(&fake);
+	fake_fini(&fake);
+}
+
+/* ---- answers of the backend ---- */
+
+static void only_a_read_that_succeeds_sends_data(void **state)
+{
+	for (unsigned fails = 0; fails < 2; fails++) {
+		struct fake fake;
+
+		fake_init(&fake);
+		namespace_add(&fake);
+		read_comes(&fake, 1, 8);
+		io_ends(&fake, 0,
+			fails ? wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_WRITE_FAULT, false) :
+				wrasse_status_ok());
+		rdmat_sendq_post(fake.qp);
+		assert_int_equal(fake.posted_count, fails ? 1 : 2);
+		assert_int_equal(fake.posted[fake.posted_count - 1]->opcode, IBV_WR_SEND);
+		fake_complete(&fake);
+		fake_expect_balance(&fake);
+		fake_fini(&fake);
+	}
+}
+
+static void an_answer_after_the_end_is_taken_once_and_not_sent(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	read_comes(&fake, 1, 8);
+	rdmat_qp_disconnect(fake.qp, NULL);
+	assert_int_equal(fake.qp->requests_out, 1);
+	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL - 1);
+	io_ends(&fake, 0, wrasse_status_ok());
+	assert_int_equal(fake.qp->requests_out, 0);
+	assert_int_equal(fake.post_calls, 0);
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
+/* ---- turns ---- */
+
+static void nobody_overtakes_who_waits_for_resources(void **state)
+{
+	static int other;
+	struct pool_item *hog;
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	hog = pool_take(fake.group->large, FAKE_LARGE - 1, 0, &other);
+	read_comes(&fake, 1, 512); /* two large buffers */
+	read_comes(&fake, 2, 8);   /* a small one, of which there are plenty */
+	assert_int_equal(submit_count, 0);
+	rdmat_flow_resume(fake.group);
+	assert_int_equal(submit_count, 0);
+	/* Who waits waits without anything. */
+	assert_int_equal(pool_free_count(fake.group->large), 1);
+	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL);
+	assert_int_equal(fake.rx->held, 0);
+	pool_give(fake.group->large, hog);
+	rdmat_flow_resume(fake.group);
+	assert_int_equal(submit_count, 2);
+	assert_int_equal(submitted[0]->length, 512 * 512);
+	assert_int_equal(submitted[1]->length, 8 * 512);
+	io_ends(&fake, 0, wrasse_status_ok());
+	io_ends(&fake, 1, wrasse_status_ok());
+	rdmat_sendq_post(fake.qp);
+	fake_complete(&fake);
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
+static void who_waited_leaves_the_list_with_its_queue_pair(void **state)
+{
+	static int other;
+	struct pool_item *hog;
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	hog = pool_take(fake.group->large, FAKE_LARGE, 0, &other);
+	read_comes(&fake, 1, 512);
+	assert_false(pool_list_is_empty(&fake.group->waiting[0]));
+	rdmat_qp_disconnect(fake.qp, NULL);
+	assert_true(pool_list_is_empty(&fake.group->waiting[0]));
+	pool_give(fake.group->large, hog);
+	fake_fini(&fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_capsule_shorter_than_a_command_ends_the_connection),
+		cmocka_unit_test(one_command_more_than_the_depth_ends_the_connection),
+		cmocka_unit_test(only_a_read_that_succeeds_sends_data),
+		cmocka_unit_test(an_answer_after_the_end_is_taken_once_and_not_sent),
+		cmocka_unit_test(nobody_overtakes_who_waits_for_resources),
+		cmocka_unit_test(who_waited_leaves_the_list_with_its_queue_pair),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

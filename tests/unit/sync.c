@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * src/transport/sync.c: the timers of queue pairs.
+ */
+#include "fake_verbs.h"
+
+static void time_passes(struct fake *fake, uint64_t ns)
+{
+	fake->now_ns += ns;
+	fake->group->now_ns = 0;
+	rdmat_group_timers(fake->group);
+}
+
+static void a_connection_without_connect_ends_at_its_deadline(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.qp->nvme.state = NVME_QUEUE_NEW;
+	fake.qp->deadline_ns = fake.now_ns + 100 * RDMAT_NS_PER_MS;
+	time_passes(&fake, 99 * RDMAT_NS_PER_MS);
+	assert_false(fake.qp->tearing);
+	assert_int_equal(fake.group->next_timer_ns, fake.qp->deadline_ns);
+	time_passes(&fake, RDMAT_NS_PER_MS);
+	assert_true(fake.qp->tearing);
+	assert_int_equal(fake.group->stats.hostile, 1);
+	fake_fini(&fake);
+}
+
+static void a_connected_queue_has_no_connect_deadline(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.qp->deadline_ns = fake.now_ns + 100 * RDMAT_NS_PER_MS;
+	time_passes(&fake, 200 * RDMAT_NS_PER_MS);
+	assert_false(fake.qp->tearing);
+	assert_int_equal(fake.group->next_timer_ns, UINT64_MAX);
+	fake_fini(&fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_connection_without_connect_ends_at_its_deadline),
+		cmocka_unit_test(a_connected_queue_has_no_connect_deadline),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
