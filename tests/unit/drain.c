@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/drain.c: when a drain stops being graceful.
+ * src/drain.c: when a drain stops being graceful, and what it reports.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,16 @@
 static uint64_t now_ns;
 static unsigned reports;
 static bool forced, clean;
+static unsigned lines, omitted;
+static bool no_memory;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return no_memory ? NULL : __real_calloc(count, size);
+}
 
 static uint64_t test_clock(void *ctx)
 {
@@ -27,6 +37,8 @@ static void drained(void *ctx, const struct wrasse_drain_report *report)
 	reports++;
 	forced = report->forced;
 	clean = report->clean;
+	lines = report->pool_count + report->holder_count;
+	omitted = report->holders_omitted;
 }
 
 static void a_drain_forces_what_is_left_after_three_quarters_of_its_time(void **state)
@@ -61,10 +73,39 @@ static void a_drain_forces_what_is_left_after_three_quarters_of_its_time(void **
 	assert_int_equal(wrasse_target_destroy(target), 0);
 }
 
+static void a_report_without_memory_for_its_lines_still_says_whether_all_is_well(void **state)
+{
+	for (unsigned lost = 0; lost < 2; lost++) {
+		struct wrasse_poll_group *group;
+		struct wrasse_target *target;
+		struct pool_item *item = NULL;
+
+		assert_int_equal(wrasse_target_create(NULL, &target), 0);
+		assert_int_equal(wrasse_poll_group_create(target, NULL, &group), 0);
+		if (lost)
+			item = pool_take(group->wr_pool, 1, 0, &group->classes[0].requests[0]);
+		reports = 0;
+		assert_int_equal(wrasse_target_drain(target, 1000, drained, NULL), 0);
+		wrasse_poll_group_poll(group);
+		no_memory = true;
+		wrasse_target_poll(target);
+		no_memory = false;
+		assert_int_equal(reports, 1);
+		assert_int_equal(clean, !lost);
+		assert_int_equal(lines, 0);
+		assert_int_equal(omitted, lost);
+		pool_give(group->wr_pool, item);
+		assert_int_equal(wrasse_poll_group_destroy(group), 0);
+		assert_int_equal(wrasse_target_destroy(target), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_drain_forces_what_is_left_after_three_quarters_of_its_time),
+		cmocka_unit_test(
+			a_report_without_memory_for_its_lines_still_says_whether_all_is_well),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 
 #include "pool/panic.h"
 
-static struct fake *the_fake;
+struct fake *the_fake;
 
 /* ---- in the place of libibverbs and librdmacm ---- */
 
@@ -45,29 +45,48 @@ int ibv_dereg_mr(struct ibv_mr *mr)
 
 int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int attr_mask)
 {
-	assert_ptr_equal(qp, &the_fake->ibv_qp);
+	if (attr_mask == IBV_QP_MIN_RNR_TIMER) {
+		assert_ptr_equal(qp, &the_fake->coming.ibv_qp);
+		return fake_fails(__func__) ? -1 : 0;
+	}
 	assert_int_equal(attr_mask, IBV_QP_STATE);
 	assert_int_equal(attr->qp_state, IBV_QPS_ERR);
-	the_fake->errored++;
+	if (qp != &the_fake->coming.ibv_qp) {
+		assert_ptr_equal(qp, &the_fake->ibv_qp);
+		the_fake->errored++;
+	}
 	return 0;
+}
+
+/* Whether it is the connection that came, or else the fixture's. */
+static bool is_coming(const struct rdma_cm_id *id)
+{
+	if (id == &the_fake->coming.id)
+		return true;
+	assert_ptr_equal(id, &the_fake->id);
+	return false;
 }
 
 int rdma_disconnect(struct rdma_cm_id *id)
 {
-	assert_ptr_equal(id, &the_fake->id);
+	is_coming(id);
 	return 0;
 }
 
 void rdma_destroy_qp(struct rdma_cm_id *id)
 {
-	assert_ptr_equal(id, &the_fake->id);
-	the_fake->destroyed++;
+	if (is_coming(id))
+		the_fake->coming.destroyed++;
+	else
+		the_fake->destroyed++;
 }
 
 int rdma_destroy_id(struct rdma_cm_id *id)
 {
-	assert_ptr_equal(id, &the_fake->id);
-	the_fake->ids_destroyed++;
+	if (is_coming(id))
+		the_fake->coming.ids_destroyed++;
+	else
+		the_fake->ids_destroyed++;
 	return 0;
 }
 
@@ -75,6 +94,7 @@ static int post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_
 {
 	assert_ptr_equal(qp, &the_fake->ibv_qp);
 	the_fake->post_calls++;
+	the_fake->recv_posted_before = the_fake->recv_posted;
 	for (int i = 0; wr; wr = wr->next, i++) {
 		if (i == the_fake->post_fail_at) {
 			*bad = wr;
@@ -86,9 +106,8 @@ static int post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_
 	return 0;
 }
 
-static int post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
+int fake_post_recv(struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
-	assert_ptr_equal(qp, &the_fake->ibv_qp);
 	for (int i = 0; wr; wr = wr->next, i++) {
 		if (i == the_fake->recv_fail_at) {
 			*bad = wr;
@@ -97,6 +116,13 @@ static int post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_
 		the_fake->recv_posted++;
 	}
 	return 0;
+}
+
+static int post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
+{
+	if (qp != &the_fake->coming.ibv_qp)
+		assert_ptr_equal(qp, &the_fake->ibv_qp);
+	return fake_post_recv(wr, bad);
 }
 
 /* ---- the fixture ---- */
@@ -116,6 +142,7 @@ static void fake_rdmat(struct fake *fake)
 	fake->now_ns = 1000 * RDMAT_NS_PER_MS;
 	rdmat->opts.clock = fake_clock;
 	rdmat->opts.clock_ctx = fake;
+	rdmat->opts.connect_timeout_ms = 10000;
 	rdmat->opts.flush_timeout_ms = 2000;
 	rdmat->limits = (struct nvme_limits){
 		.max_queue_depth = 128,
@@ -139,18 +166,27 @@ static void fake_group(struct fake *fake)
 		.wrs = FAKE_WRS,
 		.small_buffers = FAKE_SMALL,
 		.large_buffers = FAKE_LARGE,
+		.io_slots = FAKE_SLOTS,
+		.admin_slots = FAKE_SLOTS,
 		.poll_budget = 64,
 		.numa_node = -1,
 	};
 
 	assert_int_equal(rdmat_group_create(&fake->rdmat, &opts, 0, &fake->group), 0);
+	atomic_store(&fake->group->attention, false);
 	pool_payload_slab(fake->group->small)->lkey[0] = 0x51;
 	pool_payload_slab(fake->group->large)->lkey[0] = 0x1a;
+	fake->device.context = &fake->context;
+	fake->device.numa_node = -1;
+	fake->device.attr.max_cqe = 4096;
 	fake->group_device.group = fake->group;
 	fake->group_device.device = &fake->device;
+	strcpy(fake->ibv_device.name, "fake0");
+	fake->context.device = &fake->ibv_device;
 	fake->context.ops.post_send = post_send;
 	fake->context.ops.post_recv = post_recv;
 	fake->ibv_qp.context = &fake->context;
+	fake->coming.ibv_qp.context = &fake->context;
 }
 
 static void fake_qp(struct fake *fake)
@@ -194,20 +230,38 @@ void fake_init(struct fake *fake)
 	fake_qp(fake);
 }
 
-void fake_reap(struct fake *fake)
+static void reap(struct fake *fake, struct rdmat_qp *qp)
 {
-	struct rdmat_qp *qp = fake->qp;
+	struct rdmat_group_device *device = qp->device;
+	bool gone = false;
 
-	for (unsigned i = 0; fake->qp; i++) {
+	for (unsigned i = 0; !gone; i++) {
 		assert_in_range(i, 0, 4);
 		fake->now_ns += 3000 * RDMAT_NS_PER_MS;
 		fake->group->now_ns = 0;
-		if (rdmat_qp_reap(qp)) {
-			fake->qp = NULL;
-			fake->rx = NULL;
-		}
-		fake->group_device.sweeps++;
+		gone = rdmat_qp_reap(qp);
+		device->sweeps++;
 	}
+}
+
+void fake_end(struct fake *fake, struct rdmat_qp *qp)
+{
+	rdmat_qp_disconnect(qp, NULL);
+	reap(fake, qp);
+	assert_int_equal(fake->coming.destroyed, 1);
+	assert_int_equal(fake->coming.ids_destroyed, 1);
+}
+
+void fake_reap(struct fake *fake)
+{
+	reap(fake, fake->qp);
+	fake_expect_gone(fake);
+}
+
+void fake_expect_gone(struct fake *fake)
+{
+	fake->qp = NULL;
+	fake->rx = NULL;
 	assert_int_equal(fake->destroyed, 1);
 	assert_int_equal(fake->ids_destroyed, 1);
 	assert_int_equal(fake->errored, 1);

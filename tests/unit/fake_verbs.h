@@ -2,7 +2,8 @@
 /*
  * A poll group with one queue pair on a device that does not exist, for tests of the transport's
  * books. What is posted is written down; the test says what completes. fake_verbs.c also stands in
- * for the functions of libibverbs and librdmacm that the end of a queue pair calls.
+ * for the functions of libibverbs and librdmacm that the end of a queue pair calls, fake_device.c for
+ * those that make what a group has on a device, and a connection.
  */
 #ifndef FAKE_VERBS_H
 #define FAKE_VERBS_H
@@ -29,14 +30,24 @@
 #define FAKE_SMALL    32
 #define FAKE_LARGE    16
 
+/* A connection besides the fixture's, and what became of it: see fake_connect(). */
+struct fake_coming {
+	struct rdma_cm_id id;
+	struct ibv_qp ibv_qp;
+	struct ibv_qp_init_attr asked;
+	unsigned accepted, rejected, destroyed, ids_destroyed;
+};
+
 struct fake {
 	struct rdmat rdmat;
 	struct wrasse_poll_group *group;
 	struct rdmat_device device;
 	struct rdmat_group_device group_device;
+	struct ibv_device ibv_device;
 	struct ibv_context context;
 	struct ibv_qp ibv_qp;
 	struct rdma_cm_id id;
+	struct fake_coming coming;
 	struct rdmat_qp *qp; /* on the heap, since its end frees it */
 	struct rdmat_rx *rx; /* the queue pair's own */
 	uint64_t now_ns;
@@ -47,11 +58,17 @@ struct fake {
 	unsigned post_calls;
 	int post_fail_at; /* WR of the next post that the device refuses; -1: none */
 	unsigned recv_posted;
+	unsigned recv_posted_before; /* the last send */
 	int recv_fail_at;
 	unsigned errored;   /* times the queue pair was put into the error state */
 	unsigned destroyed; /* queue pairs */
 	unsigned ids_destroyed;
 	unsigned executed; /* commands */
+
+	const char *fails;    /* the function that fails the next time, with EIO; NULL: none */
+	struct ibv_wc wc[16]; /* completions to come */
+	unsigned wc_count;
+	unsigned cqs_made, cqs_destroyed;
 };
 
 void fake_init(struct fake *fake);
@@ -77,5 +94,25 @@ void fake_complete(struct fake *fake);
 
 /* What the poll loop does after rdmat_qp_disconnect(): until the queue pair is gone. */
 void fake_reap(struct fake *fake);
+
+/* The poll loop has done that: the fixture's queue pair is gone. */
+void fake_expect_gone(struct fake *fake);
+
+/* The fixture's queue pair lives on what the group makes on its device from now on. */
+struct rdmat_group_device *fake_open(struct fake *fake);
+
+/* A connection request reaches the group. Return: its queue pair; NULL: it was rejected. */
+struct rdmat_qp *fake_connect(struct fake *fake, uint16_t qid, uint32_t depth);
+
+/* It ends and is gone. */
+void fake_end(struct fake *fake, struct rdmat_qp *qp);
+
+/* Whether this call of @function is the one to fail. */
+bool fake_fails(const char *function);
+
+/* What receives are posted with, to whatever queue. */
+int fake_post_recv(struct ibv_recv_wr *wr, struct ibv_recv_wr **bad);
+
+extern struct fake *the_fake;
 
 #endif

@@ -248,6 +248,29 @@ static void a_queue_pairs_own_receiver_claims_no_more_than_was_reserved(void **s
 	fake_fini(&fake);
 }
 
+/* The host may send again when it has its answer, which may be before that completes here. */
+static void on_iwarp_a_queue_pair_has_a_request_for_each_answer_that_is_out(void **state)
+{
+	const uint32_t depth = 2, answers = 2 * depth + 8;
+	struct rdmat_qp *qp;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	fake.device.iwarp = true;
+	qp = fake_connect(&fake, 2, depth);
+	assert_non_null(qp);
+	assert_int_equal(qp->sq_free, answers);
+	assert_int_equal(qp->rx->posted, depth);
+	rdmat_rx_reclaim(qp->rx);
+	qp->requests_out = answers - 1;
+	assert_int_equal(rdmat_rx_post(qp->rx), 0);
+	assert_int_equal(qp->rx->posted, depth);
+	qp->requests_out = 0;
+	fake_end(&fake, qp);
+	fake_fini(&fake);
+}
+
 static void give_twice(void *arg)
 {
 	struct fake fake;
@@ -287,6 +310,7 @@ int main(void)
 		cmocka_unit_test(slots_that_the_device_refuses_are_idle_again),
 		cmocka_unit_test(a_stopped_receiver_posts_no_more),
 		cmocka_unit_test(a_queue_pairs_own_receiver_claims_no_more_than_was_reserved),
+		cmocka_unit_test(on_iwarp_a_queue_pair_has_a_request_for_each_answer_that_is_out),
 		cmocka_unit_test(a_slot_is_in_one_place_only),
 	};
 

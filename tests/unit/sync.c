@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/transport/sync.c: the timers of queue pairs.
+ * src/transport/sync.c: the timers of queue pairs, devices that are gone.
  */
 #include "fake_verbs.h"
 
@@ -39,11 +39,29 @@ static void a_connected_queue_has_no_connect_deadline(void **state)
 	fake_fini(&fake);
 }
 
+static void a_removed_device_leaves_a_group_without_connections_on_it(void **state)
+{
+	struct rdmat_device *device;
+	struct fake fake;
+
+	fake_init(&fake);
+	device = fake_open(&fake)->device;
+	fake.qp->device = &fake.group_device; /* and nothing else is on the other */
+	assert_int_equal(fake.cqs_made, 1);
+	atomic_store(&device->removed, true);
+	rdmat_group_attention(fake.group);
+	wrasse_poll_group_poll(fake.group);
+	assert_int_equal(fake.cqs_destroyed, 1);
+	assert_true(pool_list_is_empty(&fake.group->devices));
+	fake_fini(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_connection_without_connect_ends_at_its_deadline),
 		cmocka_unit_test(a_connected_queue_has_no_connect_deadline),
+		cmocka_unit_test(a_removed_device_leaves_a_group_without_connections_on_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
