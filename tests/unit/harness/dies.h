@@ -17,6 +17,16 @@
 /* A function that comes back. */
 #define DIES_SURVIVED 77
 
+#ifdef DIES_COVERAGE
+void __gcov_dump(void);
+
+/* What led to the end was reached, too; abort() ends the program when this has returned. */
+static inline void dies_count(int sig)
+{
+	__gcov_dump();
+}
+#endif
+
 static inline void dies_child(int err, void (*act)(void *arg), void *arg)
 {
 	const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -25,6 +35,9 @@ static inline void dies_child(int err, void (*act)(void *arg), void *arg)
 	/* CMocka's handlers would go on with the next test here. */
 	for (i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
 		signal(caught[i], SIG_DFL);
+#ifdef DIES_COVERAGE
+	signal(SIGABRT, dies_count);
+#endif
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0});
 	dup2(err, STDERR_FILENO);
 	act(arg);
