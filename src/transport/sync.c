@@ -180,16 +180,9 @@ void rdmat_group_detach_all(struct wrasse_poll_group *group)
 
 /* ---- queue pairs ---- */
 
-static bool is_removed(const struct rdmat_qp *qp)
-{
-	return atomic_load(&qp->device->device->removed);
-}
-
 /* The lock is held. */
 static const char *must_end(const struct rdmat_qp *qp)
 {
-	if (is_removed(qp))
-		return "the device is gone";
 	if (!rdmat_listener_exists(qp->group->rdmat, qp->listener))
 		return "its listener was stopped";
 	return nvme_queue_must_end(&qp->nvme) ? "its controller ended" : NULL;
@@ -213,10 +206,7 @@ static int end_queue_pairs(struct wrasse_poll_group *group)
 
 		if (!qp->must_end)
 			continue;
-		if (is_removed(qp))
-			rdmat_qp_disconnect(qp, qp->must_end);
-		else
-			rdmat_qp_end(qp, qp->must_end);
+		rdmat_qp_end(qp, qp->must_end);
 		count++;
 	}
 	return count;
