@@ -39,13 +39,13 @@ int rdmat_group_cm_events(struct wrasse_poll_group *group)
 	if (!group->cm_channel)
 		return 0;
 	while (!rdma_get_cm_event(group->cm_channel, &event)) {
+		/* An id comes to this channel with its queue pair and is destroyed with it. */
 		struct rdmat_qp *qp = event->id->context;
 		enum rdma_cm_event_type type = event->event;
 
 		/* Acknowledged first: the id cannot be destroyed while an event of it is not. */
 		rdma_ack_cm_event(event);
-		if (qp)
-			take_event(group, qp, type);
+		take_event(group, qp, type);
 		count++;
 	}
 	return count;

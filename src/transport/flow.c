@@ -17,8 +17,8 @@ static void respond(struct rdmat_request *request)
 	struct rdmat_qp *qp = request->qp;
 	struct wrasse_status status = nvme_request_status(&request->nvme);
 
-	request->with_data = request->nvme.data.xfer == NVME_XFER_C2H && request->first &&
-			     wrasse_status_is_ok(status);
+	request->with_data =
+		request->nvme.data.xfer == NVME_XFER_C2H && wrasse_status_is_ok(status);
 	if (!wrasse_status_is_ok(status))
 		rdmat_count(&qp->group->stats.errors, 1);
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
@@ -68,8 +68,8 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 	}
 }
 
-/* How a Connect ended. */
-static void log_connect(struct rdmat_request *request, enum nvme_next next)
+/* How a Connect ended; one that will be tried again has said nothing yet. */
+static void log_connect(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
 	struct wrasse_poll_group *group = qp->group;
@@ -82,7 +82,7 @@ static void log_connect(struct rdmat_request *request, enum nvme_next next)
 			  "%s: connected to %s, controller %u, depth %u",
 			  rdmat_qp_name(qp, name, sizeof(name)), nvme_queue_subnqn(&qp->nvme),
 			  nvme_queue_cntlid(&qp->nvme), qp->nvme.sqsize + 1u);
-	} else if (next == NVME_RESPOND && request->nvme.why) {
+	} else if (request->nvme.why) {
 		rdmat_log(group->rdmat, WRASSE_LOG_WARN, "%s: Connect refused: %s",
 			  rdmat_qp_name(qp, name, sizeof(name)), request->nvme.why);
 	}
@@ -106,7 +106,7 @@ static void ask(struct rdmat_request *request, bool locked)
 		rdmat_unlock(group->rdmat);
 	}
 	if (!was_connected)
-		log_connect(request, next);
+		log_connect(request);
 	if (actions.disconnect && next == NVME_RESPOND) {
 		request->disconnect_after = true;
 		actions.disconnect = false;

@@ -481,12 +481,10 @@ static void lists_init(struct wrasse_poll_group *group)
 
 static int near_node(int node)
 {
-	int cpu;
-
 	if (node >= 0 || numa_available() < 0)
 		return node < 0 ? 0 : node;
-	cpu = sched_getcpu();
-	node = cpu < 0 ? 0 : numa_node_of_cpu(cpu);
+	/* -1 if it is not known where this runs. */
+	node = numa_node_of_cpu(sched_getcpu());
 	return node < 0 ? 0 : node;
 }
 

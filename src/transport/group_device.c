@@ -77,7 +77,7 @@ static void slabs_unregister(struct rdmat_group_device *device)
 
 static uint32_t at_most(uint32_t want, int limit)
 {
-	return limit > 0 && (uint32_t)limit < want ? (uint32_t)limit : want;
+	return (uint32_t)limit < want ? (uint32_t)limit : want;
 }
 
 static int receivers_create(struct rdmat_group_device *device)

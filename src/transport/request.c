@@ -224,7 +224,7 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 		pool_panic("a request cannot go from %s to %s", rdmat_request_states[from].name,
 			   rdmat_request_states[to].name);
 	release(request, request_keeps(request, to));
-	if (request->held && to != RDMAT_REQUEST_EXECUTING) {
+	if (request->held) {
 		request->held = false;
 		request->qp->held--;
 	}

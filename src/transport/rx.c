@@ -143,7 +143,7 @@ void rdmat_rx_give(struct rdmat_slot *slot)
 
 void rdmat_rx_reclaim(struct rdmat_rx *rx)
 {
-	for (uint32_t i = 0; rx->posted && i < rx->slot_count; i++) {
+	for (uint32_t i = 0; rx->posted; i++) {
 		struct rdmat_slot *slot = &rx->slots[i];
 
 		if (!slot->with_hardware)

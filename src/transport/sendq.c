@@ -152,7 +152,7 @@ void rdmat_sendq_post(struct rdmat_qp *qp)
 	uint64_t wrs = 0, signaled = 0;
 	int rc;
 
-	if (!first || qp->tearing)
+	if (!first)
 		return;
 	/* The end of each post is signaled, so that the FIFO always empties. */
 	qp->sq_newest->wr.send_flags |= IBV_SEND_SIGNALED;

@@ -284,8 +284,6 @@ static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 	}
 	if (qp->retry)
 		rdmat_flow_retry(qp);
-	if (qp->tearing)
-		return UINT64_MAX;
 	if (qp->retry)
 		return now + 2 * RDMAT_NS_PER_MS;
 	if (qp->nvme.state == NVME_QUEUE_NEW)
@@ -295,8 +293,6 @@ static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 	if (now >= qp->next_tick_ns) {
 		qp->next_tick_ns = nvme_ctrl_tick(&qp->nvme, now, &actions);
 		rdmat_flow_act(qp, &actions);
-		if (qp->tearing)
-			return UINT64_MAX;
 	}
 	return qp->next_tick_ns;
 }
