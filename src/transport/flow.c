@@ -43,6 +43,16 @@ static void submit(struct rdmat_request *request)
 	port->ns->ops.submit(&nvme->io);
 }
 
+static void wait_retry(struct rdmat_request *request)
+{
+	struct wrasse_poll_group *group = request->qp->group;
+	uint64_t at = rdmat_group_now(group) + RDMAT_RETRY_NS;
+
+	request->qp->retry = request;
+	if (at < group->next_timer_ns)
+		group->next_timer_ns = at;
+}
+
 /* @request is EXECUTING and src/nvme said @next. */
 static void executed(struct rdmat_request *request, enum nvme_next next)
 {
@@ -60,8 +70,7 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 		qp->held++;
 		break;
 	case NVME_RETRY:
-		qp->retry = request;
-		qp->group->next_timer_ns = 0;
+		wait_retry(request);
 		break;
 	case NVME_REGISTRY:
 		pool_panic("a request asked for the registry with the registry at hand");

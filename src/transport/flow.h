@@ -20,6 +20,9 @@ void rdmat_flow_io_done(struct rdmat_request *request);
 /* Hands resources to those that wait for them. */
 void rdmat_flow_resume(struct wrasse_poll_group *group);
 
+/* How long a Connect waits for its queue id between two tries. */
+#define RDMAT_RETRY_NS (2 * RDMAT_NS_PER_MS)
+
 /* A Connect that waited for its queue id tries again. */
 void rdmat_flow_retry(struct rdmat_qp *qp);
 

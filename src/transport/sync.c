@@ -285,7 +285,7 @@ static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 	if (qp->retry)
 		rdmat_flow_retry(qp);
 	if (qp->retry)
-		return now + 2 * RDMAT_NS_PER_MS;
+		return now + RDMAT_RETRY_NS;
 	if (qp->nvme.state == NVME_QUEUE_NEW)
 		return qp->deadline_ns;
 	if (qp->nvme.qid)

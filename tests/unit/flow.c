@@ -204,6 +204,14 @@ static void nobody_overtakes_who_waits_for_resources(void **state)
 	fake_fini(&fake);
 }
 
+static struct rdmat_request *waiting_first(struct fake *fake)
+{
+	struct pool_link *link = pool_list_first(&fake->qp->lists[RDMAT_REQUEST_WAIT_RESOURCES]);
+
+	assert_non_null(link);
+	return pool_container(link, struct rdmat_request, link);
+}
+
 static void who_waited_leaves_the_list_with_its_queue_pair(void **state)
 {
 	static int other;
@@ -221,6 +229,253 @@ static void who_waited_leaves_the_list_with_its_queue_pair(void **state)
 	fake_fini(&fake);
 }
 
+/* Whatever took it out of the list: its turn is nobody's. */
+static void a_turn_whose_command_went_otherwise_is_given_up(void **state)
+{
+	static int other;
+	struct rdmat_request *request;
+	struct pool_item *hog;
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	hog = pool_take(fake.group->large, FAKE_LARGE, 0, &other);
+	read_comes(&fake, 1, 512);
+	request = waiting_first(&fake);
+	rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
+	assert_true(rdmat_request_settle(request));
+	rdmat_flow_resume(fake.group);
+	assert_true(pool_list_is_empty(&fake.group->waiting[0]));
+	pool_give(fake.group->large, hog);
+	fake_fini(&fake);
+}
+
+/* ---- what src/nvme wants besides its answer ---- */
+
+static unsigned asked;
+
+static enum nvme_next op_hold_and_end(struct nvme_request *request, uint64_t now_ns,
+				      struct nvme_actions *actions)
+{
+	asked++;
+	actions->disconnect = true;
+	actions->why = "it had to be";
+	return NVME_HOLD;
+}
+
+static enum nvme_next op_answer_and_end(struct nvme_request *request, uint64_t now_ns,
+					struct nvme_actions *actions)
+{
+	asked++;
+	actions->disconnect = true;
+	return nvme_succeed(request, 0);
+}
+
+static enum nvme_next op_hold(struct nvme_request *request, uint64_t now_ns,
+			      struct nvme_actions *actions)
+{
+	asked++;
+	return NVME_HOLD;
+}
+
+static enum nvme_next op_ask_the_registry(struct nvme_request *request, uint64_t now_ns,
+					  struct nvme_actions *actions)
+{
+	return NVME_REGISTRY;
+}
+
+/* At the third time. */
+static enum nvme_next op_succeed_later(struct nvme_request *request, uint64_t now_ns,
+				       struct nvme_actions *actions)
+{
+	return ++asked < 3 ? NVME_RETRY : nvme_succeed(request, 0);
+}
+
+static enum nvme_next op_refuse(struct nvme_request *request, uint64_t now_ns,
+				struct nvme_actions *actions)
+{
+	asked++;
+	return nvme_refuse(request, NVME_GENERIC(NVME_SC_SEQUENCE), NVME_AT_NONE, "no such host");
+}
+
+static const struct nvme_op hold_and_end = {
+	.name = "hold and end", .on = NVME_ON_IO, .execute = op_hold_and_end};
+static const struct nvme_op answer_and_end = {
+	.name = "answer and end", .on = NVME_ON_IO, .execute = op_answer_and_end};
+static const struct nvme_op hold = {.name = "hold", .on = NVME_ON_IO, .execute = op_hold};
+static const struct nvme_op later = {.name = "later",
+				     .on = NVME_ON_NEW,
+				     .execute = op_ask_the_registry,
+				     .execute_registry = op_succeed_later};
+static const struct nvme_op refuse = {.name = "refuse",
+				      .on = NVME_ON_NEW,
+				      .execute = op_ask_the_registry,
+				      .execute_registry = op_refuse};
+
+/* A command whose data has been fetched is executed. */
+static struct rdmat_request *op_executes(struct fake *fake, const struct nvme_op *op)
+{
+	struct rdmat_request *request = fake_request(fake);
+
+	asked = 0;
+	request->nvme.op = op;
+	memset(&request->nvme.cqe, 0, sizeof(request->nvme.cqe));
+	request->nvme.why = NULL;
+	fake_data(request, NVME_XFER_H2C, 1, 512);
+	assert_true(rdmat_request_take_resources(request));
+	rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
+	rdmat_sendq_fill(fake->qp);
+	rdmat_sendq_post(fake->qp);
+	fake_complete(fake);
+	assert_int_equal(asked, 1);
+	return request;
+}
+
+static void an_end_without_an_answer_is_at_once(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	op_executes(&fake, &hold_and_end);
+	assert_true(fake.qp->tearing);
+	assert_int_equal(fake.qp->requests_out, 0);
+	fake_fini(&fake);
+}
+
+static void an_end_with_an_answer_waits_until_that_is_out(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	op_executes(&fake, &answer_and_end);
+	assert_false(fake.qp->tearing);
+	rdmat_sendq_post(fake.qp);
+	assert_false(fake.qp->tearing);
+	assert_int_equal(fake.posted_count, 1);
+	fake_complete(&fake);
+	assert_true(fake.qp->tearing);
+	fake_fini(&fake);
+}
+
+static void an_end_in_its_turn_stops_the_turn(void **state)
+{
+	static int other;
+	struct pool_item *hog;
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	hog = pool_take(fake.group->large, FAKE_LARGE, 0, &other);
+	read_comes(&fake, 1, 512);
+	read_comes(&fake, 2, 512);
+	waiting_first(&fake)->nvme.op = &hold_and_end;
+	pool_give(fake.group->large, hog);
+	asked = 0;
+	rdmat_flow_resume(fake.group);
+	assert_int_equal(asked, 1);
+	assert_true(fake.qp->tearing);
+	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake.qp->requests_out, 0);
+	assert_true(pool_list_is_empty(&fake.group->waiting[0]));
+	fake_fini(&fake);
+}
+
+static void held_commands_are_answered_when_their_event_comes(void **state)
+{
+	struct nvme_actions actions = {0};
+	struct rdmat_request *first, *second;
+	struct fake fake;
+
+	fake_init(&fake);
+	first = op_executes(&fake, &hold);
+	second = op_executes(&fake, &hold);
+	assert_int_equal(fake.qp->held, 2);
+	actions.done = &first->nvme;
+	first->nvme.next = &second->nvme;
+	second->nvme.next = NULL;
+	rdmat_flow_act(fake.qp, &actions);
+	assert_int_equal(fake.qp->held, 0);
+	rdmat_sendq_post(fake.qp);
+	assert_int_equal(fake.posted_count, 2);
+	fake_complete(&fake);
+	assert_int_equal(fake.qp->requests_out, 0);
+	fake_fini(&fake);
+}
+
+/* ---- Connect ---- */
+
+static char said[512];
+
+static void log_note(void *ctx, enum wrasse_log_level level, const char *line)
+{
+	snprintf(said, sizeof(said), "%s", line);
+}
+
+static void connect_init(struct fake *fake)
+{
+	fake_init(fake);
+	fake->rdmat.opts.log = log_note;
+	fake->qp->nvme.state = NVME_QUEUE_NEW;
+	fake->qp->nvme.on = NVME_ON_NEW;
+	fake->qp->deadline_ns = UINT64_MAX;
+	said[0] = '\0';
+}
+
+static void timers_run(struct fake *fake)
+{
+	fake->group->now_ns = 0;
+	rdmat_group_timers(fake->group);
+}
+
+static void a_connect_whose_queue_id_is_in_use_tries_again_every_2_ms(void **state)
+{
+	struct fake fake;
+
+	connect_init(&fake);
+	fake.group->next_timer_ns = UINT64_MAX;
+	op_executes(&fake, &later);
+	assert_string_equal(said, "");
+	assert_int_equal(fake.group->next_timer_ns, fake.now_ns + 2 * RDMAT_NS_PER_MS);
+	fake.now_ns += 2 * RDMAT_NS_PER_MS;
+	timers_run(&fake);
+	assert_int_equal(asked, 2);
+	assert_int_equal(fake.group->next_timer_ns, fake.now_ns + 2 * RDMAT_NS_PER_MS);
+	rdmat_sendq_post(fake.qp);
+	assert_int_equal(fake.posted_count, 0);
+	timers_run(&fake);
+	assert_int_equal(asked, 3);
+	rdmat_sendq_post(fake.qp);
+	assert_int_equal(fake.posted_count, 1);
+	fake_complete(&fake);
+	fake_fini(&fake);
+}
+
+static void a_connect_that_waits_ends_with_its_queue_pair(void **state)
+{
+	struct fake fake;
+
+	connect_init(&fake);
+	op_executes(&fake, &later);
+	rdmat_qp_disconnect(fake.qp, NULL);
+	assert_int_equal(fake.qp->requests_out, 0);
+	timers_run(&fake);
+	assert_int_equal(asked, 1);
+	fake_fini(&fake);
+}
+
+static void a_refused_connect_is_told_with_its_reason(void **state)
+{
+	struct fake fake;
+
+	connect_init(&fake);
+	op_executes(&fake, &refuse);
+	assert_non_null(strstr(said, "Connect refused: no such host"));
+	assert_int_equal(fake.group->stats.errors, 1);
+	rdmat_sendq_post(fake.qp);
+	fake_complete(&fake);
+	fake_fini(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +485,14 @@ int main(void)
 		cmocka_unit_test(an_answer_after_the_end_is_taken_once_and_not_sent),
 		cmocka_unit_test(nobody_overtakes_who_waits_for_resources),
 		cmocka_unit_test(who_waited_leaves_the_list_with_its_queue_pair),
+		cmocka_unit_test(a_turn_whose_command_went_otherwise_is_given_up),
+		cmocka_unit_test(an_end_without_an_answer_is_at_once),
+		cmocka_unit_test(an_end_with_an_answer_waits_until_that_is_out),
+		cmocka_unit_test(an_end_in_its_turn_stops_the_turn),
+		cmocka_unit_test(held_commands_are_answered_when_their_event_comes),
+		cmocka_unit_test(a_connect_whose_queue_id_is_in_use_tries_again_every_2_ms),
+		cmocka_unit_test(a_connect_that_waits_ends_with_its_queue_pair),
+		cmocka_unit_test(a_refused_connect_is_told_with_its_reason),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
