@@ -307,6 +307,79 @@ static void a_drain_that_lost_nothing_lists_nobody(void **state)
 	fake_fini(&fake);
 }
 
+static void expect_names(struct fake *fake, uint32_t number, const char *host, const char *sub)
+{
+	const char *hostnqn = NULL, *subnqn = NULL;
+
+	rdmat_group_queue_names(fake->group, number, &hostnqn, &subnqn);
+	assert_string_equal(hostnqn, host);
+	assert_string_equal(subnqn, sub);
+}
+
+static void a_queue_pairs_names_are_known_while_it_ends_and_after(void **state)
+{
+	struct fake fake;
+	uint32_t number;
+
+	fake_init(&fake);
+	number = fake.qp->number;
+	fake.qp->nvme.ctrl = &ctrl;
+	expect_names(&fake, number, ctrl.hostnqn, subsystem.nqn);
+	fake.qp->nvme.ctrl = NULL;
+	rdmat_qp_disconnect(fake.qp, NULL);
+	fake.qp->nvme.ctrl = &ctrl;
+	ctrl.refs = 2;
+	expect_names(&fake, number, ctrl.hostnqn, subsystem.nqn);
+	fake_reap(&fake);
+	expect_names(&fake, number, ctrl.hostnqn, subsystem.nqn);
+	expect_names(&fake, number + 1, "", "");
+	fake_fini(&fake);
+}
+
+static void a_large_buffer_alone_is_told(void **state)
+{
+	struct rdmat_request *request;
+	struct pool_item *large;
+	struct fake fake;
+
+	fake_init(&fake);
+	request = &fake.group->classes[0].requests[2];
+	large = pool_take(fake.group->large, 1, 0, request);
+	assert_int_equal(wrasse_poll_group_ledger(fake.group, note, NULL), 1);
+	assert_int_equal(noted.large_buffers, 1);
+	assert_int_equal(noted.small_buffers, 0);
+	assert_int_equal(noted.wrs, 0);
+	pool_give(fake.group->large, large);
+	fake_fini(&fake);
+}
+
+static void holders_beyond_what_a_report_has_room_for_are_counted(void **state)
+{
+	const uint32_t too_many = 6;
+	struct wrasse_poll_group *group;
+	struct pool_item *chain = NULL;
+	struct wrasse_target *target;
+
+	assert_int_equal(wrasse_target_create(NULL, &target), 0);
+	assert_int_equal(wrasse_poll_group_create(target, NULL, &group), 0);
+	for (uint32_t i = 0; i < RDMAT_MAX_HOLDERS + too_many; i++) {
+		struct pool_item *item =
+			pool_take(group->wr_pool, 1, 0, &group->classes[0].requests[i]);
+
+		item->next = chain;
+		chain = item;
+	}
+	rdmat_group_fill_ledger(group);
+	assert_int_equal(group->holder_count, RDMAT_MAX_HOLDERS);
+	assert_int_equal(group->holders_omitted, too_many);
+	pool_give(group->wr_pool, chain);
+	rdmat_group_fill_ledger(group);
+	assert_int_equal(group->holder_count, 0);
+	assert_int_equal(group->holders_omitted, 0);
+	assert_int_equal(wrasse_poll_group_destroy(group), 0);
+	assert_int_equal(wrasse_target_destroy(target), 0);
+}
+
 /* ---- the flight recorder ---- */
 
 static struct wrasse_move moves[RDMAT_RECORDS];
@@ -430,6 +503,9 @@ int main(void)
 		cmocka_unit_test(after_a_drain_the_host_of_lost_wrs_is_still_known),
 		cmocka_unit_test(the_drain_report_lists_a_free_request_that_lost_wrs),
 		cmocka_unit_test(a_drain_that_lost_nothing_lists_nobody),
+		cmocka_unit_test(a_queue_pairs_names_are_known_while_it_ends_and_after),
+		cmocka_unit_test(a_large_buffer_alone_is_told),
+		cmocka_unit_test(holders_beyond_what_a_report_has_room_for_are_counted),
 		cmocka_unit_test(the_last_moves_are_told_oldest_first),
 		cmocka_unit_test(the_recorder_forgets_the_oldest_moves),
 		cmocka_unit_test(moves_are_told_of_admin_queues_as_such),

@@ -14,7 +14,7 @@ bool fake_fails(const char *function)
 	if (!the_fake->fails || strcmp(the_fake->fails, function) != 0)
 		return false;
 	the_fake->fails = NULL;
-	errno = EIO;
+	errno = the_fake->fails_with ? the_fake->fails_with : EIO;
 	return true;
 }
 
@@ -37,6 +37,14 @@ int ibv_query_device(struct ibv_context *context, struct ibv_device_attr *attr)
 	return fake_fails(__func__) ? EIO : 0;
 }
 
+#undef ibv_query_port
+
+int ibv_query_port(struct ibv_context *context, uint8_t port, struct _compat_ibv_port_attr *attr)
+{
+	((struct ibv_port_attr *)attr)->link_layer = the_fake->link_layer;
+	return fake_fails(__func__) ? EIO : 0;
+}
+
 /* ---- completion queues ---- */
 
 struct ibv_comp_channel *ibv_create_comp_channel(struct ibv_context *context)
@@ -47,13 +55,14 @@ struct ibv_comp_channel *ibv_create_comp_channel(struct ibv_context *context)
 		return NULL;
 	channel = calloc(1, sizeof(*channel));
 	channel->context = context;
-	channel->fd = eventfd(0, EFD_CLOEXEC);
+	channel->fd = fake_fails("fcntl") ? -1 : eventfd(0, EFD_CLOEXEC);
 	return channel;
 }
 
 int ibv_destroy_comp_channel(struct ibv_comp_channel *channel)
 {
-	close(channel->fd);
+	if (channel->fd >= 0)
+		close(channel->fd);
 	free(channel);
 	return 0;
 }
@@ -146,11 +155,13 @@ struct rdma_event_channel *rdma_create_event_channel(void)
 		return NULL;
 	channel = calloc(1, sizeof(*channel));
 	channel->fd = eventfd(0, EFD_CLOEXEC);
+	the_fake->channels++;
 	return channel;
 }
 
 void rdma_destroy_event_channel(struct rdma_event_channel *channel)
 {
+	the_fake->channels--;
 	close(channel->fd);
 	free(channel);
 }
@@ -158,7 +169,48 @@ void rdma_destroy_event_channel(struct rdma_event_channel *channel)
 int rdma_get_cm_event(struct rdma_event_channel *channel, struct rdma_cm_event **event)
 {
 	errno = EAGAIN;
-	return -1;
+	if (the_fake->events_taken == the_fake->event_count)
+		return -1;
+	*event = &the_fake->events[the_fake->events_taken++];
+	return 0;
+}
+
+int rdma_ack_cm_event(struct rdma_cm_event *event)
+{
+	the_fake->events_acked++;
+	return 0;
+}
+
+int rdma_set_option(struct rdma_cm_id *id, int level, int name, void *value, size_t len)
+{
+	assert_int_equal(level, RDMA_OPTION_ID);
+	assert_in_range(name, 0, 15);
+	the_fake->option[name] = len == 1 ? *(uint8_t *)value : *(int *)value;
+	return 0;
+}
+
+int rdma_create_id(struct rdma_event_channel *channel, struct rdma_cm_id **id, void *context,
+		   enum rdma_port_space ps)
+{
+	if (fake_fails(__func__))
+		return -1;
+	assert_int_equal(ps, RDMA_PS_TCP);
+	*id = calloc(1, sizeof(**id));
+	(*id)->context = context;
+	(*id)->ps = ps;
+	the_fake->listeners++;
+	return 0;
+}
+
+int rdma_bind_addr(struct rdma_cm_id *id, struct sockaddr *addr)
+{
+	return fake_fails(__func__) ? -1 : 0;
+}
+
+int rdma_listen(struct rdma_cm_id *id, int backlog)
+{
+	the_fake->backlog = backlog;
+	return fake_fails(__func__) ? -1 : 0;
 }
 
 int rdma_migrate_id(struct rdma_cm_id *id, struct rdma_event_channel *channel)
@@ -204,6 +256,8 @@ struct rdmat_qp *fake_connect(struct fake *fake, uint16_t qid, uint32_t depth)
 	conn->device = &fake->device;
 	conn->request.qid = qid;
 	conn->read_depth = FAKE_READS;
+	conn->tos = fake->coming.tos;
+	conn->ack_timeout = fake->coming.ack_timeout;
 	conn->nvme.qid = qid;
 	conn->nvme.depth = depth;
 	strcpy(conn->nvme.peer, "192.0.2.2");

@@ -83,6 +83,11 @@ void rdma_destroy_qp(struct rdma_cm_id *id)
 
 int rdma_destroy_id(struct rdma_cm_id *id)
 {
+	if (id->ps == RDMA_PS_TCP) {
+		the_fake->listeners--;
+		free(id);
+		return 0;
+	}
 	if (is_coming(id))
 		the_fake->coming.ids_destroyed++;
 	else
@@ -225,6 +230,8 @@ void fake_init(struct fake *fake)
 	the_fake = fake;
 	fake->post_fail_at = -1;
 	fake->recv_fail_at = -1;
+	memset(fake->option, -1, sizeof(fake->option));
+	fake->link_layer = IBV_LINK_LAYER_ETHERNET;
 	fake_rdmat(fake);
 	fake_group(fake);
 	fake_qp(fake);

@@ -36,6 +36,7 @@ struct fake_coming {
 	struct ibv_qp ibv_qp;
 	struct ibv_qp_init_attr asked;
 	unsigned accepted, rejected, destroyed, ids_destroyed;
+	uint8_t tos, ack_timeout; /* wanted */
 };
 
 struct fake {
@@ -65,10 +66,19 @@ struct fake {
 	unsigned ids_destroyed;
 	unsigned executed; /* commands */
 
-	const char *fails;    /* the function that fails the next time, with EIO; NULL: none */
+	const char *fails;    /* the function that fails the next time; NULL: none */
+	int fails_with;       /* errno, 0: EIO */
 	struct ibv_wc wc[16]; /* completions to come */
 	unsigned wc_count;
+	struct rdma_cm_event *events; /* CM events to come: event_count of them */
+	unsigned event_count, events_taken;
+	unsigned events_acked;
 	unsigned cqs_made, cqs_destroyed;
+	unsigned channels;  /* of CM events, that exist */
+	int option[16];     /* of a CM id, by number: what it was last set to; -1: never */
+	unsigned listeners; /* that exist */
+	int backlog;
+	uint8_t link_layer; /* of the device's port */
 };
 
 void fake_init(struct fake *fake);

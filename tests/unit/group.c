@@ -4,6 +4,13 @@
  */
 #include "fake_verbs.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* ---- sleeping ---- */
+
 /* A notification that was not to be had would be waited for for ever. */
 static void a_group_does_not_sleep_without_its_notification(void **state)
 {
@@ -19,6 +26,70 @@ static void a_group_does_not_sleep_without_its_notification(void **state)
 	assert_int_equal(timeout, -1);
 	fake_fini(&fake);
 }
+
+/* What failed notifies of nothing, and what is on its way out is looked at again soon. */
+static void a_group_sleeps_shortly_while_something_is_on_its_way_out(void **state)
+{
+	struct rdmat_group_device *device;
+	struct rdmat_request *request;
+	struct fake fake;
+	int timeout;
+
+	fake_init(&fake);
+	device = fake_open(&fake);
+	request = fake_request(&fake);
+	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
+	request->backend = true;
+	fake.fails = "ibv_poll_cq";
+	wrasse_poll_group_poll(fake.group);
+	assert_true(device->failed);
+	fake.fails = "ibv_req_notify_cq";
+	assert_int_equal(wrasse_poll_group_arm(fake.group, &timeout), 0);
+	assert_non_null(fake.fails); /* not even asked for */
+	assert_int_equal(timeout, 2);
+	request->backend = false;
+	assert_true(rdmat_request_settle(request));
+	wrasse_poll_group_poll(fake.group);
+	fake_expect_gone(&fake);
+	assert_int_equal(wrasse_poll_group_arm(fake.group, &timeout), 0);
+	assert_int_equal(timeout, -1);
+	fake_fini(&fake);
+}
+
+static void a_group_that_drains_looks_again_soon(void **state)
+{
+	struct fake fake;
+	int timeout;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	fake_request(&fake);
+	atomic_store(&fake.group->drain, RDMAT_DRAIN_GRACEFUL);
+	wrasse_poll_group_arm(fake.group, &timeout);
+	assert_int_equal(timeout, 2);
+	atomic_store(&fake.group->drain, RDMAT_DRAIN_NO);
+	fake_fini(&fake);
+}
+
+static void a_group_sleeps_until_its_next_timer(void **state)
+{
+	struct fake fake;
+	int timeout;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	fake.qp->nvme.state = NVME_QUEUE_NEW;
+	fake.qp->deadline_ns = fake.now_ns + 5 * RDMAT_NS_PER_MS;
+	assert_int_equal(wrasse_poll_group_arm(fake.group, &timeout), 0);
+	assert_int_equal(timeout, 6);
+	/* Due, and not looked at: the slow part of the poll comes in the next one only. */
+	fake.now_ns += 5 * RDMAT_NS_PER_MS;
+	assert_int_equal(wrasse_poll_group_arm(fake.group, &timeout), 0);
+	assert_int_equal(timeout, 0);
+	fake_fini(&fake);
+}
+
+/* ---- posting ---- */
 
 /* On iWARP a capsule that comes before its receive ends the connection. */
 static void receives_are_posted_before_answers(void **state)
@@ -96,13 +167,159 @@ static void a_receiver_of_one_queue_pair_that_failed_ends_only_that(void **state
 	fake_fini(&fake);
 }
 
+/* ---- queue pairs by number ---- */
+
+static void queue_pairs_of_one_bucket_are_told_apart(void **state)
+{
+	struct rdmat_group_device other = {.device = NULL};
+	struct rdmat_qp qps[3] = {{.qpn = 17 + RDMAT_QP_BUCKETS}, {.qpn = 17}, {.qpn = 17}};
+	struct fake fake;
+
+	fake_init(&fake);
+	for (unsigned i = 0; i < 3; i++) {
+		qps[i].device = i == 2 ? &other : &fake.group_device;
+		qps[i].class = fake.qp->class;
+		qps[i].qpn += i == 1 ? 2 * RDMAT_QP_BUCKETS : 0;
+		atomic_fetch_add(&fake.group->load[0], 1);
+		rdmat_group_qp_add(fake.group, &qps[i]);
+	}
+	assert_ptr_equal(rdmat_group_qp_find(fake.group, &fake.group_device, 17), fake.qp);
+	assert_ptr_equal(rdmat_group_qp_find(fake.group, &other, 17), &qps[2]);
+	assert_ptr_equal(rdmat_group_qp_find(fake.group, &fake.group_device, 17 + RDMAT_QP_BUCKETS),
+			 &qps[0]);
+	assert_null(rdmat_group_qp_find(fake.group, &other, 17 + RDMAT_QP_BUCKETS));
+	rdmat_group_qp_remove(fake.group, &qps[0]);
+	assert_ptr_equal(rdmat_group_qp_find(fake.group, &fake.group_device, 17), fake.qp);
+	assert_null(rdmat_group_qp_find(fake.group, &fake.group_device, 17 + RDMAT_QP_BUCKETS));
+	rdmat_group_qp_remove(fake.group, &qps[1]);
+	rdmat_group_qp_remove(fake.group, &qps[2]);
+	fake_fini(&fake);
+}
+
+/* ---- backends ---- */
+
+static struct rdmat_request *submitted(struct fake *fake)
+{
+	struct rdmat_request *request;
+
+	fake_init(fake);
+	fake->group->owner = pthread_self();
+	request = fake_request(fake);
+	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
+	return request;
+}
+
+static void complete_twice(void *arg)
+{
+	struct rdmat_request *request;
+	struct fake fake;
+
+	request = submitted(&fake);
+	request->backend = true;
+	wrasse_io_complete(&request->nvme.io, wrasse_status_ok());
+	wrasse_io_complete(&request->nvme.io, wrasse_status_ok());
+}
+
+static void complete_what_was_not_submitted(void *arg)
+{
+	struct rdmat_request *request;
+	struct fake fake;
+
+	request = submitted(&fake);
+	wrasse_io_complete(&request->nvme.io, wrasse_status_ok());
+}
+
+static void a_backend_completes_what_it_has_and_once(void **state)
+{
+	assert_dies(complete_twice, NULL, "wrasse_io_complete() was called twice");
+	assert_dies(complete_what_was_not_submitted, NULL, "for one that was not submitted");
+}
+
+/* ---- creation ---- */
+
+/* The process may open @more descriptors and no other. */
+static void descriptors_limit(unsigned more, struct rlimit *before)
+{
+	struct rlimit limit;
+	int lowest = fcntl(0, F_DUPFD, 0);
+
+	close(lowest);
+	getrlimit(RLIMIT_NOFILE, before);
+	limit = *before;
+	limit.rlim_cur = (rlim_t)lowest + more;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void a_group_without_descriptors_is_not_made(void **state)
+{
+	const struct wrasse_poll_group_opts opts = {.io_requests = 16,
+						    .admin_requests = 16,
+						    .wrs = 32,
+						    .small_buffers = 16,
+						    .large_buffers = 8,
+						    .numa_node = 0};
+	struct wrasse_poll_group *group = NULL;
+	struct fake fake;
+
+	fake_init(&fake);
+	for (unsigned more = 0; more < 3; more++) {
+		struct rlimit before;
+		int rc;
+
+		descriptors_limit(more, &before);
+		rc = rdmat_group_create(&fake.rdmat, &opts, 1, &group);
+		setrlimit(RLIMIT_NOFILE, &before);
+		assert_int_equal(rc, more < 2 ? -EMFILE : 0);
+	}
+	assert_int_equal(group->node, 0);
+	rdmat_group_destroy(group);
+	fake_fini(&fake);
+}
+
+static void a_group_is_busy_while_anything_is_left_of_its_connections(void **state)
+{
+	struct rdmat_request *request;
+	struct rdmat_qp *admin;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	assert_true(rdmat_group_is_busy(fake.group)); /* a queue pair */
+	rdmat_qp_disconnect(fake.qp, NULL);
+	assert_true(rdmat_group_is_busy(fake.group)); /* one that ends */
+	fake_reap(&fake);
+	assert_false(rdmat_group_is_busy(fake.group));
+	atomic_fetch_add(&fake.group->load[1], 1);
+	assert_true(rdmat_group_is_busy(fake.group)); /* one on its way */
+	atomic_fetch_sub(&fake.group->load[1], 1);
+
+	admin = fake_connect(&fake, 0, 4);
+	assert_non_null(admin);
+	rdmat_rx_taken(&admin->rx->slots[0]);
+	request = rdmat_request_take(admin->class, admin, &admin->rx->slots[0]);
+	pool_list_del(&admin->link);
+	assert_true(rdmat_group_is_busy(fake.group)); /* a request */
+	pool_list_add_tail(&fake.group->qps, &admin->link);
+	rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
+	assert_true(rdmat_request_settle(request));
+	fake_end(&fake, admin);
+	fake_fini(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_group_does_not_sleep_without_its_notification),
+		cmocka_unit_test(a_group_sleeps_shortly_while_something_is_on_its_way_out),
+		cmocka_unit_test(a_group_that_drains_looks_again_soon),
+		cmocka_unit_test(a_group_sleeps_until_its_next_timer),
 		cmocka_unit_test(receives_are_posted_before_answers),
 		cmocka_unit_test(a_shared_receiver_that_failed_is_made_anew),
 		cmocka_unit_test(a_receiver_of_one_queue_pair_that_failed_ends_only_that),
+		cmocka_unit_test(queue_pairs_of_one_bucket_are_told_apart),
+		cmocka_unit_test(a_backend_completes_what_it_has_and_once),
+		cmocka_unit_test(a_group_without_descriptors_is_not_made),
+		cmocka_unit_test(a_group_is_busy_while_anything_is_left_of_its_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,6 +188,131 @@ static void only_an_end_that_nobody_wanted_is_a_warning(void **state)
 	fake_fini(&fake);
 }
 
+/* ---- set-up ---- */
+
+static struct said heard;
+
+static void heard_init(struct fake *fake)
+{
+	memset(&heard, 0, sizeof(heard));
+	fake->rdmat.opts.log = log_note;
+	fake->rdmat.opts.log_ctx = &heard;
+}
+
+static void a_queue_pair_asks_for_no_more_than_its_device_can(void **state)
+{
+	static const struct {
+		bool iwarp;
+		struct ibv_device_attr can;
+		uint32_t reads, sges, slots;
+	} t[] = {
+		{false, {.max_sge = 30, .max_qp_wr = 1000, .max_qp_init_rd_atom = 128}, 4, 8, 12},
+		{false, {.max_sge = 3, .max_qp_wr = 10, .max_qp_init_rd_atom = 2}, 2, 3, 10},
+		/* A device that does not say is believed to have enough. */
+		{false, {.max_sge = 30}, 4, 8, 12},
+		/* There an RDMA READ may have a limit of its own. */
+		{true, {.max_sge = 30, .max_sge_rd = 1}, 4, 1, 12},
+		{true, {.max_sge = 30, .max_sge_rd = 9}, 4, 8, 12},
+		{true, {.max_sge = 30}, 4, 8, 12},
+		{false, {.max_sge = 30, .max_sge_rd = 1}, 4, 8, 12},
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct rdmat_qp *qp;
+		struct fake fake;
+
+		fake_init(&fake);
+		fake.rdmat.opts.max_read_depth = 16;
+		fake.device.attr = t[i].can;
+		fake.device.attr.max_cqe = 4096;
+		fake.device.iwarp = t[i].iwarp;
+		fake_open(&fake);
+		qp = fake_connect(&fake, 0, 2);
+		assert_non_null(qp);
+		assert_int_equal(fake.coming.accepted, 1);
+		assert_int_equal(qp->reads_free, t[i].reads);
+		assert_int_equal(qp->max_sge, t[i].sges);
+		assert_int_equal(qp->sq_free, t[i].slots);
+		assert_int_equal(fake.coming.asked.cap.max_send_wr, t[i].slots);
+		assert_int_equal(fake.coming.asked.cap.max_send_sge, t[i].sges);
+		fake_end(&fake, qp);
+		fake_fini(&fake);
+	}
+}
+
+static void a_listeners_wishes_go_with_its_connections(void **state)
+{
+	struct rdmat_qp *qp;
+	struct fake fake;
+
+	for (unsigned wishes = 0; wishes < 2; wishes++) {
+		fake_init(&fake);
+		fake_open(&fake);
+		fake.coming.tos = wishes ? 104 : 0;
+		fake.coming.ack_timeout = wishes ? 14 : 0;
+		qp = fake_connect(&fake, 1, 4);
+		assert_non_null(qp);
+		assert_int_equal(fake.option[RDMA_OPTION_ID_TOS], wishes ? 104 : -1);
+		assert_int_equal(fake.option[RDMA_OPTION_ID_ACK_TIMEOUT], wishes ? 14 : -1);
+		fake_end(&fake, qp);
+		fake_fini(&fake);
+	}
+}
+
+static void a_connection_that_cannot_be_set_up_is_rejected(void **state)
+{
+	static const char *const steps[] = {"rdma_create_event_channel", "rdma_migrate_id"};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct fake fake;
+
+		fake_init(&fake);
+		fake_open(&fake);
+		heard_init(&fake);
+		fake.fails = steps[i];
+		assert_null(fake_connect(&fake, 1, 4));
+		assert_int_equal(fake.coming.rejected, 1);
+		assert_int_equal(fake.coming.ids_destroyed, 1);
+		assert_int_equal(rdmat_group_load(fake.group), 1); /* the fixture's */
+		assert_non_null(strstr(heard.line, "rejected: no resources"));
+		fake_fini(&fake);
+	}
+}
+
+static void a_connection_that_cannot_be_accepted_goes_the_way_of_all(void **state)
+{
+	struct rdmat_qp *qp;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	fake.fails = "rdma_accept";
+	qp = fake_connect(&fake, 1, 4);
+	assert_non_null(qp);
+	assert_true(qp->tearing);
+	assert_int_equal(fake.coming.rejected, 0);
+	fake_end(&fake, qp);
+	fake_fini(&fake);
+}
+
+static void an_rnr_timer_that_cannot_be_set_is_a_warning(void **state)
+{
+	struct rdmat_qp *qp;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	heard_init(&fake);
+	fake.fails = "ibv_modify_qp";
+	qp = fake_connect(&fake, 1, 4);
+	assert_non_null(qp);
+	assert_false(qp->tearing);
+	assert_int_equal(heard.level, WRASSE_LOG_WARN);
+	assert_non_null(strstr(heard.line, "RNR timer not set"));
+	fake_end(&fake, qp);
+	fake_fini(&fake);
+}
+
 /* ---- receive slots ---- */
 
 static int idle_count(const struct rdmat_rx *rx)
@@ -293,10 +418,49 @@ static void take_twice(void *arg)
 	rdmat_rx_taken(&fake.rx->slots[0]);
 }
 
+static void give_what_the_hardware_has(void *arg)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	assert_int_equal(rdmat_rx_post(fake.rx), 0);
+	rdmat_rx_taken(&fake.rx->slots[0]);
+	rdmat_rx_give(&fake.rx->slots[1]);
+}
+
+static void destroy_with_a_slot_held(void *arg)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_request(&fake);
+	rdmat_rx_destroy(fake.rx);
+}
+
 static void a_slot_is_in_one_place_only(void **state)
 {
+	assert_dies(give_what_the_hardware_has, NULL, "that nobody held");
+	assert_dies(destroy_with_a_slot_held, NULL, "while requests hold 1 of its slots");
 	assert_dies(give_twice, NULL, "that nobody held");
 	assert_dies(take_twice, NULL, "that was not posted");
+}
+
+static void a_shared_receive_queue_that_stays_is_told(void **state)
+{
+	struct rdmat_group_device *device;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.device.attr.max_srq = 2;
+	fake.device.attr.max_srq_wr = FAKE_SLOTS;
+	device = fake_open(&fake);
+	fake.qp->device = &fake.group_device;
+	heard_init(&fake);
+	fake.fails = "ibv_destroy_srq";
+	rdmat_group_device_free(device);
+	assert_int_equal(heard.level, WRASSE_LOG_ERROR);
+	assert_non_null(strstr(heard.line, "shared receive queue not destroyed: errno 16"));
+	fake_fini(&fake);
 }
 
 int main(void)
@@ -308,11 +472,17 @@ int main(void)
 		cmocka_unit_test(a_queue_pair_outlives_the_backends_hold),
 		cmocka_unit_test(a_removed_device_is_not_waited_for),
 		cmocka_unit_test(only_an_end_that_nobody_wanted_is_a_warning),
+		cmocka_unit_test(a_queue_pair_asks_for_no_more_than_its_device_can),
+		cmocka_unit_test(a_listeners_wishes_go_with_its_connections),
+		cmocka_unit_test(a_connection_that_cannot_be_set_up_is_rejected),
+		cmocka_unit_test(a_connection_that_cannot_be_accepted_goes_the_way_of_all),
+		cmocka_unit_test(an_rnr_timer_that_cannot_be_set_is_a_warning),
 		cmocka_unit_test(slots_that_the_device_refuses_are_idle_again),
 		cmocka_unit_test(a_stopped_receiver_posts_no_more),
 		cmocka_unit_test(a_queue_pairs_own_receiver_claims_no_more_than_was_reserved),
 		cmocka_unit_test(on_iwarp_a_queue_pair_has_a_request_for_each_answer_that_is_out),
 		cmocka_unit_test(a_slot_is_in_one_place_only),
+		cmocka_unit_test(a_shared_receive_queue_that_stays_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

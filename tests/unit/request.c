@@ -597,6 +597,69 @@ static void a_held_request_is_counted_while_the_controller_keeps_it(void **state
 	fake_fini(&fake);
 }
 
+static void take_without_a_free_one(void *arg)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	for (unsigned i = 0; i <= FAKE_REQUESTS; i++)
+		rdmat_request_take(fake.qp->class, fake.qp, NULL);
+}
+
+static void class_end_with_a_request_out(void *arg)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_request(&fake);
+	rdmat_class_fini(fake.qp->class);
+}
+
+static void requests_that_are_out_or_not_there_stop_the_program(void **state)
+{
+	assert_dies(take_without_a_free_one, NULL, "a capsule came and no request is free");
+	assert_dies(class_end_with_a_request_out, NULL, "I/O requests: freed with 15 of 16 free");
+}
+
+/* A sixteenth of each: Connect and Keep Alive never starve behind I/O. */
+static void the_last_wrs_and_small_buffers_are_for_admin_commands(void **state)
+{
+	static int other;
+	struct rdmat_request *request, *admin_request;
+	struct pool_item *wrs, *small;
+	struct rdmat_qp *admin;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	admin = fake_connect(&fake, 0, 4);
+	assert_non_null(admin);
+	admin->max_sge = 2;
+	rdmat_rx_taken(&admin->rx->slots[0]);
+	admin_request = rdmat_request_take(admin->class, admin, &admin->rx->slots[0]);
+	request = fake_request(&fake);
+	wrs = pool_take(fake.group->wr_pool, FAKE_WRS - 4, 0, &other);
+	fake_data(request, NVME_XFER_C2H, 4, 1024);
+	fake_data(admin_request, NVME_XFER_C2H, 4, 1024);
+	assert_false(rdmat_request_take_resources(request));
+	assert_true(rdmat_request_take_resources(admin_request));
+	rdmat_request_move(admin_request, RDMAT_REQUEST_FLUSHING);
+	assert_true(rdmat_request_settle(admin_request));
+	pool_give(fake.group->wr_pool, wrs);
+
+	rdmat_rx_post(admin->rx);
+	rdmat_rx_taken(&admin->rx->slots[0]);
+	admin_request = rdmat_request_take(admin->class, admin, &admin->rx->slots[0]);
+	small = pool_take(fake.group->small, FAKE_SMALL - 1, 0, &other);
+	fake_data(admin_request, NVME_XFER_C2H, 1, 1024);
+	fake_data(request, NVME_XFER_C2H, 1, 1024);
+	assert_false(rdmat_request_take_resources(request));
+	assert_true(rdmat_request_take_resources(admin_request));
+	pool_give(fake.group->small, small);
+	fake_end(&fake, admin);
+	fake_fini(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +677,8 @@ int main(void)
 		cmocka_unit_test(the_next_command_has_no_buffers_of_the_one_before),
 		cmocka_unit_test(a_posted_slot_has_a_claim_on_a_free_request),
 		cmocka_unit_test(a_held_request_is_counted_while_the_controller_keeps_it),
+		cmocka_unit_test(requests_that_are_out_or_not_there_stop_the_program),
+		cmocka_unit_test(the_last_wrs_and_small_buffers_are_for_admin_commands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
