@@ -202,6 +202,8 @@ static void lose(void *arg)
 	request = chain_request(&fake, 1);
 	forget(request->chain, 3);
 	finish(request);
+	/* A poll that finds nothing to do checks nothing. */
+	rdmat_group_attention(fake.group);
 	wrasse_poll_group_poll(fake.group);
 }
 
