@@ -545,12 +545,10 @@ int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts 
 	return 0;
 }
 
+/* A queue pair is counted from before its message is sent until it is freed, after its last request. */
 bool rdmat_group_is_busy(const struct wrasse_poll_group *group)
 {
-	return group->classes[0].free_count != group->classes[0].capacity ||
-	       group->classes[1].free_count != group->classes[1].capacity ||
-	       !pool_list_is_empty(&group->qps) || !pool_list_is_empty(&group->dying) ||
-	       rdmat_group_load(group);
+	return rdmat_group_load(group) != 0;
 }
 
 void rdmat_group_destroy(struct wrasse_poll_group *group)

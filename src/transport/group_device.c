@@ -174,7 +174,7 @@ static void take_receive(struct rdmat_group_device *device, const struct ibv_wc 
 		return;
 	}
 	rdmat_rx_give(slot);
-	if (qp && wc->status != IBV_WC_SUCCESS)
+	if (qp)
 		rdmat_qp_disconnect(qp, wc->status == IBV_WC_WR_FLUSH_ERR ?
 						NULL :
 						ibv_wc_status_str(wc->status));
