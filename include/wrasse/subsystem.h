@@ -11,15 +11,21 @@ WRASSE_BEGIN_DECLS
 
 /* What a subsystem is. Strings are copied. */
 struct wrasse_subsystem_opts {
-	size_t size;             /* sizeof(struct wrasse_subsystem_opts) */
-	const char *nqn;         /* NVMe Qualified Name, at most 223 bytes; required */
-	const char *serial;      /* 1 to 20 printable ASCII characters; NULL: made from the NQN */
-	const char *model;       /* at most 40 characters; NULL: "wrasse" */
-	const char *firmware;    /* at most 8 characters; NULL: the library's version */
-	uint32_t max_namespaces; /* highest nsid, 1 to 65536; 0: 256 */
-	uint16_t cntlid_min;     /* controller ids to use, 1 to 0xFFEF; 0: 1 */
-	uint16_t cntlid_max;     /* 0: 0xFFEF */
-	bool allow_any_host;     /* any host NQN may connect; else only those that were added */
+	size_t size;          /* sizeof(struct wrasse_subsystem_opts) */
+	const char *nqn;      /* NVMe Qualified Name, at most 223 bytes; required */
+	const char *serial;   /* 1 to 20 printable ASCII characters; NULL: made from the NQN */
+	const char *model;    /* at most 40 characters; NULL: "wrasse" */
+	const char *firmware; /* at most 8 characters; NULL: the library's version */
+	uint16_t pci_vid;     /* PCI vendor id of the maker; 0: none */
+	uint16_t pci_ssvid;   /* PCI subsystem vendor id; 0: none */
+	uint32_t ieee_oui;    /* the maker's IEEE OUI, 24 bits, as in 0xAABBCC; 0: none */
+	uint8_t fru_guid[16]; /* FRU Globally Unique Identifier; all zero: none */
+	uint16_t retry_delay_100ms[3]; /* what Command Retry Delay 1 to 3 mean, in 100 ms (CRDT1-3);
+					  0: that one is not used */
+	uint32_t max_namespaces;       /* highest nsid, 1 to 65536; 0: 256 */
+	uint16_t cntlid_min;           /* controller ids to use, 1 to 0xFFEF; 0: 1 */
+	uint16_t cntlid_max;           /* 0: 0xFFEF */
+	bool allow_any_host; /* any host NQN may connect; else only those that were added */
 };
 
 static inline void wrasse_subsystem_opts_init(struct wrasse_subsystem_opts *opts)

@@ -36,6 +36,7 @@ static const struct nvme_op admin_ops[] = {
 			.ready = true,
 			.data_len = nvme_identify_data_len,
 			.execute = nvme_identify_execute,
+			.execute_registry = nvme_identify_execute_registry,
 		},
 	[NVME_OPC_ABORT] =
 		{

@@ -140,6 +140,22 @@ void nvme_error_log_get(const struct nvme_ctrl *ctrl, uint32_t age, struct nvme_
 int64_t nvme_identify_data_len(struct nvme_request *request);
 enum nvme_next nvme_identify_execute(struct nvme_request *request, uint64_t now_ns,
 				     struct nvme_actions *actions);
+enum nvme_next nvme_identify_execute_registry(struct nvme_request *request, uint64_t now_ns,
+					      struct nvme_actions *actions);
+
+/* Answers with Invalid Namespace or Format. */
+enum nvme_next nvme_identify_refuse_nsid(struct nvme_request *request);
+
+/* Whether an id is one that a namespace of the controller's subsystem could have. */
+bool nvme_identify_nsid_is_valid(const struct nvme_request *request);
+
+/* Pages that name command sets and controllers: identify_list.c. */
+enum nvme_next nvme_identify_csi_ns(struct nvme_request *request);
+enum nvme_next nvme_identify_csi_ctrl(struct nvme_request *request);
+enum nvme_next nvme_identify_ns_independent(struct nvme_request *request);
+enum nvme_next nvme_identify_command_sets(struct nvme_request *request);
+enum nvme_next nvme_identify_ns_ctrls(struct nvme_request *request); /* REGISTRY */
+enum nvme_next nvme_identify_ctrls(struct nvme_request *request);    /* REGISTRY */
 
 int64_t nvme_log_data_len(struct nvme_request *request);
 enum nvme_next nvme_log_execute(struct nvme_request *request, uint64_t now_ns,

@@ -6,6 +6,7 @@
  */
 #include "nvme/ctrl.h"
 
+#define CSI_SHIFT 24 /* CDW11: I/O command set */
 #define MSDBD_BIG_ICD \
 	4096 /* Linux hosts 5.4 to 5.12 corrupt lists when in-capsule data is larger */
 
@@ -55,6 +56,19 @@ static uint16_t id_oacs(void)
 	return optional_commands(&nvme_admin_ops, opcodes, sizeof(opcodes) / sizeof(opcodes[0]));
 }
 
+/* Who made it. */
+static void id_ctrl_identity(const struct wrasse_subsystem *subsystem, struct nvme_id_ctrl *id)
+{
+	nvme_put16(&id->vid, subsystem->pci_vid);
+	nvme_put16(&id->ssvid, subsystem->pci_ssvid);
+	put_text(id->sn, sizeof(id->sn), subsystem->serial);
+	put_text(id->mn, sizeof(id->mn), subsystem->model);
+	put_text(id->fr, sizeof(id->fr), subsystem->firmware);
+	for (unsigned i = 0; i < sizeof(id->ieee); i++)
+		id->ieee[i] = (uint8_t)(subsystem->ieee_oui >> 8 * i);
+	memcpy(id->fguid, subsystem->fru_guid, sizeof(id->fguid));
+}
+
 /* Capsules and SGLs: the part that Linux's host checks before it goes on. */
 static void id_ctrl_fabrics(const struct nvme_ctrl *ctrl, struct nvme_id_ctrl *id)
 {
@@ -80,6 +94,8 @@ static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
 
 	id->cmic = 1u << 0 | 1u << 1; /* several ports, several controllers */
 	nvme_put32(&id->oaes, NVME_AEC_NS_ATTR);
+	for (unsigned i = 0; i < sizeof(id->crdt) / sizeof(id->crdt[0]); i++)
+		nvme_put16(&id->crdt[i], subsystem->retry_delay_100ms[i]);
 	nvme_put16(&id->oacs, id_oacs());
 	id->acl = 3;
 	id->frmw = 1u << 0 | 1u << 1; /* one slot, read-only */
@@ -96,12 +112,9 @@ static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
 static enum nvme_next identify_ctrl(struct nvme_request *request)
 {
 	const struct nvme_ctrl *ctrl = request->queue->ctrl;
-	const struct wrasse_subsystem *subsystem = ctrl->subsystem;
 	struct nvme_id_ctrl id = {0};
 
-	put_text(id.sn, sizeof(id.sn), subsystem->serial);
-	put_text(id.mn, sizeof(id.mn), subsystem->model);
-	put_text(id.fr, sizeof(id.fr), subsystem->firmware);
+	id_ctrl_identity(ctrl->subsystem, &id);
 	id.mdts = (uint8_t)__builtin_ctz(ctrl->limits->max_data_len / 4096);
 	nvme_put16(&id.cntlid, ctrl->cntlid);
 	nvme_put32(&id.ver, NVME_VS_2_0);
@@ -121,7 +134,14 @@ static enum nvme_next identify_ctrl(struct nvme_request *request)
 
 /* ---- namespaces ---- */
 
-static enum nvme_next refuse_nsid(struct nvme_request *request)
+bool nvme_identify_nsid_is_valid(const struct nvme_request *request)
+{
+	uint32_t nsid = nvme_get32(request->cmd.nsid);
+
+	return nsid != 0 && nsid <= request->queue->ctrl->subsystem->max_namespaces;
+}
+
+enum nvme_next nvme_identify_refuse_nsid(struct nvme_request *request)
 {
 	return nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
 			   "no such namespace");
@@ -133,11 +153,10 @@ static enum nvme_next refuse_nsid(struct nvme_request *request)
 static enum nvme_next identify_ns(struct nvme_request *request)
 {
 	const struct nvme_ns_port *port = nvme_request_port(request);
-	uint32_t nsid = nvme_get32(request->cmd.nsid);
 	struct nvme_id_ns id = {0};
 
-	if (nsid == 0 || nsid > request->queue->ctrl->subsystem->max_namespaces)
-		return refuse_nsid(request);
+	if (!nvme_identify_nsid_is_valid(request))
+		return nvme_identify_refuse_nsid(request);
 	if (port) {
 		const struct wrasse_namespace *ns = port->ns;
 
@@ -161,7 +180,7 @@ static enum nvme_next identify_ns_list(struct nvme_request *request)
 	uint32_t count = 0;
 
 	if (above >= NVME_NSID_ALL - 1)
-		return refuse_nsid(request);
+		return nvme_identify_refuse_nsid(request);
 	for (uint32_t i = above; i < view->count && count < NVME_PAGE_LEN / sizeof(list[0]); i++) {
 		if (view->port[i])
 			nvme_put32(&list[count++], i + 1);
@@ -173,42 +192,75 @@ static uint8_t *put_desc(uint8_t *to, enum nvme_ns_desc_type type, const uint8_t
 {
 	struct nvme_ns_desc desc = {.type = (uint8_t)type, .len = len};
 
+	memcpy(to, &desc, sizeof(desc));
+	memcpy(to + sizeof(desc), id, len);
+	return to + sizeof(desc) + len;
+}
+
+/* An identifier of zeroes is one that the namespace has not. */
+static uint8_t *put_id_desc(uint8_t *to, enum nvme_ns_desc_type type, const uint8_t *id,
+			    uint8_t len)
+{
 	for (uint8_t i = 0; i < len; i++) {
-		if (id[i] == 0)
-			continue;
-		memcpy(to, &desc, sizeof(desc));
-		memcpy(to + sizeof(desc), id, len);
-		return to + sizeof(desc) + len;
+		if (id[i] != 0)
+			return put_desc(to, type, id, len);
 	}
 	return to;
 }
 
 static enum nvme_next identify_ns_descs(struct nvme_request *request)
 {
+	static const uint8_t csi = NVME_CSI_NVM;
 	const struct nvme_ns_port *port = nvme_request_port(request);
 	uint8_t page[NVME_PAGE_LEN] = {0};
 	uint8_t *to = page;
 
 	if (!port)
-		return refuse_nsid(request);
-	to = put_desc(to, NVME_NS_DESC_EUI64, port->ns->eui64, sizeof(port->ns->eui64));
-	to = put_desc(to, NVME_NS_DESC_NGUID, port->ns->nguid, sizeof(port->ns->nguid));
-	put_desc(to, NVME_NS_DESC_UUID, port->ns->uuid, sizeof(port->ns->uuid));
+		return nvme_identify_refuse_nsid(request);
+	to = put_id_desc(to, NVME_NS_DESC_EUI64, port->ns->eui64, sizeof(port->ns->eui64));
+	to = put_id_desc(to, NVME_NS_DESC_NGUID, port->ns->nguid, sizeof(port->ns->nguid));
+	to = put_id_desc(to, NVME_NS_DESC_UUID, port->ns->uuid, sizeof(port->ns->uuid));
+	put_desc(to, NVME_NS_DESC_CSI, &csi, sizeof(csi));
 	return nvme_succeed_page(request, page, sizeof(page));
 }
 
 /* ---- the command ---- */
 
+#define ON_BOTH (NVME_ON_ADMIN | NVME_ON_DISC)
+
 static const struct cns {
 	uint8_t cns;
-	uint8_t on; /* enum nvme_on */
+	uint8_t on;    /* enum nvme_on */
+	bool csi;      /* names a command set */
+	bool registry; /* execute() wants the target's lock */
 	enum nvme_next (*execute)(struct nvme_request *request);
 } pages[] = {
-	{NVME_CNS_NS, NVME_ON_ADMIN, identify_ns},
-	{NVME_CNS_CTRL, NVME_ON_ADMIN | NVME_ON_DISC, identify_ctrl},
-	{NVME_CNS_NS_LIST, NVME_ON_ADMIN, identify_ns_list},
-	{NVME_CNS_NS_DESCS, NVME_ON_ADMIN, identify_ns_descs},
+	{NVME_CNS_NS, NVME_ON_ADMIN, false, false, identify_ns},
+	{NVME_CNS_CTRL, ON_BOTH, false, false, identify_ctrl},
+	{NVME_CNS_NS_LIST, NVME_ON_ADMIN, false, false, identify_ns_list},
+	{NVME_CNS_NS_DESCS, NVME_ON_ADMIN, false, false, identify_ns_descs},
+	{NVME_CNS_CSI_NS, NVME_ON_ADMIN, true, false, nvme_identify_csi_ns},
+	{NVME_CNS_CSI_CTRL, NVME_ON_ADMIN, true, false, nvme_identify_csi_ctrl},
+	{NVME_CNS_CSI_NS_LIST, NVME_ON_ADMIN, true, false, identify_ns_list},
+	{NVME_CNS_NS_INDEPENDENT, NVME_ON_ADMIN, false, false, nvme_identify_ns_independent},
+	/* What is allocated is attached: there is no Namespace Attachment. */
+	{NVME_CNS_ALLOCATED_LIST, NVME_ON_ADMIN, false, false, identify_ns_list},
+	{NVME_CNS_ALLOCATED_NS, NVME_ON_ADMIN, false, false, identify_ns},
+	{NVME_CNS_NS_CTRLS, NVME_ON_ADMIN, false, true, nvme_identify_ns_ctrls},
+	{NVME_CNS_CTRLS, NVME_ON_ADMIN, false, true, nvme_identify_ctrls},
+	{NVME_CNS_COMMAND_SETS, NVME_ON_ADMIN, false, false, nvme_identify_command_sets},
 };
+
+static const struct cns *request_cns(const struct nvme_request *request)
+{
+	uint8_t cns = (uint8_t)nvme_get32(request->cmd.cdw10);
+
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		if (pages[i].cns == cns && (pages[i].on & request->queue->on))
+			return &pages[i];
+	}
+	return NULL;
+}
 
 int64_t nvme_identify_data_len(struct nvme_request *request)
 {
@@ -219,13 +271,22 @@ int64_t nvme_identify_data_len(struct nvme_request *request)
 enum nvme_next nvme_identify_execute(struct nvme_request *request, uint64_t now_ns,
 				     struct nvme_actions *actions)
 {
-	uint8_t cns = (uint8_t)nvme_get32(request->cmd.cdw10);
+	const struct cns *page = request_cns(request);
 
 	(void)now_ns;
 	(void)actions;
-	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
-		if (pages[i].cns == cns && (pages[i].on & request->queue->on))
-			return pages[i].execute(request);
-	}
-	return nvme_refuse_field(request, NVME_AT_CDW10, "CNS is not supported");
+	if (!page)
+		return nvme_refuse_field(request, NVME_AT_CDW10, "CNS is not supported");
+	if (page->csi && nvme_get32(request->cmd.cdw11) >> CSI_SHIFT != NVME_CSI_NVM)
+		return nvme_refuse_field(request, NVME_AT_CDW11,
+					 "the command set is not supported");
+	return page->registry ? NVME_REGISTRY : page->execute(request);
+}
+
+enum nvme_next nvme_identify_execute_registry(struct nvme_request *request, uint64_t now_ns,
+					      struct nvme_actions *actions)
+{
+	(void)now_ns;
+	(void)actions;
+	return request_cns(request)->execute(request);
 }

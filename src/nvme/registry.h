@@ -55,6 +55,10 @@ struct wrasse_subsystem {
 	struct wrasse_subsystem *next; /* registry->subsystems */
 	char nqn[NVME_NQN_LEN + 1];
 	char serial[21], model[41], firmware[9];
+	uint16_t pci_vid, pci_ssvid;
+	uint32_t ieee_oui;
+	uint8_t fru_guid[16];
+	uint16_t retry_delay_100ms[3];
 	uint32_t max_namespaces;
 	uint16_t cntlid_min, cntlid_max;
 	uint16_t cntlid_next; /* ids are used again as late as possible */

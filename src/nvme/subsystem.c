@@ -40,6 +40,8 @@ static const char *opts_check(const struct wrasse_subsystem_opts *opts)
 		return "model is not at most 40 printable ASCII characters";
 	if (opts->firmware && !text_fits(opts->firmware, 8))
 		return "firmware is not at most 8 printable ASCII characters";
+	if (opts->ieee_oui > 0xffffff)
+		return "ieee_oui has more than 24 bits";
 	if (opts->max_namespaces > MAX_NAMESPACES)
 		return "max_namespaces is above 65536";
 	if (min > max || max > CNTLID_MAX)
@@ -92,6 +94,12 @@ static void set_identity(struct wrasse_subsystem *subsystem,
 		 opts->model ? opts->model : DEFAULT_MODEL);
 	memcpy(subsystem->firmware, firmware ? firmware : "",
 	       firmware ? strnlen(firmware, sizeof(subsystem->firmware) - 1) : 0);
+	subsystem->pci_vid = opts->pci_vid;
+	subsystem->pci_ssvid = opts->pci_ssvid;
+	subsystem->ieee_oui = opts->ieee_oui;
+	memcpy(subsystem->fru_guid, opts->fru_guid, sizeof(subsystem->fru_guid));
+	memcpy(subsystem->retry_delay_100ms, opts->retry_delay_100ms,
+	       sizeof(subsystem->retry_delay_100ms));
 }
 
 /* A subsystem at the end of the registry's list. @opts: valid. */

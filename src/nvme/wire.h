@@ -281,10 +281,12 @@ enum nvme_property_offset {
 #define NVME_CAP_CQR       (1ull << 16)
 #define NVME_CAP_TO_SHIFT  24
 #define NVME_CAP_CSS_NVM   (1ull << 37)
+#define NVME_CAP_CSS_IOCS  (1ull << 43) /* CNS 1Ch tells which; CC.CSS may be 110b */
 #define NVME_CAP_CRWMS     (1ull << 59)
 #define NVME_VS_2_0        0x00020000u
 #define NVME_CC_EN         0x1u
 #define NVME_CC_CSS        0x70u
+#define NVME_CC_CSS_ALL    0x60u /* every I/O command set that CNS 1Ch tells */
 #define NVME_CC_MPS        0x780u
 #define NVME_CC_AMS        0x3800u
 #define NVME_CC_SHN        0xc000u
@@ -305,7 +307,18 @@ enum nvme_cns {
 	NVME_CNS_CTRL = 0x01,
 	NVME_CNS_NS_LIST = 0x02,
 	NVME_CNS_NS_DESCS = 0x03,
+	NVME_CNS_CSI_NS = 0x05,
+	NVME_CNS_CSI_CTRL = 0x06,
+	NVME_CNS_CSI_NS_LIST = 0x07,
+	NVME_CNS_NS_INDEPENDENT = 0x08,
+	NVME_CNS_ALLOCATED_LIST = 0x10,
+	NVME_CNS_ALLOCATED_NS = 0x11,
+	NVME_CNS_NS_CTRLS = 0x12,
+	NVME_CNS_CTRLS = 0x13,
+	NVME_CNS_COMMAND_SETS = 0x1c,
 };
+
+#define NVME_CSI_NVM 0 /* the only command set */
 
 /* Identify Controller (NVMe Base 2.0 figure 275). */
 struct nvme_id_ctrl {
@@ -386,6 +399,7 @@ enum nvme_ns_desc_type {
 	NVME_NS_DESC_EUI64 = 1,
 	NVME_NS_DESC_NGUID = 2,
 	NVME_NS_DESC_UUID = 3,
+	NVME_NS_DESC_CSI = 4,
 };
 
 /* ---- log pages (NVMe Base 2.0 5.16.1) ---- */

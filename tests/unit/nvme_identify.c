@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/nvme/identify.c: what each page says, at offsets that are written down here and not taken
+ * src/nvme/identify.c and identify_list.c: what each page says, at offsets that are written down here and not taken
  * from the code's own structs.
  */
 #include "nvme_fixture.h"
@@ -152,8 +152,11 @@ static void unknown_cns_is_an_invalid_field(void **state)
 
 	(void)state;
 	for (unsigned cns = 4; cns < 256; cns++) {
+		static const uint8_t known[] = {5, 6, 7, 8, 0x10, 0x11, 0x12, 0x13, 0x1c};
 		struct fx_run run = identify(queue, (uint8_t)cns, 1);
 
+		if (memchr(known, (int)cns, sizeof(known)))
+			continue;
 		assert_int_equal(run.status, REFUSED_FIELD);
 		assert_true(run.more);
 	}
@@ -227,31 +230,246 @@ static void namespace_list_is_ascending_and_above_nsid(void **state)
 	fx_queue_gone(queue);
 }
 
-static void namespace_list_ends_at_1024_entries(void **state)
+static struct nvme_queue *ready_with(const struct wrasse_subsystem_opts *opts,
+				     struct wrasse_subsystem **subsystem)
 {
+	struct nvme_queue *queue;
+	const char *why;
+
+	assert_int_equal(nvme_subsystem_create(fx_registry, opts, subsystem, &why), 0);
+	queue = fx_connect_with(fx_queue(0), 0xffff, opts->nqn, 0);
+	fx_write_cc(queue, FX_CC_ENABLE);
+	return queue;
+}
+
+static void lists_of_8192_namespaces_go_on_from_page_to_page(void **state)
+{
+	static const uint8_t lists[] = {2, 7, 0x10};
 	struct wrasse_subsystem_opts opts;
 	struct wrasse_subsystem *big;
 	struct nvme_queue *queue;
-	const char *why;
 
 	(void)state;
 	wrasse_subsystem_opts_init(&opts);
 	opts.nqn = "nqn.2026-01.org.example:big";
 	opts.allow_any_host = true;
-	opts.max_namespaces = 1100;
-	assert_int_equal(nvme_subsystem_create(fx_registry, &opts, &big, &why), 0);
-	for (uint32_t nsid = 1; nsid <= 1100; nsid++)
+	opts.max_namespaces = 8192;
+	queue = ready_with(&opts, &big);
+	for (uint32_t nsid = 1; nsid <= 8192; nsid++)
 		fx_add_ns(big, nsid, 8);
-	queue = fx_connect_with(fx_queue(0), 0xffff, opts.nqn, 0);
-	fx_write_cc(queue, FX_CC_ENABLE);
-	identify(queue, 2, 0);
-	for (uint32_t i = 0; i < 1024; i++)
-		assert_int_equal(get32(4 * i), i + 1);
-	identify(queue, 2, 1024);
-	assert_int_equal(get32(0), 1025);
-	assert_int_equal(get32(4 * 75), 1100);
-	assert_zero(4 * 76, 4096);
+	identify(queue, 1, 0);
+	assert_int_equal(get32(516), 8192); /* NN */
+	assert_int_equal(get32(540), 8192); /* MNAN */
+	for (unsigned l = 0; l < sizeof(lists); l++) {
+		for (uint32_t above = 0; above < 8192; above += 1024) {
+			assert_int_equal(identify(queue, lists[l], above).status, 0);
+			for (uint32_t i = 0; i < 1024; i++)
+				assert_int_equal(get32(4 * i), above + i + 1);
+		}
+		identify(queue, lists[l], 7169);
+		assert_int_equal(get32(0), 7170);
+		assert_int_equal(get32(4088), 8192);
+		assert_zero(4092, 4096);
+		assert_int_equal(identify(queue, lists[l], 8192).status, 0);
+		assert_zero(0, 4096);
+	}
+	identify(queue, 0, 8192);
+	assert_int_equal(get64(0), 8);
 	fx_queue_gone(queue);
+}
+
+static void maker_is_the_embedders(void **state)
+{
+	struct wrasse_subsystem_opts opts;
+	struct wrasse_subsystem *subsystem;
+	struct nvme_queue *queue;
+
+	(void)state;
+	wrasse_subsystem_opts_init(&opts);
+	opts.nqn = "nqn.2026-01.org.example:made";
+	opts.allow_any_host = true;
+	opts.serial = "S1";
+	opts.model = "M2";
+	opts.firmware = "F3";
+	opts.pci_vid = 0x1234;
+	opts.pci_ssvid = 0x5678;
+	opts.ieee_oui = 0xaabbcc;
+	memset(opts.fru_guid, 0x5e, sizeof(opts.fru_guid));
+	for (unsigned i = 0; i < 3; i++)
+		opts.retry_delay_100ms[i] = (uint16_t)(0x101 * (i + 1));
+	queue = ready_with(&opts, &subsystem);
+	assert_int_equal(identify(queue, 1, 0).status, 0);
+	assert_int_equal(get16(0), 0x1234);
+	assert_int_equal(get16(2), 0x5678);
+	assert_memory_equal(page + 4, "S1                  ", 20);
+	assert_memory_equal(page + 24, "M2                                      ", 40);
+	assert_memory_equal(page + 64, "F3      ", 8);
+	assert_memory_equal(page + 73, "\xcc\xbb\xaa", 3);
+	assert_memory_equal(page + 112, opts.fru_guid, 16);
+	assert_int_equal(get16(128), 0x101); /* CRDT1-3 */
+	assert_int_equal(get16(130), 0x202);
+	assert_int_equal(get16(132), 0x303);
+	fx_queue_gone(queue);
+}
+
+/* ---- command sets, allocated namespaces, controllers ---- */
+
+static struct fx_run identify_more(struct nvme_queue *queue, uint8_t cns, uint32_t nsid,
+				   uint16_t cntid, uint32_t cdw11)
+{
+	struct nvme_cmd cmd = fx_cmd(NVME_OPC_IDENTIFY, nsid);
+
+	memset(page, 0x77, sizeof(page));
+	nvme_put32(&cmd.cdw10, cns | (uint32_t)cntid << 16);
+	nvme_put32(&cmd.cdw11, cdw11);
+	fx_data(&cmd, page, sizeof(page));
+	return fx_run(queue, &cmd);
+}
+
+static void command_sets_are_nvm_alone(void **state)
+{
+	static const uint8_t pages[] = {5, 6, 7};
+	struct nvme_queue *queue = fx_ready();
+	uint16_t own = nvme_queue_cntlid(queue);
+
+	(void)state;
+	fx_add_ns(fx_subsystem, 1, 100);
+	assert_int_equal(identify_more(queue, 0x1c, 0, 0xffff, 0).status, 0);
+	assert_int_equal(get64(0), 1);
+	assert_zero(8, 4096);
+	assert_int_equal(identify_more(queue, 0x1c, 0, own, 0).status, 0);
+	assert_int_equal(get64(0), 1);
+	assert_int_equal(identify_more(queue, 0x1c, 0, own + 1, 0).status, REFUSED_FIELD);
+	for (unsigned i = 0; i < sizeof(pages); i++) {
+		assert_int_equal(identify_more(queue, pages[i], 1, 0, 0x00ffffff).status, 0);
+		for (uint32_t csi = 1; csi < 256; csi++)
+			assert_int_equal(identify_more(queue, pages[i], 1, 0, csi << 24).status,
+					 REFUSED_FIELD);
+	}
+	/* Elsewhere the field means nothing. */
+	assert_int_equal(identify_more(queue, 1, 0, 0, 5u << 24).status, 0);
+	fx_queue_gone(queue);
+}
+
+static void independent_page_tells_whether_a_namespace_is_ready(void **state)
+{
+	struct nvme_queue *queue = fx_ready();
+	struct wrasse_namespace *ns = fx_add_ns(fx_subsystem, 3, 100);
+
+	(void)state;
+	assert_int_equal(identify(queue, 8, 3).status, 0);
+	assert_int_equal(page[0], 0);
+	assert_int_equal(page[1], 1); /* NMIC */
+	assert_zero(2, 14);
+	assert_int_equal(page[14], 1); /* NSTAT */
+	assert_zero(15, 4096);
+	ns->read_only = true;
+	ns->port[0].state = NVME_NS_PORT_FAILED;
+	identify(queue, 8, 3);
+	assert_int_equal(page[8], 1); /* NSATTR */
+	assert_int_equal(page[14], 0);
+	ns->port[0].state = NVME_NS_PORT_ATTACHED;
+	fx_queue_gone(queue);
+}
+
+/* What each page says to an id that is active, could be, is 0, is too high, and is all ones. */
+static void each_page_has_its_own_rule_for_namespace_ids(void **state)
+{
+	static const uint32_t ids[] = {3, 2, 0, 257, 0xfffffffd, 0xffffffff};
+	enum { FULL, EMPTY, FIELD, NS };
+	static const struct {
+		uint8_t cns, says[6];
+	} rules[] = {
+		{0x00, {FULL, EMPTY, NS, NS, NS, NS}},
+		{0x01, {FULL, FULL, FULL, FULL, FULL, FULL}},
+		{0x02, {EMPTY, FULL, FULL, EMPTY, EMPTY, NS}},
+		{0x03, {FULL, NS, NS, NS, NS, NS}},
+		{0x05, {EMPTY, EMPTY, NS, NS, NS, NS}},
+		{0x06, {EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY}},
+		{0x07, {EMPTY, FULL, FULL, EMPTY, EMPTY, NS}},
+		{0x08, {FULL, EMPTY, NS, NS, NS, NS}},
+		{0x10, {EMPTY, FULL, FULL, EMPTY, EMPTY, NS}},
+		{0x11, {FULL, EMPTY, NS, NS, NS, NS}},
+		{0x12, {FULL, EMPTY, NS, NS, NS, FIELD}},
+		{0x13, {FULL, FULL, FULL, FULL, FULL, FULL}},
+		{0x1c, {FIELD, FIELD, FIELD, FIELD, FIELD, FIELD}}, /* of controller 0 */
+	};
+	static const uint16_t status[] = {0, 0, REFUSED_FIELD, REFUSED_NS};
+	struct nvme_queue *queue = fx_ready();
+
+	(void)state;
+	fx_add_ns(fx_subsystem, 3, 100);
+	for (size_t r = 0; r < sizeof(rules) / sizeof(rules[0]); r++) {
+		for (unsigned i = 0; i < 6; i++) {
+			uint8_t says = rules[r].says[i];
+			struct fx_run run = identify(queue, rules[r].cns, ids[i]);
+			bool any = false;
+
+			if (run.status != status[says])
+				fail_msg("CNS 0x%02x, NSID 0x%x: status 0x%x", rules[r].cns, ids[i],
+					 run.status);
+			if (run.status != 0)
+				continue;
+			for (size_t at = 0; at < sizeof(page); at++)
+				any |= page[at] != 0;
+			if (any != (says == FULL))
+				fail_msg("CNS 0x%02x, NSID 0x%x: %s", rules[r].cns, ids[i],
+					 any ? "not empty" : "empty");
+		}
+	}
+	fx_queue_gone(queue);
+}
+
+static void controllers_are_listed_by_id(void **state)
+{
+	struct nvme_queue *queues[5];
+	static const uint8_t pages[] = {0x12, 0x13};
+	uint16_t base;
+
+	(void)state;
+	fx_add_ns(fx_subsystem, 1, 100);
+	for (unsigned i = 0; i < 5; i++)
+		queues[i] = fx_ready();
+	base = nvme_queue_cntlid(queues[0]);
+	nvme_ctrl_end(queues[3]->ctrl);
+	for (unsigned p = 0; p < 2; p++) {
+		for (uint16_t from = 0; from <= base + 6; from++) {
+			unsigned at = 0;
+
+			assert_int_equal(identify_more(queues[0], pages[p], 1, from, 0).status, 0);
+			for (uint16_t i = 0; i < 5; i++) {
+				if (i != 3 && base + i >= from)
+					assert_int_equal(get16(2 + 2 * at++), base + i);
+			}
+			assert_int_equal(get16(0), at);
+			assert_zero(2 + 2 * at, 4096);
+		}
+	}
+	for (unsigned i = 0; i < 5; i++)
+		fx_queue_gone(queues[i]);
+}
+
+static void list_of_controllers_has_the_2047_lowest(void **state)
+{
+	static struct nvme_queue *queues[2100];
+	struct nvme_queue *asks = fx_ready();
+	uint16_t base = nvme_queue_cntlid(asks);
+
+	(void)state;
+	for (unsigned i = 0; i < 2100; i++)
+		queues[i] = fx_admin();
+	assert_int_equal(identify_more(asks, 0x13, 0, 0, 0).status, 0);
+	assert_int_equal(get16(0), 2047);
+	for (unsigned i = 0; i < 2047; i++)
+		assert_int_equal(get16(2 + 2 * i), base + i);
+	identify_more(asks, 0x13, 0, base + 2047, 0);
+	assert_int_equal(get16(0), 54);
+	assert_int_equal(get16(2), base + 2047);
+	assert_int_equal(get16(2 + 2 * 53), base + 2100);
+	assert_zero(2 + 2 * 54, 4096);
+	for (unsigned i = 0; i < 2100; i++)
+		fx_queue_gone(queues[i]);
+	fx_queue_gone(asks);
 }
 
 static void namespace_descriptors_hold_the_ids_that_there_are(void **state)
@@ -266,7 +484,8 @@ static void namespace_descriptors_hold_the_ids_that_there_are(void **state)
 	assert_memory_equal(page + 4, ns->uuid, 16);
 	assert_int_equal(ns->uuid[6] >> 4, 8);
 	assert_int_equal(ns->uuid[8] >> 6, 2);
-	assert_zero(20, 4096);
+	assert_int_equal(get32(20), 0x0104); /* command set 0 */
+	assert_zero(24, 4096);
 
 	ns->eui64[7] = 1;
 	ns->nguid[0] = 1;
@@ -276,7 +495,8 @@ static void namespace_descriptors_hold_the_ids_that_there_are(void **state)
 	assert_int_equal(get32(12), 0x1002);
 	assert_memory_equal(page + 16, ns->nguid, 16);
 	assert_int_equal(get32(32), 0x1003);
-	assert_zero(52, 4096);
+	assert_int_equal(get32(52), 0x0104);
+	assert_zero(56, 4096);
 	assert_int_equal(identify(queue, 3, 2).status, REFUSED_NS);
 	assert_int_equal(identify(queue, 3, 0).status, REFUSED_NS);
 	assert_int_equal(identify(queue, 3, 0xffffffff).status, REFUSED_NS);
@@ -310,7 +530,13 @@ int main(void)
 		TEST(namespace_page_tells_size_and_names),
 		TEST(namespace_page_of_an_inactive_id_is_zero),
 		TEST(namespace_list_is_ascending_and_above_nsid),
-		TEST(namespace_list_ends_at_1024_entries),
+		TEST(lists_of_8192_namespaces_go_on_from_page_to_page),
+		TEST(maker_is_the_embedders),
+		TEST(command_sets_are_nvm_alone),
+		TEST(independent_page_tells_whether_a_namespace_is_ready),
+		TEST(each_page_has_its_own_rule_for_namespace_ids),
+		TEST(controllers_are_listed_by_id),
+		TEST(list_of_controllers_has_the_2047_lowest),
 		TEST(namespace_descriptors_hold_the_ids_that_there_are),
 		TEST(namespaces_are_those_that_the_own_group_sees),
 	};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What optional admin commands put on the wire, by the rules of wire.h.
+ */
+#ifndef WRASSE_NVME_WIRE_ADMIN_H
+#define WRASSE_NVME_WIRE_ADMIN_H
+
+#include "nvme/wire.h"
+
+/* ---- Identify (NVMe Base 2.0 5.17) ---- */
+
+/* I/O Command Set Independent Identify Namespace (NVMe Base 2.0 figure 280). */
+struct nvme_id_ns_independent {
+	uint8_t nsfeat, nmic, rescap, fpi;
+	nvme_le32 anagrpid;
+	uint8_t nsattr;
+	uint8_t rsvd9;
+	nvme_le16 nvmsetid, endgid;
+	uint8_t nstat;
+	uint8_t rsvd15[4081];
+};
+NVME_WIRE_SIZE(struct nvme_id_ns_independent, NVME_PAGE_LEN);
+_Static_assert(offsetof(struct nvme_id_ns_independent, nstat) == 14, "NSTAT");
+
+#define NVME_NSTAT_READY 0x1u
+
+/* A controller list (NVMe Base 2.0 4.4.1): ascending. */
+#define NVME_CTRL_LIST_MAX 2047
+
+struct nvme_ctrl_list {
+	nvme_le16 count;
+	nvme_le16 id[NVME_CTRL_LIST_MAX];
+};
+NVME_WIRE_SIZE(struct nvme_ctrl_list, NVME_PAGE_LEN);
+
+#endif
