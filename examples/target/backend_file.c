@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,6 +40,7 @@ enum {
 struct file {
 	struct backend base;
 	struct file_info info;
+	_Atomic(bool) write_through; /* a host has turned the cache off: every write is durable */
 };
 
 /* One namespace in one poll group. */
@@ -181,6 +183,12 @@ static void prepare_vector(struct file_ring *ring, struct io_uring_sqe *sqe, str
 		io_uring_prep_writev(sqe, ring->file->info.fd, io->iov, io->iov_count, io->offset);
 }
 
+static bool is_durable(const struct file *file, const struct wrasse_io *io)
+{
+	return io->opcode == WRASSE_IO_WRITE &&
+	       ((io->flags & WRASSE_IO_FUA) || atomic_load(&file->write_through));
+}
+
 /* Puts the next step of an I/O into the ring, where there is an entry for it. */
 static void step_prepare(struct file_ring *ring, struct wrasse_io *io)
 {
@@ -194,7 +202,7 @@ static void step_prepare(struct file_ring *ring, struct wrasse_io *io)
 		prepare_rest(ring, sqe, io);
 	else
 		prepare_vector(ring, sqe, io);
-	if (io->opcode == WRASSE_IO_WRITE && (io->flags & WRASSE_IO_FUA))
+	if (is_durable(ring->file, io))
 		sqe->rw_flags = RWF_DSYNC;
 	io_uring_sqe_set_data(sqe, io);
 	ring->prepared = true;
@@ -355,12 +363,19 @@ static void file_detach(void *backend, void *group_ctx)
 	free(ring);
 }
 
+static int file_set_write_cache(void *backend, bool on)
+{
+	atomic_store(&((struct file *)backend)->write_through, !on);
+	return 0;
+}
+
 static const struct wrasse_backend_ops file_ops = {
 	.size = sizeof(file_ops),
 	.submit = file_submit,
 	.attach = file_attach,
 	.detach = file_detach,
 	.poll = file_poll,
+	.set_write_cache = file_set_write_cache,
 };
 
 static void file_destroy(struct backend *backend)

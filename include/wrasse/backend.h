@@ -89,6 +89,21 @@ struct wrasse_backend_ops {
 	 * Return: how many I/Os it completed.
 	 */
 	int (*poll)(void *backend, void *group_ctx);
+
+	/*
+	 * Turns the volatile write cache on or off, as a host asks for all namespaces of a
+	 * subsystem. Optional; without it a cache is always on. It is called only if the namespace
+	 * has volatile_cache. While the cache is off a write that is completed is durable; what was
+	 * written before is so after the next flush.
+	 *
+	 * @backend: the namespace's backend context.
+	 * @on: whether the cache may be used.
+	 *
+	 * Return: 0, or a negative errno value: the host gets Internal Error and the caches are as
+	 * they were. Context: any poll group's thread, inside wrasse_poll_group_poll(), two at once
+	 * too. It must not block.
+	 */
+	int (*set_write_cache)(void *backend, bool on);
 };
 
 /*

@@ -14,7 +14,8 @@ struct wrasse_status {
 	uint8_t sct; /* Status Code Type, 0-7 */
 	uint8_t sc;  /* Status Code */
 	bool dnr;    /* Do Not Retry: the same command will fail again */
-	uint8_t crd; /* Command Retry Delay index, 0-3; used only for a host that enabled it */
+	uint8_t crd; /* Command Retry Delay, 1 to 3: retry_delay_100ms of the subsystem's options says
+			how long; 0: none. Only hosts that asked for it are told. */
 };
 
 /* Status Code Types (NVMe Base 2.0 figure 95). */

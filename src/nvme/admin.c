@@ -52,7 +52,9 @@ static const struct nvme_op admin_ops[] = {
 			.xfer = NVME_XFER_H2C,
 			.on = NVME_ON_ADMIN | NVME_ON_DISC,
 			.ready = true,
+			.data_len = nvme_features_set_data_len,
 			.execute = nvme_features_set_execute,
+			.failed = nvme_features_set_failed,
 		},
 	[NVME_OPC_GET_FEATURES] =
 		{

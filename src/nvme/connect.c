@@ -163,6 +163,7 @@ static enum nvme_next connect_admin(struct nvme_request *request,
 	if (!ctrl)
 		return nvme_refuse(request, wrasse_status_make(0, WRASSE_SC_INTERNAL, false),
 				   NVME_AT_NONE, "no memory for a controller");
+	nvme_features_init(&ctrl->features, now_ns);
 	nvme_ctrl_set_kato(ctrl, nvme_get32(request->cmd.connect.kato_ms));
 	ctrl->kato_deadline_ns = UINT64_MAX;
 	nvme_ctrl_set_timer(ctrl, now_ns, actions);

@@ -48,7 +48,6 @@ struct nvme_ctrl *nvme_ctrl_create(struct wrasse_subsystem *subsystem, uint16_t 
 	ctrl->refs = 1;
 	ctrl->qids = ctrl->bits;
 	ctrl->changed = ctrl->bits + qid_words;
-	nvme_features_init(&ctrl->features);
 	ctrl->next = subsystem->ctrls;
 	subsystem->ctrls = ctrl;
 	return ctrl;
@@ -97,11 +96,12 @@ static void ctrl_set_state(struct nvme_ctrl *ctrl, enum nvme_ctrl_state state,
 /*
  * NVMe Base 2.0 3.7.2: controller level reset of everything but the admin queue and the properties.
  */
-static void ctrl_reset(struct nvme_ctrl *ctrl, struct nvme_actions *actions)
+static void ctrl_reset(struct nvme_ctrl *ctrl, uint64_t now_ns, struct nvme_actions *actions)
 {
 	ctrl_set_state(ctrl, NVME_CTRL_DISABLED, actions);
 	ctrl->cfs = false;
-	nvme_features_init(&ctrl->features);
+	nvme_features_init(&ctrl->features, now_ns);
+	atomic_store_explicit(&ctrl->retry_delays, false, memory_order_relaxed);
 	nvme_aer_reset(ctrl, actions);
 	memset(ctrl->changed, 0,
 	       bitmap_words(ctrl->subsystem->max_namespaces) * sizeof(*ctrl->changed));
@@ -125,7 +125,8 @@ static bool cc_can_enable(const struct nvme_ctrl *ctrl, uint32_t cc)
 	return ctrl->discovery || ((sq == 0 || sq == 6) && (cq == 0 || cq == 4));
 }
 
-void nvme_ctrl_write_cc(struct nvme_ctrl *ctrl, uint32_t value, struct nvme_actions *actions)
+void nvme_ctrl_write_cc(struct nvme_ctrl *ctrl, uint32_t value, uint64_t now_ns,
+			struct nvme_actions *actions)
 {
 	uint32_t old = atomic_load_explicit(&ctrl->cc, memory_order_relaxed);
 	uint32_t cc = value & NVME_CC_MASK;
@@ -134,10 +135,10 @@ void nvme_ctrl_write_cc(struct nvme_ctrl *ctrl, uint32_t value, struct nvme_acti
 	atomic_store_explicit(&ctrl->cc, cc, memory_order_relaxed);
 	if (!(cc & NVME_CC_EN)) {
 		if (state != NVME_CTRL_DISABLED || (old & NVME_CC_EN))
-			ctrl_reset(ctrl, actions);
+			ctrl_reset(ctrl, now_ns, actions);
 	} else if (!(old & NVME_CC_EN)) {
 		if (state != NVME_CTRL_DISABLED)
-			ctrl_reset(ctrl, actions);
+			ctrl_reset(ctrl, now_ns, actions);
 		if (cc_can_enable(ctrl, cc))
 			ctrl_set_state(ctrl, NVME_CTRL_READY, actions);
 		else

@@ -42,7 +42,10 @@ enum nvme_event {
 /* Feature values that end with a reset. */
 struct nvme_features {
 	uint32_t arbitration, power, temperature[2], error_recovery, atomicity;
-	uint32_t events; /* Asynchronous Event Configuration */
+	uint32_t events;                     /* Asynchronous Event Configuration */
+	uint64_t timestamp_ms, timestamp_ns; /* what it was, and when */
+	bool timestamp_set;                  /* by the host; else it counts from the reset */
+	struct nvme_host_behavior behavior;
 };
 
 struct nvme_ctrl {
@@ -53,6 +56,7 @@ struct nvme_ctrl {
 	_Atomic(uint32_t) io_epoch;  /* changes when state is READY no more, after state */
 	_Atomic(uint32_t) io_queues; /* from Connect to nvme_queue_fini() */
 	_Atomic(uint32_t) cc;
+	_Atomic(bool) retry_delays; /* the host has set ACRE: CRD may say how long to wait */
 	_Atomic(uint64_t) error_count;
 	struct nvme_error errors[NVME_ERROR_ENTRIES];
 
@@ -95,7 +99,8 @@ void nvme_ctrl_put(struct nvme_ctrl *ctrl);
 void nvme_ctrl_end(struct nvme_ctrl *ctrl);
 
 /* CC was written, CSTS is read. */
-void nvme_ctrl_write_cc(struct nvme_ctrl *ctrl, uint32_t value, struct nvme_actions *actions);
+void nvme_ctrl_write_cc(struct nvme_ctrl *ctrl, uint32_t value, uint64_t now_ns,
+			struct nvme_actions *actions);
 uint32_t nvme_ctrl_csts(const struct nvme_ctrl *ctrl);
 
 /* Starts the keep-alive timer anew, with kato_ms and the controller's state as they are. */
@@ -171,7 +176,17 @@ enum nvme_next nvme_features_get_execute(struct nvme_request *request, uint64_t 
 					 struct nvme_actions *actions);
 enum nvme_next nvme_features_set_execute(struct nvme_request *request, uint64_t now_ns,
 					 struct nvme_actions *actions);
-void nvme_features_init(struct nvme_features *features);
+void nvme_features_init(struct nvme_features *features, uint64_t now_ns);
+int64_t nvme_features_set_data_len(struct nvme_request *request);
+
+/* What a Set Features with a flush of the backend leaves when the flush has failed. */
+void nvme_features_set_failed(struct nvme_request *request, struct nvme_ns_port *port);
+
+/* The feature's line of Feature Identifiers Supported and Effects; 0: there is no such feature. */
+uint32_t nvme_features_effects(uint8_t fid, uint8_t on);
+
+/* io.c: a Flush for the backend on behalf of any command. */
+enum nvme_next nvme_io_flush(struct nvme_request *request, struct nvme_ns_port *port);
 
 /* Whether a namespace that this queue sees has a volatile write cache. */
 bool nvme_features_has_cache(const struct nvme_queue *queue);

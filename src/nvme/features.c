@@ -3,11 +3,12 @@
  * Get Features and Set Features (NVMe Base 2.0 5.15, 5.27): one line per feature. Nothing can be
  * saved; values live until a reset. The thread of the admin queue's group.
  */
-#include "nvme/ctrl.h"
+#include "nvme/features.h"
 
-#define SET_SAVE   (1u << 31) /* CDW10: SV */
-#define GET_EXHID  1u         /* CDW11 of Host Identifier: 128 bits */
-#define CHANGEABLE (1u << 2)  /* Select 3: capabilities */
+#define SET_SAVE    (1u << 31) /* CDW10: SV */
+#define GET_EXHID   1u         /* CDW11 of Host Identifier: 128 bits */
+#define NS_SPECIFIC (1u << 1)  /* Select 3: capabilities */
+#define CHANGEABLE  (1u << 2)
 
 enum select {
 	SELECT_CURRENT,
@@ -21,9 +22,12 @@ struct feature {
 	uint8_t on; /* enum nvme_on */
 	bool ns;    /* may name a namespace */
 	/* Answers the command; values are those that get finds in features. */
-	enum nvme_next (*get)(struct nvme_request *request, const struct nvme_features *features);
-	/* NULL: cannot be changed. */
-	enum nvme_next (*set)(struct nvme_request *request, uint32_t value);
+	enum nvme_next (*get)(struct nvme_request *request, const struct nvme_features *features,
+			      uint64_t now_ns);
+	enum nvme_next (*set)(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+			      struct nvme_actions *actions);
+	uint32_t len;  /* bytes of data; 0: the value is in a dword */
+	uint32_t bits; /* what Features Identifiers Supported and Effects says besides */
 };
 
 static struct nvme_ctrl *request_ctrl(const struct nvme_request *request)
@@ -36,31 +40,36 @@ static enum nvme_next refuse_value(struct nvme_request *request, const char *why
 	return nvme_refuse_field(request, NVME_AT_CDW11, why);
 }
 
-void nvme_features_init(struct nvme_features *features)
+void nvme_features_init(struct nvme_features *features, uint64_t now_ns)
 {
 	memset(features, 0, sizeof(*features));
+	features->timestamp_ns = now_ns;
 	features->temperature[0] = 0xffff; /* over: never reached */
 }
 
 /* ---- values that are only kept ---- */
 
-static enum nvme_next arbitration_get(struct nvme_request *request, const struct nvme_features *f)
+static enum nvme_next arbitration_get(struct nvme_request *request, const struct nvme_features *f,
+				      uint64_t now_ns)
 {
 	return nvme_succeed(request, f->arbitration);
 }
 
-static enum nvme_next arbitration_set(struct nvme_request *request, uint32_t value)
+static enum nvme_next arbitration_set(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+				      struct nvme_actions *actions)
 {
 	request_ctrl(request)->features.arbitration = value & 0xffffff07;
 	return nvme_succeed(request, 0);
 }
 
-static enum nvme_next power_get(struct nvme_request *request, const struct nvme_features *f)
+static enum nvme_next power_get(struct nvme_request *request, const struct nvme_features *f,
+				uint64_t now_ns)
 {
 	return nvme_succeed(request, f->power);
 }
 
-static enum nvme_next power_set(struct nvme_request *request, uint32_t value)
+static enum nvme_next power_set(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+				struct nvme_actions *actions)
 {
 	if (value & 0x1f)
 		return refuse_value(request, "there is only power state 0");
@@ -77,7 +86,8 @@ static int temperature_index(uint32_t cdw11)
 	return sensor == 0 && threshold <= 1 ? (int)threshold : -1;
 }
 
-static enum nvme_next temperature_get(struct nvme_request *request, const struct nvme_features *f)
+static enum nvme_next temperature_get(struct nvme_request *request, const struct nvme_features *f,
+				      uint64_t now_ns)
 {
 	int index = temperature_index(nvme_get32(request->cmd.cdw11));
 
@@ -86,7 +96,8 @@ static enum nvme_next temperature_get(struct nvme_request *request, const struct
 	return nvme_succeed(request, f->temperature[index]);
 }
 
-static enum nvme_next temperature_set(struct nvme_request *request, uint32_t value)
+static enum nvme_next temperature_set(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+				      struct nvme_actions *actions)
 {
 	int index = temperature_index(value);
 
@@ -96,12 +107,14 @@ static enum nvme_next temperature_set(struct nvme_request *request, uint32_t val
 	return nvme_succeed(request, 0);
 }
 
-static enum nvme_next recovery_get(struct nvme_request *request, const struct nvme_features *f)
+static enum nvme_next recovery_get(struct nvme_request *request, const struct nvme_features *f,
+				   uint64_t now_ns)
 {
 	return nvme_succeed(request, f->error_recovery);
 }
 
-static enum nvme_next recovery_set(struct nvme_request *request, uint32_t value)
+static enum nvme_next recovery_set(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+				   struct nvme_actions *actions)
 {
 	if (value & 1u << 16)
 		return refuse_value(request, "DULBE is not supported");
@@ -109,46 +122,20 @@ static enum nvme_next recovery_set(struct nvme_request *request, uint32_t value)
 	return nvme_succeed(request, 0);
 }
 
-static enum nvme_next atomicity_get(struct nvme_request *request, const struct nvme_features *f)
+static enum nvme_next atomicity_get(struct nvme_request *request, const struct nvme_features *f,
+				    uint64_t now_ns)
 {
 	return nvme_succeed(request, f->atomicity);
 }
 
-static enum nvme_next atomicity_set(struct nvme_request *request, uint32_t value)
+static enum nvme_next atomicity_set(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+				    struct nvme_actions *actions)
 {
 	request_ctrl(request)->features.atomicity = value & 1;
 	return nvme_succeed(request, 0);
 }
 
 /* ---- values with a meaning ---- */
-
-bool nvme_features_has_cache(const struct nvme_queue *queue)
-{
-	const struct nvme_view *view = queue->view;
-
-	for (uint32_t i = 0; view && i < view->count; i++) {
-		if (view->port[i] && view->port[i]->ns->volatile_cache)
-			return true;
-	}
-	return false;
-}
-
-static enum nvme_next cache_get(struct nvme_request *request, const struct nvme_features *f)
-{
-	(void)f;
-	return nvme_succeed(request, nvme_features_has_cache(request->queue));
-}
-
-/* A cache belongs to the backend: it is on where it exists. */
-static enum nvme_next cache_set(struct nvme_request *request, uint32_t value)
-{
-	if (!nvme_features_has_cache(request->queue))
-		return refuse_value(request, "there is no volatile write cache");
-	if (!(value & 1))
-		return nvme_refuse(request, NVME_COMMAND(NVME_SC_NOT_CHANGEABLE), NVME_AT_CDW11,
-				   "the volatile write cache cannot be disabled");
-	return nvme_succeed(request, 0);
-}
 
 static uint32_t queue_count(const struct nvme_request *request)
 {
@@ -157,14 +144,15 @@ static uint32_t queue_count(const struct nvme_request *request)
 	return last | last << 16;
 }
 
-static enum nvme_next queues_get(struct nvme_request *request, const struct nvme_features *f)
+static enum nvme_next queues_get(struct nvme_request *request, const struct nvme_features *f,
+				 uint64_t now_ns)
 {
-	(void)f;
 	return nvme_succeed(request, queue_count(request));
 }
 
 /* NVMe Base 2.0 5.27.1.5: the host uses fewer if it asked for fewer. */
-static enum nvme_next queues_set(struct nvme_request *request, uint32_t value)
+static enum nvme_next queues_set(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+				 struct nvme_actions *actions)
 {
 	if ((value & 0xffff) == 0xffff || value >> 16 == 0xffff)
 		return refuse_value(request, "65536 queues");
@@ -174,12 +162,14 @@ static enum nvme_next queues_set(struct nvme_request *request, uint32_t value)
 	return nvme_succeed(request, queue_count(request));
 }
 
-static enum nvme_next events_get(struct nvme_request *request, const struct nvme_features *f)
+static enum nvme_next events_get(struct nvme_request *request, const struct nvme_features *f,
+				 uint64_t now_ns)
 {
 	return nvme_succeed(request, f->events);
 }
 
-static enum nvme_next events_set(struct nvme_request *request, uint32_t value)
+static enum nvme_next events_set(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+				 struct nvme_actions *actions)
 {
 	struct nvme_ctrl *ctrl = request_ctrl(request);
 	uint32_t legal = ctrl->discovery ? NVME_AEC_DISCOVERY : NVME_AEC_SMART | NVME_AEC_NS_ATTR;
@@ -190,31 +180,50 @@ static enum nvme_next events_set(struct nvme_request *request, uint32_t value)
 	return nvme_succeed(request, 0);
 }
 
-static enum nvme_next kato_get(struct nvme_request *request, const struct nvme_features *f)
+static enum nvme_next kato_get(struct nvme_request *request, const struct nvme_features *f,
+			       uint64_t now_ns)
 {
 	const struct nvme_ctrl *ctrl = request_ctrl(request);
 
 	return nvme_succeed(request, f == &ctrl->features ? ctrl->kato_ms : 0);
 }
 
-static enum nvme_next kato_set(struct nvme_request *request, uint32_t value)
+static enum nvme_next kato_set(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+			       struct nvme_actions *actions)
 {
 	nvme_ctrl_set_kato(request_ctrl(request), value);
+	nvme_ctrl_set_timer(request_ctrl(request), now_ns, actions);
 	return nvme_succeed(request, 0);
 }
 
-static enum nvme_next hostid_get(struct nvme_request *request, const struct nvme_features *f)
+/* The one combination that CNS 1Ch tells. */
+static enum nvme_next command_sets_get(struct nvme_request *request, const struct nvme_features *f,
+				       uint64_t now_ns)
+{
+	return nvme_succeed(request, 0);
+}
+
+static enum nvme_next command_sets_set(struct nvme_request *request, uint32_t value,
+				       uint64_t now_ns, struct nvme_actions *actions)
+{
+	if (value & 0x1ff)
+		return nvme_refuse(request, NVME_COMMAND(NVME_SC_COMMAND_SETS), NVME_AT_CDW11,
+				   "there is no such combination of command sets");
+	return nvme_succeed(request, 0);
+}
+
+static enum nvme_next hostid_get(struct nvme_request *request, const struct nvme_features *f,
+				 uint64_t now_ns)
 {
 	const struct nvme_ctrl *ctrl = request_ctrl(request);
 
-	(void)f;
 	return nvme_succeed_page(request, ctrl->hostid, sizeof(ctrl->hostid));
 }
 
 /* It came with Connect and stays. */
-static enum nvme_next hostid_set(struct nvme_request *request, uint32_t value)
+static enum nvme_next hostid_set(struct nvme_request *request, uint32_t value, uint64_t now_ns,
+				 struct nvme_actions *actions)
 {
-	(void)value;
 	return nvme_refuse(request, NVME_GENERIC(NVME_SC_SEQUENCE), NVME_AT_NONE,
 			   "the host identifier is set by Connect");
 }
@@ -228,23 +237,43 @@ static const struct feature features[] = {
 	{NVME_FID_POWER, NVME_ON_ADMIN, false, power_get, power_set},
 	{NVME_FID_TEMPERATURE, NVME_ON_ADMIN, false, temperature_get, temperature_set},
 	{NVME_FID_ERROR_RECOVERY, NVME_ON_ADMIN, true, recovery_get, recovery_set},
-	{NVME_FID_WRITE_CACHE, NVME_ON_ADMIN, false, cache_get, cache_set},
+	{NVME_FID_WRITE_CACHE, NVME_ON_ADMIN, false, nvme_cache_get, nvme_cache_set},
 	{NVME_FID_QUEUES, NVME_ON_ADMIN, false, queues_get, queues_set},
 	{NVME_FID_ATOMICITY, NVME_ON_ADMIN, false, atomicity_get, atomicity_set},
 	{NVME_FID_EVENTS, ON_BOTH, false, events_get, events_set},
+	{NVME_FID_TIMESTAMP, NVME_ON_ADMIN, false, nvme_timestamp_get, nvme_timestamp_set,
+	 sizeof(struct nvme_timestamp)},
 	{NVME_FID_KATO, ON_BOTH, false, kato_get, kato_set},
-	{NVME_FID_HOSTID, NVME_ON_ADMIN, false, hostid_get, hostid_set},
+	{NVME_FID_HOST_BEHAVIOR, NVME_ON_ADMIN, false, nvme_host_behavior_get,
+	 nvme_host_behavior_set, sizeof(struct nvme_host_behavior)},
+	{NVME_FID_COMMAND_SETS, NVME_ON_ADMIN, false, command_sets_get, command_sets_set},
+	{NVME_FID_HOSTID, NVME_ON_ADMIN, false, hostid_get, hostid_set, NVME_HOSTID_LEN},
+	{NVME_FID_WRITE_PROTECT, NVME_ON_ADMIN, true, nvme_write_protect_get,
+	 nvme_write_protect_set, .bits = NVME_FIDE_DATA | NVME_FIDE_NS_CAPABILITY},
 };
 
-static const struct feature *feature_find(const struct nvme_request *request)
+static const struct feature *feature_find(uint8_t fid, uint8_t on)
 {
-	uint8_t fid = (uint8_t)nvme_get32(request->cmd.cdw10);
-
 	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
-		if (features[i].fid == fid && (features[i].on & request->queue->on))
+		if (features[i].fid == fid && (features[i].on & on))
 			return &features[i];
 	}
 	return NULL;
+}
+
+static const struct feature *request_feature(const struct nvme_request *request)
+{
+	return feature_find((uint8_t)nvme_get32(request->cmd.cdw10), request->queue->on);
+}
+
+uint32_t nvme_features_effects(uint8_t fid, uint8_t on)
+{
+	const struct feature *feature = feature_find(fid, on);
+
+	if (!feature)
+		return 0;
+	return NVME_FIDE_SUPPORTED | feature->bits |
+	       (feature->ns ? NVME_FIDE_SCOPE_NS : NVME_FIDE_SCOPE_CTRL);
 }
 
 static uint32_t request_select(const struct nvme_request *request)
@@ -252,39 +281,47 @@ static uint32_t request_select(const struct nvme_request *request)
 	return nvme_get32(request->cmd.cdw10) >> 8 & 7;
 }
 
-/* Most features answer in dw0; only the host identifier is data (NVMe Base 2.0 5.27.1.25). */
+/* Most features answer in dw0. */
 int64_t nvme_features_get_data_len(struct nvme_request *request)
 {
-	const struct feature *feature = feature_find(request);
+	const struct feature *feature = request_feature(request);
 
-	if (!feature || feature->fid != NVME_FID_HOSTID ||
-	    request_select(request) == SELECT_CAPABILITIES)
+	if (!feature || request_select(request) >= SELECT_CAPABILITIES)
 		return 0;
-	if (nvme_get32(request->cmd.cdw11) & GET_EXHID)
-		return NVME_HOSTID_LEN;
-	refuse_value(request, "the host identifier has 128 bits: EXHID is 0");
-	return NVME_REFUSED;
+	if (feature->fid == NVME_FID_HOSTID && !(nvme_get32(request->cmd.cdw11) & GET_EXHID)) {
+		refuse_value(request, "the host identifier has 128 bits: EXHID is 0");
+		return NVME_REFUSED;
+	}
+	return feature->len;
+}
+
+/* The host identifier is refused, whatever data there is. */
+int64_t nvme_features_set_data_len(struct nvme_request *request)
+{
+	const struct feature *feature = request_feature(request);
+
+	return feature && feature->fid != NVME_FID_HOSTID ? feature->len : 0;
 }
 
 enum nvme_next nvme_features_get_execute(struct nvme_request *request, uint64_t now_ns,
 					 struct nvme_actions *actions)
 {
-	const struct feature *feature = feature_find(request);
+	const struct feature *feature = request_feature(request);
 	struct nvme_features defaults;
 
-	(void)now_ns;
 	(void)actions;
 	if (!feature)
 		return nvme_refuse_field(request, NVME_AT_CDW10, "the feature is not supported");
 	switch (request_select(request)) {
 	case SELECT_CURRENT:
-		return feature->get(request, &request_ctrl(request)->features);
+		return feature->get(request, &request_ctrl(request)->features, now_ns);
 	case SELECT_DEFAULT:
 	case SELECT_SAVED:
-		nvme_features_init(&defaults);
-		return feature->get(request, &defaults);
+		nvme_features_init(&defaults, now_ns);
+		return feature->get(request, &defaults, now_ns);
 	case SELECT_CAPABILITIES:
-		return nvme_succeed(request, feature->fid == NVME_FID_HOSTID ? 0 : CHANGEABLE);
+		return nvme_succeed(request, (feature->fid == NVME_FID_HOSTID ? 0 : CHANGEABLE) |
+						     (feature->ns ? NS_SPECIFIC : 0));
 	default:
 		return nvme_refuse_field(request, NVME_AT_CDW10, "Select is reserved");
 	}
@@ -293,9 +330,8 @@ enum nvme_next nvme_features_get_execute(struct nvme_request *request, uint64_t 
 enum nvme_next nvme_features_set_execute(struct nvme_request *request, uint64_t now_ns,
 					 struct nvme_actions *actions)
 {
-	const struct feature *feature = feature_find(request);
+	const struct feature *feature = request_feature(request);
 	uint32_t nsid = nvme_get32(request->cmd.nsid);
-	enum nvme_next next;
 
 	if (!feature)
 		return nvme_refuse_field(request, NVME_AT_CDW10, "the feature is not supported");
@@ -305,8 +341,5 @@ enum nvme_next nvme_features_set_execute(struct nvme_request *request, uint64_t 
 	if (!feature->ns && nsid != 0 && nsid != NVME_NSID_ALL)
 		return nvme_refuse(request, NVME_COMMAND(NVME_SC_NOT_NS_SPECIFIC), NVME_AT_NSID,
 				   "the feature is not specific to a namespace");
-	next = feature->set(request, nvme_get32(request->cmd.cdw11));
-	if (feature->fid == NVME_FID_KATO)
-		nvme_ctrl_set_timer(request_ctrl(request), now_ns, actions);
-	return next;
+	return feature->set(request, nvme_get32(request->cmd.cdw11), now_ns, actions);
 }

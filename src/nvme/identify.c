@@ -42,6 +42,8 @@ static uint16_t id_oncs(void)
 	static const int16_t opcodes[] = {0x05, 0x04, 0x09, 0x08, -1, 0x0d, -1, 0x0c, 0x19};
 	uint16_t select = 1u << 4; /* Save and Select fields of the features commands */
 
+	if (nvme_features_effects(NVME_FID_TIMESTAMP, NVME_ON_ADMIN))
+		select |= 1u << 6;
 	return select |
 	       optional_commands(&nvme_io_ops, opcodes, sizeof(opcodes) / sizeof(opcodes[0]));
 }
@@ -107,6 +109,7 @@ static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
 	if (nvme_features_has_cache(queue))
 		vwc |= 1;
 	id->vwc = vwc;
+	id->nwpc = 1u << 0; /* no write protect, write protect */
 }
 
 static enum nvme_next identify_ctrl(struct nvme_request *request)
@@ -164,7 +167,7 @@ static enum nvme_next identify_ns(struct nvme_request *request)
 		nvme_put64(&id.ncap, ns->block_count);
 		nvme_put64(&id.nuse, ns->block_count);
 		id.nmic = 1; /* may be attached to several controllers */
-		id.nsattr = ns->read_only ? 1 : 0;
+		id.nsattr = nvme_ns_is_read_only(ns) ? 1 : 0;
 		memcpy(id.nguid, ns->nguid, sizeof(id.nguid));
 		memcpy(id.eui64, ns->eui64, sizeof(id.eui64));
 		id.lbaf[0].lbads = (uint8_t)ns->block_shift;

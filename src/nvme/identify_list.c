@@ -37,7 +37,7 @@ enum nvme_next nvme_identify_ns_independent(struct nvme_request *request)
 			      NVME_NS_PORT_FAILED;
 
 		id.nmic = 1;
-		id.nsattr = port->ns->read_only ? 1 : 0;
+		id.nsattr = nvme_ns_is_read_only(port->ns) ? 1 : 0;
 		id.nstat = failed ? 0 : NVME_NSTAT_READY;
 	}
 	return nvme_succeed_page(request, &id, sizeof(id));

@@ -18,7 +18,7 @@ static int64_t rw_data_len(struct nvme_request *request)
 			    "LBA range is beyond the namespace");
 		return NVME_REFUSED;
 	}
-	if (ns->read_only && request->cmd.opcode != NVME_OPC_READ) {
+	if (nvme_ns_is_read_only(ns) && request->cmd.opcode != NVME_OPC_READ) {
 		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_NS_WRITE_PROTECTED), NVME_AT_NONE,
 			    "the namespace is read-only");
 		return NVME_REFUSED;
@@ -45,6 +45,11 @@ static enum nvme_next io_submit(struct nvme_request *request, struct nvme_ns_por
 	request->port = port;
 	port->in_flight++;
 	return NVME_SUBMIT;
+}
+
+enum nvme_next nvme_io_flush(struct nvme_request *request, struct nvme_ns_port *port)
+{
+	return io_submit(request, port, WRASSE_IO_FLUSH);
 }
 
 /* The namespace may have gone, or changed, while the request waited for its data. */
@@ -152,6 +157,8 @@ void nvme_request_complete_io(struct nvme_request *request, struct wrasse_status
 	request->port = NULL;
 	port->in_flight--;
 	if (!wrasse_status_is_ok(status)) {
+		if (request->op->failed)
+			request->op->failed(request, port);
 		nvme_refuse(request, status, NVME_AT_NONE, "the backend failed it");
 		return;
 	}

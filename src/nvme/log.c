@@ -139,6 +139,15 @@ static void effects_put(struct nvme_request *request, struct nvme_out *out)
 	nvme_out_put(out, &log, sizeof(log));
 }
 
+static void features_put(struct nvme_request *request, struct nvme_out *out)
+{
+	nvme_le32 effects[256];
+
+	for (unsigned fid = 0; fid < 256; fid++)
+		nvme_put32(&effects[fid], nvme_features_effects((uint8_t)fid, request->queue->on));
+	nvme_out_put(out, effects, sizeof(effects));
+}
+
 /* ---- the command ---- */
 
 #define ON_BOTH (NVME_ON_ADMIN | NVME_ON_DISC)
@@ -150,6 +159,7 @@ static const struct log_page pages[] = {
 	{NVME_LID_FIRMWARE, NVME_ON_ADMIN, sizeof(struct nvme_firmware_log), firmware_put},
 	{NVME_LID_CHANGED_NS, NVME_ON_ADMIN, NVME_PAGE_LEN, changed_ns_put},
 	{NVME_LID_EFFECTS, NVME_ON_ADMIN, sizeof(struct nvme_effects_log), effects_put},
+	{NVME_LID_FEATURES, ON_BOTH, 1024, features_put},
 	{NVME_LID_DISCOVERY, NVME_ON_DISC, 0, NULL},
 };
 

@@ -34,6 +34,8 @@ struct nvme_op {
 	int64_t (*data_len)(struct nvme_request *request);
 	enum nvme_next (*execute)(struct nvme_request *request, uint64_t now_ns,
 				  struct nvme_actions *actions);
+	/* The backend failed the I/O that execute() submitted. NULL: that is all. */
+	void (*failed)(struct nvme_request *request, struct nvme_ns_port *port);
 	/* With the target's lock; for commands whose execute() says NVME_REGISTRY. */
 	enum nvme_next (*execute_registry)(struct nvme_request *request, uint64_t now_ns,
 					   struct nvme_actions *actions);
@@ -130,13 +132,18 @@ struct wrasse_status nvme_sgl_parse(struct nvme_data *data, const uint8_t *capsu
 /* Keeps the first bytes of the host's memory only. @len: not more than data->len. */
 void nvme_data_truncate(struct nvme_data *data, uint32_t len);
 
-/* The namespace that a command names, in the view of its queue's group; NULL: not active. */
+/* A namespace in the view of a queue's group; NULL: it is not active. */
+static inline struct nvme_ns_port *nvme_queue_port(const struct nvme_queue *queue, uint32_t nsid)
+{
+	const struct nvme_view *view = queue->view;
+
+	return view && nsid - 1 < view->count ? view->port[nsid - 1] : NULL;
+}
+
+/* The namespace that a command names. */
 static inline struct nvme_ns_port *nvme_request_port(const struct nvme_request *request)
 {
-	const struct nvme_view *view = request->queue->view;
-	uint32_t index = nvme_get32(request->cmd.nsid) - 1;
-
-	return view && index < view->count ? view->port[index] : NULL;
+	return nvme_queue_port(request->queue, nvme_get32(request->cmd.nsid));
 }
 
 #endif

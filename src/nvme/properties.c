@@ -40,7 +40,8 @@ static const struct property {
 	uint32_t offset;
 	uint8_t size; /* as ATTRIB has it: 0 is 4 bytes, 1 is 8 */
 	uint64_t (*get)(const struct nvme_ctrl *ctrl);
-	void (*set)(struct nvme_ctrl *ctrl, uint32_t value, struct nvme_actions *actions);
+	void (*set)(struct nvme_ctrl *ctrl, uint32_t value, uint64_t now_ns,
+		    struct nvme_actions *actions);
 } properties[] = {
 	{NVME_PROP_CAP, 1, cap_get, NULL},
 	{NVME_PROP_VS, 0, vs_get, NULL},
@@ -88,7 +89,7 @@ enum nvme_next nvme_property_set_execute(struct nvme_request *request, uint64_t 
 
 	if (!property || !property->set)
 		return nvme_refuse_field(request, NVME_AT_CDW11, "no such property to set");
-	property->set(ctrl, (uint32_t)nvme_get64(request->cmd.property.value), actions);
+	property->set(ctrl, (uint32_t)nvme_get64(request->cmd.property.value), now_ns, actions);
 	nvme_ctrl_set_timer(ctrl, now_ns, actions);
 	return nvme_succeed(request, 0);
 }

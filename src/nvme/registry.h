@@ -29,7 +29,7 @@ struct nvme_portal {
 	char trsvcid[8];
 };
 
-/* A namespace: constant after create, but for removing and the ports. */
+/* A namespace: constant after create, but for what hosts set, removing and the ports. */
 struct wrasse_namespace {
 	struct wrasse_subsystem *subsystem;
 	struct wrasse_namespace *next; /* subsystem->namespaces, ascending nsid */
@@ -39,6 +39,8 @@ struct wrasse_namespace {
 	uint8_t nguid[16], eui64[8], uuid[16];
 	bool read_only;
 	bool volatile_cache;
+	_Atomic(bool) write_protected; /* by a host; any thread, as the next */
+	_Atomic(bool) cache_off;       /* by a host */
 	struct wrasse_backend_ops
 		ops; /* a copy of as much as the embedder's size says; the rest zero */
 	void *backend;
@@ -47,6 +49,12 @@ struct wrasse_namespace {
 	void *removed_ctx;
 	struct nvme_ns_port port[]; /* limits->group_count */
 };
+
+/* Whether hosts may not write, by the embedder's will or by that of a host. */
+static inline bool nvme_ns_is_read_only(const struct wrasse_namespace *ns)
+{
+	return ns->read_only || atomic_load_explicit(&ns->write_protected, memory_order_relaxed);
+}
 
 /* A subsystem. */
 struct wrasse_subsystem {

@@ -7,6 +7,18 @@
 
 /* ---- answers ---- */
 
+/* How long to wait before another try: only for hosts that asked to be told (ACRE). */
+static uint16_t request_retry_delay(const struct nvme_request *request, struct wrasse_status status)
+{
+	const struct nvme_ctrl *ctrl = request->queue->ctrl;
+
+	if (status.crd == 0 || status.crd > 3 || !ctrl ||
+	    !atomic_load_explicit(&ctrl->retry_delays, memory_order_relaxed) ||
+	    ctrl->subsystem->retry_delay_100ms[status.crd - 1] == 0)
+		return 0;
+	return (uint16_t)(status.crd << NVME_STATUS_CRD_SHIFT);
+}
+
 static void request_put_status(struct nvme_request *request, struct wrasse_status status, bool more)
 {
 	uint16_t value = (uint16_t)(status.sc << NVME_STATUS_SC_SHIFT |
@@ -14,6 +26,7 @@ static void request_put_status(struct nvme_request *request, struct wrasse_statu
 
 	if (status.dnr)
 		value |= NVME_STATUS_DNR;
+	value |= request_retry_delay(request, status);
 	if (more)
 		value |= NVME_STATUS_MORE;
 	nvme_put16(&request->cqe.status, value);

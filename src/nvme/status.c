@@ -50,6 +50,7 @@ static const struct name {
 	{1, 0x0e, "Feature Not Changeable"},
 	{1, 0x0f, "Feature Not Namespace Specific"},
 	{1, 0x1f, "Invalid Controller Identifier"},
+	{1, 0x2b, "I/O Command Set Combination Rejected"},
 	{1, 0x80, "Connect Incompatible Format or Conflicting Attributes"},
 	{1, 0x81, "Connect Controller Busy or Invalid Protection Information"},
 	{1, 0x82, "Connect Invalid Parameters or Write to Read Only Range"},

@@ -235,6 +235,7 @@ enum nvme_sc {
 	NVME_SC_NOT_SAVEABLE = 0x0d,
 	NVME_SC_NOT_CHANGEABLE = 0x0e,
 	NVME_SC_NOT_NS_SPECIFIC = 0x0f,
+	NVME_SC_COMMAND_SETS = 0x2b,
 	NVME_SC_CONNECT_FORMAT = 0x80,
 	NVME_SC_CONNECT_BUSY = 0x81,
 	NVME_SC_CONNECT_PARAM = 0x82,
@@ -411,6 +412,7 @@ enum nvme_lid {
 	NVME_LID_FIRMWARE = 0x03,
 	NVME_LID_CHANGED_NS = 0x04,
 	NVME_LID_EFFECTS = 0x05,
+	NVME_LID_FEATURES = 0x12,
 	NVME_LID_DISCOVERY = 0x70,
 };
 
@@ -502,6 +504,12 @@ _Static_assert(offsetof(struct nvme_disc_entry, pkey) == 776, "PKEY");
 
 /* ---- features (NVMe Base 2.0 5.27.1) ---- */
 
+struct nvme_host_behavior {
+	uint8_t acre, etdas, lbafee;
+	uint8_t rsvd3[509];
+};
+NVME_WIRE_SIZE(struct nvme_host_behavior, 512);
+
 enum nvme_fid {
 	NVME_FID_ARBITRATION = 0x01,
 	NVME_FID_POWER = 0x02,
@@ -511,8 +519,12 @@ enum nvme_fid {
 	NVME_FID_QUEUES = 0x07,
 	NVME_FID_ATOMICITY = 0x0a,
 	NVME_FID_EVENTS = 0x0b,
+	NVME_FID_TIMESTAMP = 0x0e,
 	NVME_FID_KATO = 0x0f,
+	NVME_FID_HOST_BEHAVIOR = 0x16,
+	NVME_FID_COMMAND_SETS = 0x19,
 	NVME_FID_HOSTID = 0x81,
+	NVME_FID_WRITE_PROTECT = 0x84,
 };
 
 #endif

@@ -33,4 +33,28 @@ struct nvme_ctrl_list {
 };
 NVME_WIRE_SIZE(struct nvme_ctrl_list, NVME_PAGE_LEN);
 
+/* ---- features (NVMe Base 2.0 5.27.1) ---- */
+
+struct nvme_timestamp {
+	union {
+		nvme_le64 ms; /* 48 bits of it, since 1970 */
+		struct {
+			uint8_t low[6];
+			uint8_t attributes;
+			uint8_t rsvd7;
+		};
+	};
+};
+NVME_WIRE_SIZE(struct nvme_timestamp, 8);
+
+#define NVME_TIMESTAMP_BY_HOST (1u << 1) /* the origin is a Set Features */
+
+/* ---- Feature Identifiers Supported and Effects (NVMe Base 2.0 5.16.1.18) ---- */
+
+#define NVME_FIDE_SUPPORTED     (1u << 0)
+#define NVME_FIDE_DATA          (1u << 1) /* UDCC: user data may change */
+#define NVME_FIDE_NS_CAPABILITY (1u << 2) /* NCC: a namespace may change */
+#define NVME_FIDE_SCOPE_NS      (1u << 20)
+#define NVME_FIDE_SCOPE_CTRL    (1u << 21)
+
 #endif

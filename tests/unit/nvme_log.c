@@ -41,8 +41,8 @@ static struct fx_run read_log(struct nvme_queue *queue, uint8_t lid, uint32_t le
 
 static void unknown_pages_are_refused_and_known_ones_are_listed(void **state)
 {
-	static const uint8_t admin[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05};
-	static const uint8_t disc[] = {0x00, 0x01, 0x70};
+	static const uint8_t admin[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x12};
+	static const uint8_t disc[] = {0x00, 0x01, 0x12, 0x70};
 	struct nvme_queue *queues[2] = {fx_ready(), fx_ready_discovery()};
 
 	(void)state;
@@ -93,7 +93,8 @@ static void window_is_the_same_bytes_as_the_whole_page(void **state)
 	static const struct {
 		uint8_t lid;
 		uint32_t size;
-	} cases[] = {{0x00, 1024}, {0x02, 512}, {0x03, 512}, {0x04, 4096}, {0x05, 4096}};
+	} cases[] = {{0x00, 1024}, {0x02, 512},  {0x03, 512},
+		     {0x04, 4096}, {0x05, 4096}, {0x12, 1024}};
 	struct nvme_queue *queue = fx_ready();
 	uint8_t whole[4096], part[4096];
 
@@ -261,6 +262,28 @@ static void effects_log_is_the_command_tables(void **state)
 	nvme_put32(&cmd.cdw14, 1u << 24); /* CSI of another command set */
 	assert_int_equal(fx_run(queue, &cmd).status, FIELD);
 	fx_queue_gone(queue);
+}
+
+/* A feature is in the log exactly if Get Features knows it. */
+static void features_log_is_the_feature_table(void **state)
+{
+	struct nvme_queue *queues[2] = {fx_ready(), fx_ready_discovery()};
+
+	(void)state;
+	for (unsigned q = 0; q < 2; q++) {
+		assert_int_equal(read_log(queues[q], 0x12, 1024).status, 0);
+		for (unsigned fid = 0; fid < 256; fid++) {
+			struct fx_run run =
+				fx_features(queues[q], NVME_OPC_GET_FEATURES, fid | 3 << 8, 0);
+			uint32_t scope = run.dw0 & 2 ? 1u << 20 : 1u << 21;
+
+			if (run.status == FIELD)
+				assert_int_equal(get32(4 * fid), 0);
+			else
+				assert_int_equal(get32(4 * fid), 1 | scope | (fid == 0x84 ? 6 : 0));
+		}
+		fx_queue_gone(queues[q]);
+	}
 }
 
 static void changed(struct nvme_queue *queue, uint32_t nsid)
@@ -451,6 +474,7 @@ int main(void)
 		TEST(smart_log_counts_what_the_groups_did),
 		TEST(firmware_log_has_one_slot),
 		TEST(effects_log_is_the_command_tables),
+		TEST(features_log_is_the_feature_table),
 		TEST(changed_namespaces_are_listed_once_and_forgotten_when_read),
 		TEST(more_than_1024_changes_are_told_as_all),
 		TEST(no_stale_byte_goes_to_a_host),

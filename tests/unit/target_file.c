@@ -259,6 +259,24 @@ static void fua_is_dsync_and_flush_is_fdatasync(void **state)
 	wait_for(bench, 3);
 }
 
+static void every_write_is_dsync_while_the_cache_is_off(void **state)
+{
+	struct bench *bench = *state;
+	const struct wrasse_backend_ops *ops = bench->backend->ops;
+	struct iovec iov = {bench->memory, 4096};
+
+	completed = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		struct wrasse_io io = make_io(bench, WRASSE_IO_WRITE, 0, &iov, 1);
+		bool off = i == 1;
+
+		assert_int_equal(ops->set_write_cache(bench->backend, !off), 0);
+		ops->submit(&io);
+		assert_int_equal(last_sqe(bench)->rw_flags, off ? RWF_DSYNC : 0);
+		wait_for(bench, i + 1);
+	}
+}
+
 static void memory_at_odd_addresses_is_served(void **state)
 {
 	struct bench *bench = *state;
@@ -504,6 +522,7 @@ int main(void)
 		ATTACHED(what_is_written_can_be_read),
 		ATTACHED(flush_and_fua_succeed),
 		ATTACHED(fua_is_dsync_and_flush_is_fdatasync),
+		ATTACHED(every_write_is_dsync_while_the_cache_is_off),
 		ATTACHED(memory_at_odd_addresses_is_served),
 		ATTACHED(odd_memory_longer_than_a_bounce_buffer_goes_in_steps),
 		ATTACHED(more_ios_than_the_ring_holds_all_end),
