@@ -349,6 +349,102 @@ static void list_of_the_longest_descriptors_adds_up(void **state)
 	assert_int_equal(data.len, 16 * 0xffffff);
 }
 
+/* ---- every type with every offset and length around every limit ---- */
+
+/* What the specification's words say of one descriptor, with sums that cannot wrap. */
+static uint8_t model(uint8_t id, uint64_t offset, uint32_t length, uint32_t received,
+		     enum nvme_xfer xfer)
+{
+	unsigned __int128 end = (unsigned __int128)offset + length;
+	const unsigned __int128 top = (unsigned __int128)1 << 64;
+
+	switch (id) {
+	case 0x40:
+	case 0x4f: /* 24 bits of length; the address is all of memory */
+		return (unsigned __int128)offset + (length & 0xffffff) > top &&
+				       (length & 0xffffff) != 0 ?
+			       0x0f :
+			       0;
+	case 0x01:
+		if (xfer != NVME_XFER_H2C)
+			return 0x02;
+		return offset > received ? 0x16 : end > received ? 0x0f : 0;
+	case 0x31:
+		if (offset > received)
+			return 0x16;
+		if (length == 0 || length % 16 != 0)
+			return 0x0d;
+		return length > 256 ? 0x0e : end > received ? 0x0d : 0;
+	default:
+		return 0x11;
+	}
+}
+
+/* The limits themselves, and one less and one more. Return: how many there are. */
+static size_t around(uint64_t *out, const uint64_t *limits, size_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		out[n++] = limits[i] - 1; /* of 0: 2^64 - 1 */
+		out[n++] = limits[i];
+		out[n++] = limits[i] + 1;
+	}
+	return n;
+}
+
+static void check_one(uint8_t id, uint64_t offset, uint32_t length, uint32_t received,
+		      enum nvme_xfer xfer)
+{
+	struct nvme_sgl *sgl = &((struct nvme_cmd *)capsule)->sgl;
+	uint8_t want = model(id, offset, length, received, xfer);
+	struct nvme_data data;
+	uint8_t got;
+
+	if (id == 0x40 || id == 0x4f)
+		fx_keyed(sgl, id, offset, length, 1);
+	else
+		fx_plain(sgl, id, offset, length);
+	got = parse(&data, xfer);
+	if (got != want)
+		fail_msg("type 0x%02x offset 0x%llx length 0x%x of %u received: 0x%02x, not 0x%02x",
+			 id, (unsigned long long)offset, length, received, got, want);
+}
+
+static void check_received(uint32_t received)
+{
+	const uint64_t limits[] = {0,          16,          256,         4096,           received,
+				   1ull << 24, 1ull << 31,  1ull << 32,  1ull << 63,     0ull - 16,
+				   0ull - 256, 0ull - 4096, 0ull - 8192, 0ull - 0xffffff};
+	uint64_t offset[3 * COUNT(limits)], length[3 * COUNT(limits)];
+	size_t count = around(offset, limits, COUNT(limits));
+
+	around(length, limits, COUNT(limits));
+	capsule_make(64 + received);
+	/* Bytes of a list: descriptors that are right wherever it begins. */
+	memset(capsule + 64, 0x40, received);
+	for (unsigned id = 0; id < 256; id++) {
+		for (size_t i = 0; i < count * count; i++) {
+			uint64_t at = offset[i / count];
+
+			check_one((uint8_t)id, at, (uint32_t)length[i % count], received,
+				  NVME_XFER_H2C);
+			check_one((uint8_t)id, at, (uint32_t)length[i % count], received,
+				  NVME_XFER_C2H);
+		}
+	}
+}
+
+static void every_type_offset_and_length_around_every_limit(void **state)
+{
+	static const uint32_t received[] = {0,   1,   15,   16,   17,   255,
+					    256, 257, 4095, 4096, 4097, 8192};
+
+	(void)state;
+	for (size_t r = 0; r < COUNT(received); r++)
+		check_received(received[r]);
+}
+
 static void truncation_keeps_the_first_bytes(void **state)
 {
 	struct nvme_data data;
@@ -388,6 +484,7 @@ int main(void)
 		cmocka_unit_test(last_key_to_invalidate_in_a_list_wins),
 		cmocka_unit_test(empty_descriptors_of_a_list_are_left_out),
 		cmocka_unit_test(list_of_the_longest_descriptors_adds_up),
+		cmocka_unit_test(every_type_offset_and_length_around_every_limit),
 		cmocka_unit_test(truncation_keeps_the_first_bytes),
 	};
 
