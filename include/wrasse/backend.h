@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include <wrasse/base.h>
+#include <wrasse/health.h>
 #include <wrasse/status.h>
 
 WRASSE_BEGIN_DECLS
@@ -104,6 +105,18 @@ struct wrasse_backend_ops {
 	 * too. It must not block.
 	 */
 	int (*set_write_cache)(void *backend, bool on);
+
+	/*
+	 * Says how the media is. Optional.
+	 *
+	 * @backend: the namespace's backend context.
+	 * @health: filled with what the library knows: its own counters, and a spare of 100 %. The
+	 * backend changes what it knows better.
+	 *
+	 * Context: any poll group's thread, inside wrasse_poll_group_poll(), two at once too. It
+	 * must not block.
+	 */
+	void (*get_health)(void *backend, struct wrasse_health *health);
 };
 
 /*

@@ -18,6 +18,7 @@
 
 #include <wrasse/backend.h>
 #include <wrasse/base.h>
+#include <wrasse/health.h>
 #include <wrasse/listener.h>
 #include <wrasse/namespace.h>
 #include <wrasse/poll_group.h>

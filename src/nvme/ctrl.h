@@ -168,6 +168,9 @@ enum nvme_next nvme_log_execute(struct nvme_request *request, uint64_t now_ns,
 enum nvme_next nvme_log_execute_registry(struct nvme_request *request, uint64_t now_ns,
 					 struct nvme_actions *actions);
 
+/* health.c: the SMART / Health Information log. */
+void nvme_health_put(struct nvme_request *request, struct nvme_out *out);
+
 /* The window that a Get Log Page names. */
 uint64_t nvme_log_offset(const struct nvme_request *request);
 

@@ -42,54 +42,6 @@ static void error_put(struct nvme_request *request, struct nvme_out *out)
 	}
 }
 
-struct io_counts {
-	uint64_t reads, writes, read_bytes, written_bytes;
-};
-
-static uint64_t counter_get(const _Atomic(uint64_t) *counter)
-{
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-/* Sums what every poll group did with a namespace. */
-static void ns_count(const struct wrasse_namespace *ns, uint32_t groups, struct io_counts *counts)
-{
-	for (uint32_t group = 0; group < groups; group++) {
-		const struct nvme_ns_port *port = &ns->port[group];
-
-		counts->reads += counter_get(&port->reads);
-		counts->writes += counter_get(&port->writes);
-		counts->read_bytes += counter_get(&port->read_bytes);
-		counts->written_bytes += counter_get(&port->written_bytes);
-	}
-}
-
-/* Thousands of 512 bytes, rounded up. */
-static uint64_t data_units(uint64_t bytes)
-{
-	return bytes / 512000 + (bytes % 512000 != 0);
-}
-
-static void smart_put(struct nvme_request *request, struct nvme_out *out)
-{
-	const struct nvme_queue *queue = request->queue;
-	const struct nvme_view *view = queue->view;
-	uint32_t nsid = nvme_get32(request->cmd.nsid);
-	struct nvme_smart_log log = {.avail_spare = 100};
-	struct io_counts counts = {0};
-
-	for (uint32_t i = 0; view && i < view->count; i++) {
-		if (view->port[i] && (nsid == 0 || nsid == NVME_NSID_ALL || nsid == i + 1))
-			ns_count(view->port[i]->ns, queue->limits->group_count, &counts);
-	}
-	nvme_put64(&log.units_read[0], data_units(counts.read_bytes));
-	nvme_put64(&log.units_written[0], data_units(counts.written_bytes));
-	nvme_put64(&log.reads[0], counts.reads);
-	nvme_put64(&log.writes[0], counts.writes);
-	nvme_put64(&log.error_entries[0], counter_get(&queue->ctrl->error_count));
-	nvme_out_put(out, &log, sizeof(log));
-}
-
 static void firmware_put(struct nvme_request *request, struct nvme_out *out)
 {
 	const char *revision = request->queue->ctrl->subsystem->firmware;
@@ -155,7 +107,7 @@ static void features_put(struct nvme_request *request, struct nvme_out *out)
 static const struct log_page pages[] = {
 	{NVME_LID_SUPPORTED, ON_BOTH, 1024, supported_put},
 	{NVME_LID_ERROR, ON_BOTH, NVME_ERROR_ENTRIES * sizeof(struct nvme_error_entry), error_put},
-	{NVME_LID_SMART, NVME_ON_ADMIN, sizeof(struct nvme_smart_log), smart_put},
+	{NVME_LID_SMART, NVME_ON_ADMIN, sizeof(struct nvme_smart_log), nvme_health_put},
 	{NVME_LID_FIRMWARE, NVME_ON_ADMIN, sizeof(struct nvme_firmware_log), firmware_put},
 	{NVME_LID_CHANGED_NS, NVME_ON_ADMIN, NVME_PAGE_LEN, changed_ns_put},
 	{NVME_LID_EFFECTS, NVME_ON_ADMIN, sizeof(struct nvme_effects_log), effects_put},

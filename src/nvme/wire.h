@@ -441,7 +441,8 @@ struct nvme_smart_log {
 	nvme_le64 reads[2], writes[2];
 	nvme_le64 busy_time[2], power_cycles[2], power_on_hours[2], unsafe_shutdowns[2];
 	nvme_le64 media_errors[2], error_entries[2];
-	uint8_t rsvd192[320];
+	nvme_le32 warning_time, critical_time; /* @192 */
+	uint8_t rsvd200[312];
 };
 NVME_WIRE_SIZE(struct nvme_smart_log, 512);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/nvme/log.c, error_log.c and iov.c: what each log page says, which windows of it can be read,
+ * src/nvme/log.c, health.c, error_log.c and iov.c: what each log page says, which windows of it can be read,
  * and that no byte that was in a buffer before ever goes to a host.
  */
 #include "nvme_fixture.h"
@@ -229,6 +229,76 @@ static void smart_log_counts_what_the_groups_did(void **state)
 	assert_int_equal(get64(80), 5);
 	nvme_put32(&cmd.nsid, 3);
 	assert_int_equal(fx_run(queue, &cmd).status, 0x0b | FX_DNR);
+	fx_queue_gone(queue);
+}
+
+/* Namespace 1 has lost half of its spare, namespace 2 its temper. */
+static void get_health(void *backend, struct wrasse_health *health)
+{
+	if (backend == page) {
+		assert_int_equal(health->available_spare, 100);
+		assert_int_equal(health->read_commands, 3);
+		health->available_spare = 50;
+		health->spare_threshold = 60;
+		health->warnings = WRASSE_WARNING_SPARE;
+		health->temperature_k = 300;
+		health->units_written = 0x123456789a;
+		health->power_on_hours = 1000;
+	} else {
+		health->warnings = WRASSE_WARNING_TEMPERATURE;
+		health->temperature_k = 400;
+		health->percentage_used = 77;
+		health->units_written = 1;
+		health->busy_minutes = 8;
+		health->power_cycles = 9;
+		health->power_on_hours = 10;
+		health->unsafe_shutdowns = 11;
+		health->media_errors = 12;
+		health->warning_temperature_minutes = 13;
+		health->critical_temperature_minutes = 14;
+	}
+}
+
+static void smart_log_says_what_the_backend_says(void **state)
+{
+	struct nvme_queue *queue = fx_ready();
+	struct wrasse_namespace *one = fx_add_ns(fx_subsystem, 1, 100);
+	struct wrasse_namespace *two = fx_add_ns(fx_subsystem, 2, 100);
+	struct nvme_cmd cmd = fx_log_cmd(NVME_LID_SMART, page, 512, 0);
+
+	(void)state;
+	fx_add_ns(fx_subsystem, 3, 100); /* says nothing */
+	one->ops.get_health = get_health;
+	one->backend = page;
+	one->port[0].reads = 3;
+	two->ops.get_health = get_health;
+	nvme_put32(&cmd.nsid, 1);
+	assert_int_equal(fx_run(queue, &cmd).status, 0);
+	assert_int_equal(page[0], 1);
+	assert_int_equal(get16(1), 300);
+	assert_int_equal(page[3], 50);
+	assert_int_equal(page[4], 60);
+	assert_int_equal(page[5], 0);
+	assert_int_equal(get64(48), 0x123456789a);
+	assert_int_equal(get64(64), 3);
+	assert_int_equal(get64(128), 1000);
+	/* The subsystem: the worst of each, and the sums. */
+	assert_int_equal(read_log(queue, 2, 512).status, 0);
+	assert_int_equal(page[0], 3);
+	assert_int_equal(get16(1), 400);
+	assert_int_equal(page[3], 50);
+	assert_int_equal(page[4], 60);
+	assert_int_equal(page[5], 77);
+	assert_int_equal(get64(48), 0x123456789b);
+	assert_int_equal(get64(64), 3);
+	assert_int_equal(get64(96), 8);
+	assert_int_equal(get64(112), 9);
+	assert_int_equal(get64(128), 1000);
+	assert_int_equal(get64(144), 11);
+	assert_int_equal(get64(160), 12);
+	assert_int_equal(get32(192), 13);
+	assert_int_equal(get32(196), 14);
+	assert_zero(200, 512);
 	fx_queue_gone(queue);
 }
 
@@ -472,6 +542,7 @@ int main(void)
 		TEST(error_log_names_command_status_and_place),
 		TEST(error_log_keeps_the_newest_64),
 		TEST(smart_log_counts_what_the_groups_did),
+		TEST(smart_log_says_what_the_backend_says),
 		TEST(firmware_log_has_one_slot),
 		TEST(effects_log_is_the_command_tables),
 		TEST(features_log_is_the_feature_table),
