@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "nvme/hook.h"
 #include "target.h"
 #include "transport/group.h"
 
@@ -85,6 +86,22 @@ int wrasse_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char 
 	if (!rc)
 		rdmat_attention(rdmat);
 	rdmat_unlock(rdmat);
+	return rc;
+}
+
+int wrasse_subsystem_add_hook(struct wrasse_subsystem *subsystem, const struct wrasse_hook *given)
+{
+	struct rdmat *rdmat = rdmat_of(subsystem);
+	struct wrasse_hook hook;
+	const char *why = NULL;
+	int rc = options_copy(&hook, sizeof(hook), given, given->size);
+
+	if (rc)
+		return rc;
+	rdmat_lock(rdmat);
+	rc = nvme_hook_add(subsystem, &hook, &why);
+	rdmat_unlock(rdmat);
+	log_refusal(rdmat, "hook of subsystem", subsystem->nqn, why);
 	return rc;
 }
 

@@ -19,6 +19,7 @@
 #include <wrasse/backend.h>
 #include <wrasse/base.h>
 #include <wrasse/health.h>
+#include <wrasse/hook.h>
 #include <wrasse/listener.h>
 #include <wrasse/namespace.h>
 #include <wrasse/poll_group.h>

@@ -5,6 +5,7 @@
  * thread it runs.
  */
 #include "nvme/ctrl.h"
+#include "nvme/hook.h"
 
 #define CSI_SHIFT 24 /* CDW11: I/O command set */
 #define MSDBD_BIG_ICD \
@@ -23,19 +24,19 @@ static void put_text(char *field, size_t len, const char *text)
 /*
  * Bits of optional commands, in the order of their opcodes (NVMe Base 2.0 figure 275: ONCS, OACS).
  */
-static uint16_t optional_commands(const struct nvme_op_table *table, const int16_t *opcodes,
-				  unsigned count)
+static uint16_t optional_commands(const struct nvme_queue *queue, bool admin,
+				  const int16_t *opcodes, unsigned count)
 {
 	uint16_t bits = 0;
 
 	for (unsigned bit = 0; bit < count; bit++) {
-		if (opcodes[bit] >= 0 && nvme_op_find(table, (unsigned)opcodes[bit]))
+		if (opcodes[bit] >= 0 && nvme_hook_op(queue, admin, (unsigned)opcodes[bit]))
 			bits |= (uint16_t)(1u << bit);
 	}
 	return bits;
 }
 
-static uint16_t id_oncs(void)
+static uint16_t id_oncs(const struct nvme_queue *queue)
 {
 	/* Compare, Write Uncorrectable, Dataset Management, Write Zeroes, (bit 4 below),
 	 * Reservation Register, (Timestamp), Verify, Copy */
@@ -45,17 +46,17 @@ static uint16_t id_oncs(void)
 	if (nvme_features_effects(NVME_FID_TIMESTAMP, NVME_ON_ADMIN))
 		select |= 1u << 6;
 	return select |
-	       optional_commands(&nvme_io_ops, opcodes, sizeof(opcodes) / sizeof(opcodes[0]));
+	       optional_commands(queue, false, opcodes, sizeof(opcodes) / sizeof(opcodes[0]));
 }
 
-static uint16_t id_oacs(void)
+static uint16_t id_oacs(const struct nvme_queue *queue)
 {
 	/* Security Receive, Format, Firmware Commit, Namespace Management, Device Self-test, Directive
 	 * Send, NVMe-MI Send, Virtualization Management, Doorbell Buffer Config, Get LBA Status */
 	static const int16_t opcodes[] = {0x82, 0x80, 0x10, 0x0d, 0x14,
 					  0x19, 0x1d, 0x1c, 0x7c, 0x86};
 
-	return optional_commands(&nvme_admin_ops, opcodes, sizeof(opcodes) / sizeof(opcodes[0]));
+	return optional_commands(queue, true, opcodes, sizeof(opcodes) / sizeof(opcodes[0]));
 }
 
 /* Who made it. */
@@ -98,12 +99,12 @@ static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
 	nvme_put32(&id->oaes, NVME_AEC_NS_ATTR);
 	for (unsigned i = 0; i < sizeof(id->crdt) / sizeof(id->crdt[0]); i++)
 		nvme_put16(&id->crdt[i], subsystem->retry_delay_100ms[i]);
-	nvme_put16(&id->oacs, id_oacs());
+	nvme_put16(&id->oacs, id_oacs(queue));
 	id->acl = 3;
 	id->frmw = 1u << 0 | 1u << 1; /* one slot, read-only */
 	nvme_put32(&id->nn, subsystem->max_namespaces);
 	nvme_put32(&id->mnan, subsystem->max_namespaces);
-	nvme_put16(&id->oncs, id_oncs());
+	nvme_put16(&id->oncs, id_oncs(queue));
 	id->sqes = 0x66;
 	id->cqes = 0x44;
 	if (nvme_features_has_cache(queue))

@@ -5,6 +5,7 @@
  * division.
  */
 #include "nvme/ctrl.h"
+#include "nvme/hook.h"
 
 /* Ranges are checked without adding to what the host sent. */
 static int64_t rw_data_len(struct nvme_request *request)
@@ -154,6 +155,10 @@ void nvme_request_complete_io(struct nvme_request *request, struct wrasse_status
 {
 	struct nvme_ns_port *port = request->port;
 
+	if (request->hook) {
+		nvme_hook_complete(request, status);
+		return;
+	}
 	request->port = NULL;
 	port->in_flight--;
 	if (!wrasse_status_is_ok(status)) {

@@ -5,6 +5,7 @@
  * the discovery log also holds the target's lock.
  */
 #include "nvme/ctrl.h"
+#include "nvme/hook.h"
 
 #define LOG_RAE       (1u << 15) /* CDW10: Retain Asynchronous Event */
 #define LOG_OT        (1u << 23) /* CDW14: the offset is an index */
@@ -72,10 +73,12 @@ static void changed_ns_put(struct nvme_request *request, struct nvme_out *out)
 	nvme_out_put(out, list, sizeof(list));
 }
 
-static void effects_put_set(const struct nvme_op_table *table, uint8_t on, nvme_le32 *effects)
+static void effects_put_set(const struct nvme_queue *queue, bool admin, nvme_le32 *effects)
 {
-	for (unsigned opcode = 0; opcode < table->count; opcode++) {
-		const struct nvme_op *op = nvme_op_find(table, opcode);
+	uint8_t on = admin ? queue->on : NVME_ON_IO;
+
+	for (unsigned opcode = 0; opcode < 256; opcode++) {
+		const struct nvme_op *op = nvme_hook_op(queue, admin, opcode);
 
 		if (op && (op->on & on))
 			nvme_put32(&effects[opcode], NVME_EFFECT_SUPPORTED | op->effects);
@@ -86,8 +89,8 @@ static void effects_put(struct nvme_request *request, struct nvme_out *out)
 {
 	struct nvme_effects_log log = {0};
 
-	effects_put_set(&nvme_admin_ops, request->queue->on, log.acs);
-	effects_put_set(&nvme_io_ops, NVME_ON_IO, log.iocs);
+	effects_put_set(request->queue, true, log.acs);
+	effects_put_set(request->queue, false, log.iocs);
 	nvme_out_put(out, &log, sizeof(log));
 }
 
@@ -147,6 +150,12 @@ static bool log_check_nsid(struct nvme_request *request, const struct log_page *
 	return false;
 }
 
+static enum nvme_next log_refuse(struct nvme_request *request)
+{
+	return nvme_refuse(request, NVME_COMMAND(NVME_SC_LOG_PAGE), NVME_AT_CDW10,
+			   "the log page is not supported");
+}
+
 int64_t nvme_log_data_len(struct nvme_request *request)
 {
 	const struct log_page *page = request_page(request);
@@ -156,9 +165,10 @@ int64_t nvme_log_data_len(struct nvme_request *request)
 			   (uint64_t)(uint16_t)nvme_get32(request->cmd.cdw11) << 16) +
 			  1;
 
+	if (!page && nvme_hook_find(request->queue, request->cmd.opcode))
+		return (int64_t)(dwords * 4);
 	if (!page)
-		nvme_refuse(request, NVME_COMMAND(NVME_SC_LOG_PAGE), NVME_AT_CDW10,
-			    "the log page is not supported");
+		log_refuse(request);
 	else if (offset % 4 != 0 || (page->size != 0 && offset > page->size))
 		nvme_refuse_field(request, NVME_AT_CDW12, "the log page offset is wrong");
 	else if ((cdw14 & LOG_OT) || (page->lid == NVME_LID_EFFECTS && cdw14 >> LOG_CSI_SHIFT != 0))
@@ -188,6 +198,8 @@ enum nvme_next nvme_log_execute(struct nvme_request *request, uint64_t now_ns,
 	struct nvme_out out;
 
 	(void)now_ns;
+	if (!page)
+		return log_refuse(request);
 	if (!page->put)
 		return NVME_REGISTRY;
 	nvme_out_init(&out, request, nvme_log_offset(request));

@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 #include <wrasse/backend.h>
+#include <wrasse/hook.h>
 
 #include "nvme/wire.h"
 
@@ -132,6 +133,7 @@ struct nvme_queue {
 };
 
 struct nvme_op;
+struct nvme_hook;
 
 /* The NVMe side of a request. Embedded in the transport's. */
 struct nvme_request {
@@ -144,9 +146,13 @@ struct nvme_request {
 	 * capsule's own bytes. Their lengths add up to data.len. NULL when there is no data. */
 	const struct iovec *iov;
 	uint32_t iov_count;
-	struct wrasse_io io;       /* filled for NVME_SUBMIT; io.iov = iov */
-	struct nvme_request *next; /* while in nvme_actions.done, or held by a controller */
-	uint64_t retry_until_ns;   /* for NVME_RETRY; 0 at first */
+	union {
+		struct wrasse_io io;           /* filled for NVME_SUBMIT; io.iov = iov */
+		struct wrasse_command command; /* filled for NVME_HOOK */
+	};
+	const struct nvme_hook *hook; /* who decides what it is answered; NULL: the library does */
+	struct nvme_request *next;    /* while in nvme_actions.done, or held by a controller */
+	uint64_t retry_until_ns;      /* for NVME_RETRY; 0 at first */
 	const char *why; /* a constant phrase that says what was wrong, or NULL; for log lines */
 	struct nvme_data data; /* cold part last */
 };
@@ -156,6 +162,7 @@ enum nvme_next {
 	NVME_RESPOND,  /* cqe is complete: send it (with data if xfer is C2H and the status is
 			  success) */
 	NVME_SUBMIT,   /* call port->ns->ops->submit(&io); later nvme_request_complete_io() */
+	NVME_HOOK,     /* call nvme_hook_submit(); later nvme_request_complete_io() */
 	NVME_HOLD,     /* the controller keeps it (Asynchronous Event Request); it comes back in
 			  nvme_actions.done */
 	NVME_REGISTRY, /* call nvme_request_execute_registry() with the target's lock held */
@@ -228,7 +235,10 @@ enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_n
 enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint64_t now_ns,
 					     struct nvme_actions *actions);
 
-/* The backend answered: completes cqe, port is NULL afterwards. */
+/* Gives a request that said NVME_HOOK to the embedder. */
+void nvme_hook_submit(struct nvme_request *request);
+
+/* The backend, or the embedder, answered: completes cqe, port is NULL afterwards. */
 void nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
 
 /* Answers a request with a status, whatever it was (out of resources, internal error). */

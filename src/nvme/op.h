@@ -28,6 +28,8 @@ struct nvme_op {
 	bool ready;       /* only while the controller is enabled and not shut down */
 	bool ns;          /* needs an active namespace */
 	bool exact;       /* the SGL's length must be what the command moves; else it may be more */
+	bool any_len;     /* it moves what the SGL names; data_len is NULL */
+	bool filtered;    /* a hook may change the library's answer */
 	uint32_t effects; /* beside NVME_EFFECT_SUPPORTED */
 
 	/* How many bytes the command moves, or NVME_REFUSED after nvme_refuse(). NULL: none. */

@@ -78,6 +78,7 @@ struct wrasse_subsystem {
 	struct wrasse_namespace *namespaces;
 	struct nvme_host *hosts; /* allowed by name */
 	struct nvme_ctrl *ctrls;
+	_Atomic(struct nvme_hook *) hooks[2][256]; /* [admin][opcode]: set once; any thread */
 	struct nvme_view **view; /* limits->group_count of them, allocated with the subsystem */
 };
 

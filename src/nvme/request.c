@@ -4,6 +4,7 @@
  * response (cqe) of every command. The thread of the request's queue.
  */
 #include "nvme/ctrl.h"
+#include "nvme/hook.h"
 
 /* ---- answers ---- */
 
@@ -43,7 +44,8 @@ enum nvme_next nvme_refuse(struct nvme_request *request, struct wrasse_status st
 			   uint16_t location, const char *why)
 {
 	struct nvme_ctrl *ctrl = request->queue->ctrl;
-	bool record = ctrl && status_is_error(status);
+	/* What a hook decides on is no error yet. */
+	bool record = ctrl && status_is_error(status) && !request->hook;
 
 	request->why = why;
 	request_put_status(request, status, record);
@@ -116,11 +118,13 @@ static void queue_show_activity(struct nvme_queue *queue)
 
 static const struct nvme_op *request_find_op(const struct nvme_request *request)
 {
+	const struct nvme_queue *queue = request->queue;
+
 	if (nvme_request_is_fabrics(request))
 		return nvme_op_find(&nvme_fabrics_ops, request->cmd.fctype);
-	if (request->queue->on == NVME_ON_IO)
-		return nvme_op_find(&nvme_io_ops, request->cmd.opcode);
-	return nvme_op_find(&nvme_admin_ops, request->cmd.opcode);
+	if (!queue->ctrl)
+		return nvme_op_find(&nvme_admin_ops, request->cmd.opcode);
+	return nvme_hook_op(queue, queue->on != NVME_ON_IO, request->cmd.opcode);
 }
 
 static bool op_is_connect(const struct nvme_op *op)
@@ -178,12 +182,14 @@ static bool request_parse_data(struct nvme_request *request, const uint8_t *caps
 	struct nvme_data *data = &request->data;
 	struct wrasse_status status;
 
+	data->xfer = request->op->xfer;
+	status = nvme_sgl_parse(data, capsule, len);
+	if (request->op->any_len)
+		need = data->len;
 	if (need > request->queue->limits->max_data_len) {
 		nvme_refuse_field(request, NVME_AT_CDW10, "more data than MDTS");
 		return false;
 	}
-	data->xfer = request->op->xfer;
-	status = nvme_sgl_parse(data, capsule, len);
 	if (wrasse_status_is_ok(status) &&
 	    (data->len < need || (request->op->exact && data->len != need)))
 		status = NVME_GENERIC(NVME_SC_SGL_LENGTH);
@@ -204,6 +210,8 @@ static bool request_parse(struct nvme_request *request, const uint8_t *capsule, 
 	request->op = op;
 	if (!request_check_queue(request, op) || !request_check_capsule(request, op))
 		return false;
+	if (op->any_len && op->xfer != NVME_XFER_NONE)
+		return request_parse_data(request, capsule, len, 0);
 	if (!op->data_len)
 		return true;
 	need = op->data_len(request);
@@ -227,6 +235,7 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 	memset(&request->cqe, 0, sizeof(request->cqe));
 	request->cqe.cid = request->cmd.cid;
 	request->port = NULL;
+	request->hook = NULL;
 	request->next = NULL;
 	request->retry_until_ns = 0;
 	request->why = NULL;
@@ -244,16 +253,24 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
 				    struct nvme_actions *actions)
 {
+	enum nvme_next next;
+
 	/* A request may have waited for resources while its controller was reset or shut down. */
 	if (!request_check_queue(request, request->op))
 		return NVME_RESPOND;
-	return request->op->execute(request, now_ns, actions);
+	if (request->op->filtered)
+		request->hook = nvme_hook_find(request->queue, request->cmd.opcode);
+	next = request->op->execute(request, now_ns, actions);
+	return next == NVME_RESPOND && request->hook ? nvme_hook_filter(request) : next;
 }
 
 enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint64_t now_ns,
 					     struct nvme_actions *actions)
 {
+	enum nvme_next next;
+
 	if (!request_check_queue(request, request->op))
 		return NVME_RESPOND;
-	return request->op->execute_registry(request, now_ns, actions);
+	next = request->op->execute_registry(request, now_ns, actions);
+	return next == NVME_RESPOND && request->hook ? nvme_hook_filter(request) : next;
 }

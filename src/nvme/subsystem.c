@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "nvme/ctrl.h"
+#include "nvme/hook.h"
 
 #define MAX_NAMESPACES     65536
 #define DEFAULT_NAMESPACES 256
@@ -76,6 +77,7 @@ static void subsystem_destroy(struct wrasse_subsystem *subsystem, uint32_t group
 	for (uint32_t i = 0; subsystem->view && i < groups; i++)
 		free(subsystem->view[i]);
 	free(subsystem->view);
+	nvme_hooks_free(subsystem);
 	free(subsystem);
 }
 

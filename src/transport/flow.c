@@ -65,6 +65,11 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 	case NVME_SUBMIT:
 		submit(request);
 		break;
+	case NVME_HOOK:
+		request->backend = true;
+		request->io_done = false;
+		nvme_hook_submit(&request->nvme);
+		break;
 	case NVME_HOLD:
 		request->held = true;
 		qp->held++;

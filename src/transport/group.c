@@ -56,15 +56,15 @@ static void io_done(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 	rdmat_flow_io_done(pool_container(msg, struct rdmat_request, msg));
 }
 
-void wrasse_io_complete(struct wrasse_io *io, struct wrasse_status status)
+static void complete(struct nvme_request *nvme, struct wrasse_status status, const char *function)
 {
-	struct rdmat_request *request =
-		rdmat_request_of_nvme(pool_container(io, struct nvme_request, io));
+	struct rdmat_request *request = rdmat_request_of_nvme(nvme);
 	struct wrasse_poll_group *group = request->class->group;
 
 	if (!request->backend || request->io_done)
 		pool_panic(
-			"wrasse_io_complete() was called twice for an I/O, or for one that was not submitted");
+			"%s() was called twice for one command, or for one that was not submitted",
+			function);
 	request->io_done = true;
 	request->io_status = status;
 	request->msg.run = io_done;
@@ -76,6 +76,16 @@ void wrasse_io_complete(struct wrasse_io *io, struct wrasse_status status)
 	*group->local_done_tail = &request->msg.link;
 	group->local_done_tail = &request->msg.link.next;
 	wake_if_armed(group);
+}
+
+void wrasse_io_complete(struct wrasse_io *io, struct wrasse_status status)
+{
+	complete(pool_container(io, struct nvme_request, io), status, __func__);
+}
+
+void wrasse_command_complete(struct wrasse_command *command, struct wrasse_status status)
+{
+	complete(pool_container(command, struct nvme_request, command), status, __func__);
 }
 
 void *wrasse_poll_group_ctx(const struct wrasse_poll_group *group)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nvme/ctrl.h"
+#include "nvme/hook.h"
 #include "transport/flow.h"
 
 static struct wrasse_subsystem subsystem = {.nqn = "nqn.2026-01.org.example:sub"};
@@ -166,6 +167,88 @@ static void an_answer_after_the_end_is_taken_once_and_not_sent(void **state)
 	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL - 1);
 	io_ends(&fake, 0, wrasse_status_ok());
 	assert_int_equal(fake.qp->requests_out, 0);
+	assert_int_equal(fake.post_calls, 0);
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
+/* ---- answers of the embedder ---- */
+
+static struct wrasse_command *hooked;
+
+static void hook_submit(struct wrasse_command *command)
+{
+	hooked = command;
+}
+
+/* A command of the embedder's own with data for the host comes, and is with its hook. */
+static void hooked_comes(struct fake *fake, uint16_t cid, uint32_t len)
+{
+	struct rdmat_slot *slot = slot_take(fake);
+	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
+	struct wrasse_hook hook = {.size = sizeof(hook), .opcode = 0xc2, .submit = hook_submit};
+	const char *why = NULL;
+
+	memset(subsystem.hooks, 0, sizeof(subsystem.hooks));
+	assert_int_equal(nvme_hook_add(&subsystem, &hook, &why), 0);
+	cmd->opcode = 0xc2;
+	cmd->flags = NVME_PSDT_SGL;
+	nvme_put16(&cmd->cid, cid);
+	nvme_put32(&cmd->nsid, 1);
+	cmd->sgl.id = NVME_SGL_KEYED;
+	nvme_put64(&cmd->sgl.addr, 0x1000000);
+	cmd->sgl.keyed.len[0] = (uint8_t)len;
+	cmd->sgl.keyed.len[1] = (uint8_t)(len >> 8);
+	hooked = NULL;
+	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
+	assert_non_null(hooked);
+	assert_int_equal(hooked->length, len);
+}
+
+static void hooked_ends(struct wrasse_status status)
+{
+	struct nvme_request *nvme = pool_container(hooked, struct nvme_request, command);
+	struct rdmat_request *request = rdmat_request_of_nvme(nvme);
+
+	assert_true(request->backend);
+	request->io_status = status;
+	rdmat_flow_io_done(request);
+	nvme_hooks_free(&subsystem);
+}
+
+static void a_hooked_command_is_answered_with_its_data_if_it_succeeds(void **state)
+{
+	for (unsigned fails = 0; fails < 2; fails++) {
+		struct fake fake;
+
+		fake_init(&fake);
+		namespace_add(&fake);
+		hooked_comes(&fake, 1, 4096);
+		assert_int_equal(fake.post_calls, 0);
+		hooked_ends(fails ? hooked->status : wrasse_status_ok());
+		rdmat_sendq_post(fake.qp);
+		assert_int_equal(fake.posted_count, fails ? 1 : 2);
+		assert_int_equal(fake.group->stats.reads, 0);
+		assert_int_equal(fake.group->stats.errors, fails);
+		fake_complete(&fake);
+		fake_expect_balance(&fake);
+		fake_fini(&fake);
+	}
+}
+
+static void a_hook_that_answers_after_the_end_gives_everything_back(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	hooked_comes(&fake, 1, 4096);
+	rdmat_qp_disconnect(fake.qp, NULL);
+	assert_int_equal(fake.qp->requests_out, 1);
+	assert_int_equal(fake.qp->nvme.view->port[0]->in_flight, 1);
+	hooked_ends(wrasse_status_ok());
+	assert_int_equal(fake.qp->requests_out, 0);
+	assert_int_equal(fake.qp->nvme.view->port[0]->in_flight, 0);
 	assert_int_equal(fake.post_calls, 0);
 	fake_expect_balance(&fake);
 	fake_fini(&fake);
@@ -483,6 +566,8 @@ int main(void)
 		cmocka_unit_test(one_command_more_than_the_depth_ends_the_connection),
 		cmocka_unit_test(only_a_read_that_succeeds_sends_data),
 		cmocka_unit_test(an_answer_after_the_end_is_taken_once_and_not_sent),
+		cmocka_unit_test(a_hooked_command_is_answered_with_its_data_if_it_succeeds),
+		cmocka_unit_test(a_hook_that_answers_after_the_end_gives_everything_back),
 		cmocka_unit_test(nobody_overtakes_who_waits_for_resources),
 		cmocka_unit_test(who_waited_leaves_the_list_with_its_queue_pair),
 		cmocka_unit_test(a_turn_whose_command_went_otherwise_is_given_up),

@@ -3,6 +3,7 @@
  * src/nvme/request.c and the command tables: every opcode and every Fabrics command type on every
  * kind of queue in every state, against a table that this file writes down by itself.
  */
+#include "nvme/hook.h"
 #include "nvme_fixture.h"
 
 #define OPCODE   (0x01 | FX_DNR)
@@ -48,7 +49,7 @@ static void sweep(struct nvme_queue *queue, const struct expectation *good, unsi
 			fail_msg("opcode 0x%02x: status 0x%04x, expected 0x%04x", opcode,
 				 run.status, status);
 		assert_int_equal(nvme_get16(request.cqe.cid), 0x1234);
-		if (run.next == NVME_SUBMIT)
+		if (run.next == NVME_SUBMIT || run.next == NVME_HOOK)
 			nvme_request_complete_io(&request, wrasse_status_ok());
 	}
 }
@@ -265,6 +266,54 @@ static void queue_that_has_ended_does_nothing(void **state)
 	free(admin);
 }
 
+static void hook_submit(struct wrasse_command *command)
+{
+	(void)command;
+}
+
+/* Hooks every opcode that can be. What is expected: a hooked one comes to its hook, any other as
+ * before. Return: how many expectations. */
+static unsigned hook_all(bool admin, const struct expectation *good, unsigned count,
+			 struct expectation *all)
+{
+	for (unsigned opcode = 0; opcode < 256; opcode++) {
+		struct wrasse_hook hook = {
+			.admin = admin, .opcode = (uint8_t)opcode, .submit = hook_submit};
+		const char *why = NULL;
+
+		all[opcode] = (struct expectation){(uint8_t)opcode, OPCODE, NVME_RESPOND};
+		for (unsigned i = 0; i < count; i++) {
+			if (good[i].opcode == opcode)
+				all[opcode] = good[i];
+		}
+		if (nvme_hook_add(fx_subsystem, &hook, &why) == 0)
+			all[opcode] = (struct expectation){(uint8_t)opcode, 0, NVME_HOOK};
+	}
+	return 256;
+}
+
+static void hooked_opcodes_come_to_their_hooks_and_no_others(void **state)
+{
+	struct nvme_queue *admin = fx_ready();
+	struct nvme_queue *io = fx_io_queue(admin, 1);
+	struct nvme_queue *off = fx_admin();
+	struct expectation all[256];
+
+	(void)state;
+	fx_add_ns(fx_subsystem, 1, 100);
+	sweep(admin, all, hook_all(true, admin_ready, COUNT(admin_ready), all), OPCODE);
+	forget_held(admin);
+	for (unsigned opcode = 0; opcode < 256; opcode++) {
+		if (all[opcode].status != OPCODE)
+			all[opcode] = (struct expectation){(uint8_t)opcode, SEQUENCE, NVME_RESPOND};
+	}
+	sweep(off, all, 256, OPCODE);
+	sweep(io, all, hook_all(false, io_ready, COUNT(io_ready), all), OPCODE);
+	fx_queue_gone(off);
+	fx_queue_gone(io);
+	fx_queue_gone(admin);
+}
+
 static void fuse_and_psdt_are_refused(void **state)
 {
 	struct nvme_queue *admin = fx_ready();
@@ -418,6 +467,7 @@ int main(void)
 		TEST(io_queue_takes_its_table),
 		TEST(io_queue_does_nothing_after_a_reset_or_shutdown),
 		TEST(queue_that_has_ended_does_nothing),
+		TEST(hooked_opcodes_come_to_their_hooks_and_no_others),
 		TEST(fuse_and_psdt_are_refused),
 		TEST(sgl_of_a_command_without_data_is_ignored),
 		TEST(refused_sgl_is_answered_with_its_status),
