@@ -89,6 +89,19 @@ int wrasse_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char 
 	return rc;
 }
 
+int wrasse_subsystem_raise(struct wrasse_subsystem *subsystem, enum wrasse_event event)
+{
+	struct rdmat *rdmat = rdmat_of(subsystem);
+
+	if ((unsigned)event > WRASSE_EVENT_TRANSIENT_ERROR)
+		return -EINVAL;
+	rdmat_lock(rdmat);
+	nvme_subsystem_raise(subsystem, event);
+	rdmat_attention(rdmat);
+	rdmat_unlock(rdmat);
+	return 0;
+}
+
 int wrasse_subsystem_add_hook(struct wrasse_subsystem *subsystem, const struct wrasse_hook *given)
 {
 	struct rdmat *rdmat = rdmat_of(subsystem);

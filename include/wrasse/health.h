@@ -42,6 +42,32 @@ struct wrasse_health {
 	uint32_t critical_temperature_minutes;
 };
 
+/* What hosts are told at once, if they asked for it (NVMe Base 2.0 5.2.1). */
+enum wrasse_event {
+	/* A critical warning has come up: get_health() says so from now on. */
+	WRASSE_EVENT_SPARE,
+	WRASSE_EVENT_TEMPERATURE,
+	WRASSE_EVENT_RELIABILITY,
+	WRASSE_EVENT_READ_ONLY,
+	WRASSE_EVENT_BACKUP,
+	/* The device itself fails. */
+	WRASSE_EVENT_DIAGNOSTIC_FAILURE,
+	WRASSE_EVENT_PERSISTENT_ERROR,
+	WRASSE_EVENT_TRANSIENT_ERROR,
+};
+
+/*
+ * Tells the hosts of a subsystem of an event, by an asynchronous event of each of its controllers.
+ * One that comes again before a host has read the log page is told once.
+ *
+ * @subsystem: the subsystem; not NULL.
+ * @event: what happened.
+ *
+ * Context: any thread, also a callback.
+ * Return: 0; -EINVAL if there is no such event.
+ */
+WRASSE_API int wrasse_subsystem_raise(struct wrasse_subsystem *subsystem, enum wrasse_event event);
+
 WRASSE_END_DECLS
 
 #endif

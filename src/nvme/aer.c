@@ -5,14 +5,24 @@
  */
 #include "nvme/ctrl.h"
 
-/* What each event says, who wants it, and which log page clears it. */
+/* What each event says, who wants it, and which log page clears it; the most urgent first. */
 static const struct event_line {
 	enum nvme_event event;
-	uint32_t wanted; /* bit of Asynchronous Event Configuration */
-	uint8_t info, lid;
+	uint32_t wanted; /* bit of Asynchronous Event Configuration; 0: everybody does */
+	uint8_t type, info, lid;
 } events[] = {
-	{NVME_EV_NS_ATTR, NVME_AEC_NS_ATTR, NVME_NOTICE_NS_ATTR, NVME_LID_CHANGED_NS},
-	{NVME_EV_DISCOVERY, NVME_AEC_DISCOVERY, NVME_NOTICE_DISCOVERY, NVME_LID_DISCOVERY},
+	{NVME_EV_PERSISTENT, 0, NVME_EVENT_ERROR, NVME_ERROR_PERSISTENT, NVME_LID_ERROR},
+	{NVME_EV_DIAGNOSTIC, 0, NVME_EVENT_ERROR, NVME_ERROR_DIAGNOSTIC, NVME_LID_ERROR},
+	{NVME_EV_TRANSIENT, 0, NVME_EVENT_ERROR, NVME_ERROR_TRANSIENT, NVME_LID_ERROR},
+	{NVME_EV_RELIABILITY, 1u << 2, NVME_EVENT_SMART, NVME_SMART_RELIABILITY, NVME_LID_SMART},
+	{NVME_EV_READ_ONLY, 1u << 3, NVME_EVENT_SMART, NVME_SMART_RELIABILITY, NVME_LID_SMART},
+	{NVME_EV_BACKUP, 1u << 4, NVME_EVENT_SMART, NVME_SMART_RELIABILITY, NVME_LID_SMART},
+	{NVME_EV_TEMPERATURE, 1u << 1, NVME_EVENT_SMART, NVME_SMART_TEMPERATURE, NVME_LID_SMART},
+	{NVME_EV_SPARE, 1u << 0, NVME_EVENT_SMART, NVME_SMART_SPARE, NVME_LID_SMART},
+	{NVME_EV_NS_ATTR, NVME_AEC_NS_ATTR, NVME_EVENT_NOTICE, NVME_NOTICE_NS_ATTR,
+	 NVME_LID_CHANGED_NS},
+	{NVME_EV_DISCOVERY, NVME_AEC_DISCOVERY, NVME_EVENT_NOTICE, NVME_NOTICE_DISCOVERY,
+	 NVME_LID_DISCOVERY},
 };
 
 #define EVENT_COUNT (sizeof(events) / sizeof(events[0]))
@@ -34,6 +44,18 @@ static struct nvme_request *aer_take(struct nvme_ctrl *ctrl, uint32_t index)
 	return request;
 }
 
+/* The events that reading one log page clears: one of them is told at a time. */
+static uint32_t events_of_log(uint8_t lid)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < EVENT_COUNT; i++) {
+		if (events[i].lid == lid)
+			bits |= events[i].event;
+	}
+	return bits;
+}
+
 /* Tells pending events as far as there are held requests; never after a shutdown. */
 static void aer_tell(struct nvme_ctrl *ctrl, struct nvme_actions *actions)
 {
@@ -43,13 +65,14 @@ static void aer_tell(struct nvme_ctrl *ctrl, struct nvme_actions *actions)
 		const struct event_line *line = &events[i];
 		struct nvme_request *request;
 
-		if (!(ctrl->events_pending & line->event) || (ctrl->events_told & line->event))
+		if (!(ctrl->events_pending & line->event) ||
+		    (ctrl->events_told & events_of_log(line->lid)))
 			continue;
 		ctrl->events_pending &= ~(uint32_t)line->event;
 		ctrl->events_told |= line->event;
 		request = aer_take(ctrl, 0);
-		nvme_succeed(request, NVME_EVENT_NOTICE | (uint32_t)line->info << 8 |
-					      (uint32_t)line->lid << 16);
+		nvme_succeed(request,
+			     line->type | (uint32_t)line->info << 8 | (uint32_t)line->lid << 16);
 		actions_add_done(actions, request);
 	}
 }
@@ -68,21 +91,21 @@ enum nvme_next nvme_aer_execute(struct nvme_request *request, uint64_t now_ns,
 	return NVME_HOLD;
 }
 
-void nvme_aer_raise(struct nvme_ctrl *ctrl, enum nvme_event event, struct nvme_actions *actions)
+void nvme_aer_raise(struct nvme_ctrl *ctrl, uint32_t raised, struct nvme_actions *actions)
 {
 	for (size_t i = 0; i < EVENT_COUNT; i++) {
-		if (events[i].event == event && (ctrl->features.events & events[i].wanted))
-			ctrl->events_pending |= event;
+		const struct event_line *line = &events[i];
+
+		if ((raised & line->event) &&
+		    (!line->wanted || (ctrl->features.events & line->wanted)))
+			ctrl->events_pending |= line->event;
 	}
 	aer_tell(ctrl, actions);
 }
 
 void nvme_aer_log_read(struct nvme_ctrl *ctrl, uint8_t lid, struct nvme_actions *actions)
 {
-	for (size_t i = 0; i < EVENT_COUNT; i++) {
-		if (events[i].lid == lid)
-			ctrl->events_told &= ~(uint32_t)events[i].event;
-	}
+	ctrl->events_told &= ~events_of_log(lid);
 	aer_tell(ctrl, actions);
 }
 

@@ -248,6 +248,22 @@ void nvme_ctrl_ns_changed(struct nvme_queue *queue, uint32_t nsid, struct nvme_a
 	nvme_aer_raise(ctrl, NVME_EV_NS_ATTR, actions);
 }
 
+/* What the embedder has raised; each kind once, however often it was. */
+static void ctrl_take_raised(struct nvme_ctrl *ctrl, struct nvme_actions *actions)
+{
+	if (atomic_load_explicit(&ctrl->raised, memory_order_relaxed))
+		nvme_aer_raise(ctrl,
+			       atomic_exchange_explicit(&ctrl->raised, 0, memory_order_acquire),
+			       actions);
+}
+
+void nvme_ctrl_sync(struct nvme_queue *queue, struct nvme_actions *actions)
+{
+	if (queue->qid != 0 || queue->state != NVME_QUEUE_CONNECTED)
+		return;
+	ctrl_take_raised(queue->ctrl, actions);
+}
+
 void nvme_ctrl_discovery_changed(struct nvme_queue *queue, struct nvme_actions *actions)
 {
 	struct nvme_ctrl *ctrl = queue->ctrl;

@@ -37,6 +37,15 @@ struct nvme_error {
 enum nvme_event {
 	NVME_EV_NS_ATTR = 1 << 0,
 	NVME_EV_DISCOVERY = 1 << 1,
+	/* Raised by the embedder: 1 << (8 + enum wrasse_event). */
+	NVME_EV_SPARE = 1 << 8,
+	NVME_EV_TEMPERATURE = 1 << 9,
+	NVME_EV_RELIABILITY = 1 << 10,
+	NVME_EV_READ_ONLY = 1 << 11,
+	NVME_EV_BACKUP = 1 << 12,
+	NVME_EV_DIAGNOSTIC = 1 << 13,
+	NVME_EV_PERSISTENT = 1 << 14,
+	NVME_EV_TRANSIENT = 1 << 15,
 };
 
 /* Feature values that end with a reset. */
@@ -56,6 +65,7 @@ struct nvme_ctrl {
 	_Atomic(uint32_t) io_epoch;  /* changes when state is READY no more, after state */
 	_Atomic(uint32_t) io_queues; /* from Connect to nvme_queue_fini() */
 	_Atomic(uint32_t) cc;
+	_Atomic(uint32_t) raised;   /* enum nvme_event: by the control plane, not seen yet */
 	_Atomic(bool) retry_delays; /* the host has set ACRE: CRD may say how long to wait */
 	_Atomic(uint64_t) error_count;
 	struct nvme_error errors[NVME_ERROR_ENTRIES];
@@ -126,8 +136,8 @@ enum nvme_next nvme_abort_execute(struct nvme_request *request, uint64_t now_ns,
 /* Answers every held request with a failure, and forgets every event. */
 void nvme_aer_reset(struct nvme_ctrl *ctrl, struct nvme_actions *actions);
 
-/* An event happened: told now, later, or never, as the host has configured. */
-void nvme_aer_raise(struct nvme_ctrl *ctrl, enum nvme_event event, struct nvme_actions *actions);
+/* Events happened (enum nvme_event): told now, later, or never, as the host has configured. */
+void nvme_aer_raise(struct nvme_ctrl *ctrl, uint32_t raised, struct nvme_actions *actions);
 
 /* The log page of an event was read: the event may be told again. */
 void nvme_aer_log_read(struct nvme_ctrl *ctrl, uint8_t lid, struct nvme_actions *actions);

@@ -275,6 +275,9 @@ uint64_t nvme_ctrl_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_a
  * list. */
 void nvme_ctrl_ns_changed(struct nvme_queue *queue, uint32_t nsid, struct nvme_actions *actions);
 
+/* Looks at what the control plane has done to the controller of an admin queue. */
+void nvme_ctrl_sync(struct nvme_queue *queue, struct nvme_actions *actions);
+
 /* The discovery log changed: an event for discovery controllers that asked for it. */
 void nvme_ctrl_discovery_changed(struct nvme_queue *queue, struct nvme_actions *actions);
 

@@ -111,6 +111,9 @@ void nvme_subsystem_remove(struct wrasse_subsystem *subsystem);
 bool nvme_subsystem_is_gone(const struct wrasse_subsystem *subsystem);
 void nvme_subsystem_free(struct wrasse_subsystem *subsystem);
 
+/* An event for every controller of the subsystem. Attention must follow. */
+void nvme_subsystem_raise(struct wrasse_subsystem *subsystem, enum wrasse_event event);
+
 int nvme_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *hostnqn);
 
 /* Also ends the controllers of that host, unless any host is allowed. */

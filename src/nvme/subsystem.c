@@ -198,6 +198,16 @@ void nvme_subsystem_free(struct wrasse_subsystem *subsystem)
 	subsystem_destroy(subsystem, subsystem->registry->limits->group_count);
 }
 
+void nvme_subsystem_raise(struct wrasse_subsystem *subsystem, enum wrasse_event event)
+{
+	_Static_assert(NVME_EV_SPARE << WRASSE_EVENT_TRANSIENT_ERROR == NVME_EV_TRANSIENT,
+		       "events in the order of those of the API");
+
+	for (struct nvme_ctrl *ctrl = subsystem->ctrls; ctrl; ctrl = ctrl->next)
+		atomic_fetch_or_explicit(&ctrl->raised, (uint32_t)NVME_EV_SPARE << event,
+					 memory_order_release);
+}
+
 /* ---- hosts ---- */
 
 static struct nvme_host **host_find(const struct wrasse_subsystem *subsystem, const char *hostnqn)

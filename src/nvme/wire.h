@@ -496,12 +496,20 @@ _Static_assert(offsetof(struct nvme_disc_entry, pkey) == 776, "PKEY");
 
 /* ---- asynchronous events (NVMe Base 2.0 5.2.1) ---- */
 
-#define NVME_EVENT_NOTICE     2
-#define NVME_NOTICE_NS_ATTR   0x00
-#define NVME_NOTICE_DISCOVERY 0xf0
-#define NVME_AEC_SMART        0xffu /* events that a host may ask for and this target never has */
-#define NVME_AEC_NS_ATTR      (1u << 8)
-#define NVME_AEC_DISCOVERY    (1u << 31)
+#define NVME_EVENT_ERROR       0
+#define NVME_EVENT_SMART       1
+#define NVME_EVENT_NOTICE      2
+#define NVME_ERROR_DIAGNOSTIC  0x02
+#define NVME_ERROR_PERSISTENT  0x03
+#define NVME_ERROR_TRANSIENT   0x04
+#define NVME_SMART_RELIABILITY 0x00
+#define NVME_SMART_TEMPERATURE 0x01
+#define NVME_SMART_SPARE       0x02
+#define NVME_NOTICE_NS_ATTR    0x00
+#define NVME_NOTICE_DISCOVERY  0xf0
+#define NVME_AEC_SMART         0xffu /* of critical warnings, in the order of their bits */
+#define NVME_AEC_NS_ATTR       (1u << 8)
+#define NVME_AEC_DISCOVERY     (1u << 31)
 
 /* ---- features (NVMe Base 2.0 5.27.1) ---- */
 

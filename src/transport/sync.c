@@ -212,6 +212,20 @@ static int end_queue_pairs(struct wrasse_poll_group *group)
 	return count;
 }
 
+/* What the control plane changed for single controllers. */
+static void sync_controllers(struct wrasse_poll_group *group)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &group->qps) {
+		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+		struct nvme_actions actions = {0};
+
+		nvme_ctrl_sync(&qp->nvme, &actions);
+		rdmat_flow_act(qp, &actions);
+	}
+}
+
 static void tell_discovery(struct wrasse_poll_group *group)
 {
 	struct pool_link *link, *tmp;
@@ -260,6 +274,7 @@ int rdmat_group_sync(struct wrasse_poll_group *group)
 		next = port->next_work;
 		port_attach(group, port);
 	}
+	sync_controllers(group);
 	if (discovery)
 		tell_discovery(group);
 	fail_removed(group);

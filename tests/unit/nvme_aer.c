@@ -103,6 +103,85 @@ static void event_is_told_once_until_its_log_page_is_read(void **state)
 	fx_queue_gone(queue);
 }
 
+/* ---- events of the embedder ---- */
+
+/* dw0 of each event of the API, and the bit of Asynchronous Event Configuration that asks for it. */
+static const struct {
+	uint32_t dw0, wanted;
+} raised[] = {
+	[WRASSE_EVENT_SPARE] = {0x00020201, 1 << 0},
+	[WRASSE_EVENT_TEMPERATURE] = {0x00020101, 1 << 1},
+	[WRASSE_EVENT_RELIABILITY] = {0x00020001, 1 << 2},
+	[WRASSE_EVENT_READ_ONLY] = {0x00020001, 1 << 3},
+	[WRASSE_EVENT_BACKUP] = {0x00020001, 1 << 4},
+	[WRASSE_EVENT_DIAGNOSTIC_FAILURE] = {0x00010200, 0},
+	[WRASSE_EVENT_PERSISTENT_ERROR] = {0x00010300, 0},
+	[WRASSE_EVENT_TRANSIENT_ERROR] = {0x00010400, 0},
+};
+
+#define RAISED (sizeof(raised) / sizeof(raised[0]))
+
+static struct nvme_actions sync_ctrl(struct nvme_queue *queue)
+{
+	struct nvme_actions actions = {0};
+
+	nvme_ctrl_sync(queue, &actions);
+	return actions;
+}
+
+static void embedder_s_events_are_told_to_who_wants_them(void **state)
+{
+	(void)state;
+	for (unsigned event = 0; event < RAISED; event++) {
+		struct nvme_queue *queue = fx_ready();
+
+		hold(queue, 0);
+		want_events(queue, ~raised[event].wanted & 0x1ff);
+		nvme_subsystem_raise(fx_subsystem, event);
+		if (raised[event].wanted) {
+			assert_null(sync_ctrl(queue).done);
+			want_events(queue, raised[event].wanted);
+			nvme_subsystem_raise(fx_subsystem, event);
+		}
+		assert_told(sync_ctrl(queue), 0, raised[event].dw0);
+		assert_null(sync_ctrl(queue).done);
+		fx_queue_gone(queue);
+	}
+}
+
+static void one_event_of_a_log_page_is_told_at_a_time(void **state)
+{
+	struct nvme_queue *queue = fx_ready();
+	struct nvme_queue *other = fx_ready();
+	struct nvme_queue *io = fx_io_queue(queue, 1);
+	struct nvme_actions actions;
+
+	(void)state;
+	want_events(queue, 0x1ff);
+	for (unsigned i = 0; i < 4; i++)
+		hold(queue, i);
+	nvme_subsystem_raise(fx_subsystem, WRASSE_EVENT_SPARE);
+	nvme_subsystem_raise(fx_subsystem, WRASSE_EVENT_TEMPERATURE);
+	nvme_subsystem_raise(fx_subsystem, WRASSE_EVENT_TRANSIENT_ERROR);
+	nvme_subsystem_raise(fx_subsystem, WRASSE_EVENT_TRANSIENT_ERROR);
+	assert_null(sync_ctrl(io).done);
+	assert_null(sync_ctrl(other).done); /* it holds no request */
+	/* The error first, then one of the two of the SMART log. */
+	actions = sync_ctrl(queue);
+	assert_int_equal(nvme_get32(held[0].cqe.dw0), raised[WRASSE_EVENT_TRANSIENT_ERROR].dw0);
+	assert_int_equal(nvme_get32(held[1].cqe.dw0), raised[WRASSE_EVENT_TEMPERATURE].dw0);
+	assert_ptr_equal(actions.done, &held[1]);
+	assert_ptr_equal(actions.done->next, &held[0]);
+	assert_null(actions.done->next->next);
+	assert_null(read_log(queue, NVME_LID_SMART, true).done);
+	assert_told(read_log(queue, NVME_LID_SMART, false), 2, raised[WRASSE_EVENT_SPARE].dw0);
+	assert_null(read_log(queue, NVME_LID_ERROR, false).done);
+	assert_null(read_log(queue, NVME_LID_SMART, false).done);
+	fx_queue_gone(io);
+	fx_queue_gone(other);
+	fx_queue_gone(queue);
+}
+
 static void event_waits_for_a_request(void **state)
 {
 	struct nvme_queue *queue = fx_ready();
@@ -280,6 +359,8 @@ int main(void)
 		TEST(four_requests_are_held_and_the_fifth_refused),
 		TEST(event_that_is_not_wanted_is_not_told),
 		TEST(event_is_told_once_until_its_log_page_is_read),
+		TEST(embedder_s_events_are_told_to_who_wants_them),
+		TEST(one_event_of_a_log_page_is_told_at_a_time),
 		TEST(event_waits_for_a_request),
 		TEST(requests_are_answered_in_the_order_they_came),
 		TEST(discovery_change_is_told_to_discovery_controllers),

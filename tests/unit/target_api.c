@@ -481,6 +481,57 @@ static void a_removed_subsystem_takes_its_namespaces_along(void **state)
 	assert_int_equal(wrasse_target_destroy(target), 0);
 }
 
+static void hook_submit(struct wrasse_command *command)
+{
+	wrasse_command_complete(command, command->status);
+}
+
+static void a_hook_that_cannot_be_is_refused_by_name(void **state)
+{
+	struct wrasse_target *target = target_make();
+	struct wrasse_subsystem *subsystem = subsystem_make(target);
+	struct {
+		struct wrasse_hook hook;
+		unsigned char tail[8];
+	} longer = {.tail = {1}};
+
+	wrasse_hook_init(&longer.hook);
+	longer.hook.admin = true;
+	longer.hook.opcode = 0xc0;
+	longer.hook.submit = hook_submit;
+	assert_int_equal(wrasse_subsystem_add_hook(subsystem, &longer.hook), 0);
+	assert_int_equal(wrasse_subsystem_add_hook(subsystem, &longer.hook), -EEXIST);
+	longer.hook.opcode = 0x0c;
+	last_line[0] = '\0';
+	assert_int_equal(wrasse_subsystem_add_hook(subsystem, &longer.hook), -EINVAL);
+	assert_non_null(
+		strstr(last_line, SUBNQN ": opcode is one that the library answers itself"));
+	longer.hook.size = sizeof(longer);
+	assert_int_equal(wrasse_subsystem_add_hook(subsystem, &longer.hook), -E2BIG);
+	assert_int_equal(wrasse_target_destroy(target), 0);
+}
+
+static void an_event_wakes_every_group(void **state)
+{
+	struct wrasse_target *target = target_make();
+	struct wrasse_poll_group *group = group_make(target);
+	struct wrasse_subsystem *subsystem = subsystem_make(target);
+	int timeout_ms;
+
+	wrasse_poll_group_poll(group);
+	while (wrasse_poll_group_arm(group, &timeout_ms))
+		;
+	assert_false(readable(wrasse_poll_group_fd(group)));
+	assert_int_equal(wrasse_subsystem_raise(subsystem, WRASSE_EVENT_TRANSIENT_ERROR + 1),
+			 -EINVAL);
+	assert_false(readable(wrasse_poll_group_fd(group)));
+	assert_int_equal(wrasse_subsystem_raise(subsystem, WRASSE_EVENT_TRANSIENT_ERROR), 0);
+	assert_true(readable(wrasse_poll_group_fd(group)));
+	wrasse_poll_group_poll(group);
+	assert_int_equal(wrasse_poll_group_destroy(group), 0);
+	assert_int_equal(wrasse_target_destroy(target), 0);
+}
+
 static void a_removal_goes_on_when_the_last_group_is_destroyed(void **state)
 {
 	struct wrasse_target *target = target_make();
@@ -612,6 +663,8 @@ int main(void)
 		cmocka_unit_test(a_namespace_is_attached_and_let_go_of_by_every_group),
 		cmocka_unit_test(a_backend_that_cannot_attach_is_not_detached),
 		cmocka_unit_test(a_removed_subsystem_takes_its_namespaces_along),
+		cmocka_unit_test(a_hook_that_cannot_be_is_refused_by_name),
+		cmocka_unit_test(an_event_wakes_every_group),
 		cmocka_unit_test(a_removal_goes_on_when_the_last_group_is_destroyed),
 		cmocka_unit_test(an_idle_target_drains_clean),
 		cmocka_unit_test(a_group_that_nobody_polls_is_called_silent),
