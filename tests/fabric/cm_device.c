@@ -168,6 +168,29 @@ static void on_cm_event(uint32_t qpn, int type)
 	}
 }
 
+void fabric_listener_event(int type)
+{
+	fab_lock(&fab_world);
+	for (struct fab_link *link = cm_ids.next; link != &cm_ids; link = link->next)
+		if (id_at(link)->state == CM_LISTEN)
+			cm_event_post(id_at(link), (enum rdma_cm_event_type)type, 0);
+	fab_unlock(&fab_world);
+}
+
+void fabric_cm_options(uint32_t qpn, int *tos, int *ack_timeout)
+{
+	fab_lock(&fab_world);
+	for (struct fab_link *link = cm_ids.next; link != &cm_ids; link = link->next) {
+		struct cm_id *id = id_at(link);
+
+		if (!id->ibv.qp || id->ibv.qp->qp_num != qpn)
+			continue;
+		*tos = id->tos;
+		*ack_timeout = id->timeout_set ? id->timeout : -1;
+	}
+	fab_unlock(&fab_world);
+}
+
 static void on_init(void)
 {
 	cm_wire_init();

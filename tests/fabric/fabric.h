@@ -145,6 +145,19 @@ void fabric_device_remove(const char *device);
 void fabric_qp_break(uint32_t qpn, int status);
 
 /*
+ * The device says of a queue pair (QP_FATAL, QP_ACCESS_ERR...), of its completion queue (CQ_ERR) or
+ * of its shared receive queue (SRQ_ERR) that it has failed: @type is an enum ibv_event_type. It says
+ * so only: what it is about works on.
+ */
+void fabric_async_event(uint32_t qpn, int type);
+
+/* Each listening CM id sees an event (enum rdma_cm_event_type), as ADDR_CHANGE. */
+void fabric_listener_event(int type);
+
+/* The options of a queue pair's CM id; -1: it has no ACK timeout of its own. */
+void fabric_cm_options(uint32_t qpn, int *tos, int *ack_timeout);
+
+/*
  * The connection of a queue pair's CM id sees an event that its peer never caused, as a stack under
  * duress delivers it: UNREACHABLE, CONNECT_ERROR, DISCONNECTED... (enum rdma_cm_event_type).
  */

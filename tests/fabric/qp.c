@@ -311,6 +311,22 @@ void fab_qps_remove(struct fab_device *device)
 	}
 }
 
+void fabric_async_event(uint32_t qpn, int type)
+{
+	struct fab_qp *qp = fab_qp_get(qpn);
+	void *element;
+
+	if (!qp) {
+		fab_misuse("fabric_async_event(): there is no QP %u", qpn);
+		return;
+	}
+	element = type == IBV_EVENT_CQ_ERR  ? (void *)qp->ibv.send_cq :
+		  type == IBV_EVENT_SRQ_ERR ? (void *)qp->ibv.srq :
+					      (void *)&qp->ibv;
+	fab_async_event(fab_context_of(qp->ibv.context), (enum ibv_event_type)type, element);
+	fab_qp_put(qp);
+}
+
 void fabric_qp_break(uint32_t qpn, int status)
 {
 	struct fab_qp *qp = fab_qp_get(qpn);
