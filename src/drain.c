@@ -200,14 +200,13 @@ int target_drain_timeout_ms(struct wrasse_target *target)
 {
 	struct rdmat *rdmat = &target->rdmat;
 	struct drain *drain = &target->drain;
-	uint64_t now = rdmat_now(rdmat), next;
-	bool waits;
+	uint64_t next = UINT64_MAX;
 
 	rdmat_lock(rdmat);
-	waits = drain->started && !drain->finished;
-	next = !drain->forced ? drain->force_ns : !drain->asked ? drain->ask_ns : drain->end_ns;
+	if (drain->started && !drain->finished)
+		next = !drain->forced ? drain->force_ns :
+		       !drain->asked  ? drain->ask_ns :
+					drain->end_ns;
 	rdmat_unlock(rdmat);
-	if (!waits)
-		return -1;
-	return next <= now ? 0 : (int)((next - now) / RDMAT_NS_PER_MS) + 1;
+	return rdmat_timeout_ms(rdmat, next);
 }

@@ -68,6 +68,9 @@ static int target_opts_complete(struct rdmat *rdmat)
 		{"max_data_len", &opts->max_data_len, 1u << 20, 4096, 1u << 20},
 		{"in_capsule_data_len", &opts->in_capsule_data_len, 4096, 16, 16384},
 		{"connect_timeout_ms", &opts->connect_timeout_ms, 10000, 1, 3600000},
+		{"max_handshakes", &opts->max_handshakes, 1024, 1, 65536},
+		{"max_handshakes_per_host", &opts->max_handshakes_per_host, 128, 1, 65536},
+		{"max_connections_per_s", &opts->max_connections_per_s, 0, 0, 1000000},
 		{"flush_timeout_ms", &opts->flush_timeout_ms, 2000, 1, 60000},
 		{"min_rnr_timer", &rnr, 12, 1, 31},
 		{"max_read_depth", &reads, 16, 1, 255},
@@ -136,6 +139,7 @@ static void target_free(struct wrasse_target *target)
 	if (rdmat->wake_fd >= 0)
 		close(rdmat->wake_fd);
 	pthread_mutex_destroy(&rdmat->lock);
+	rdmat_admission_fini(&rdmat->admission);
 	free(rdmat->groups);
 	free(target);
 }
@@ -161,6 +165,10 @@ int wrasse_target_create(const struct wrasse_target_opts *opts, struct wrasse_ta
 		rc = -ENOMEM;
 	if (!rc)
 		rc = descriptors_open(rdmat);
+	if (!rc)
+		rc = rdmat_admission_init(&rdmat->admission, rdmat->opts.max_handshakes,
+					  rdmat->opts.max_handshakes_per_host,
+					  rdmat->opts.max_connections_per_s);
 	if (!rc) {
 		limits_fill(rdmat);
 		rc = nvme_registry_create(&rdmat->limits, &rdmat->registry);
@@ -195,40 +203,6 @@ int wrasse_target_destroy(struct wrasse_target *target)
 
 /* ---- polling ---- */
 
-/* Device events: what matters comes as completions and CM events as well, so these are for the log.
- */
-static int device_events(struct rdmat *rdmat)
-{
-	struct rdmat_device *device;
-	int count = 0;
-
-	rdmat_lock(rdmat);
-	device = rdmat->devices;
-	rdmat_unlock(rdmat);
-	for (; device; device = device->next) {
-		struct ibv_async_event event;
-
-		if (atomic_load(&device->removed))
-			continue;
-		while (!ibv_get_async_event(device->context, &event)) {
-			enum ibv_event_type type = event.event_type;
-
-			ibv_ack_async_event(&event);
-			if (type == IBV_EVENT_DEVICE_FATAL) {
-				atomic_store(&device->removed, true);
-				rdmat_lock(rdmat);
-				rdmat_attention(rdmat);
-				rdmat_unlock(rdmat);
-			}
-			rdmat_log(rdmat, WRASSE_LOG_INFO, "device %s: %s",
-				  ibv_get_device_name(device->context->device),
-				  ibv_event_type_str(type));
-			count++;
-		}
-	}
-	return count;
-}
-
 int wrasse_target_poll(struct wrasse_target *target)
 {
 	struct rdmat *rdmat = &target->rdmat;
@@ -242,7 +216,7 @@ int wrasse_target_poll(struct wrasse_target *target)
 	ignored = read(rdmat->wake_fd, &wakes, sizeof(wakes));
 	(void)ignored;
 	count = rdmat_listener_events(rdmat);
-	count += device_events(rdmat);
+	count += rdmat_device_events(rdmat);
 	count += target_removals_poll(target);
 	count += target_drain_poll(target);
 	target->polling = false;
@@ -256,7 +230,12 @@ int wrasse_target_fd(const struct wrasse_target *target)
 
 int wrasse_target_timeout_ms(struct wrasse_target *target)
 {
-	return target_drain_timeout_ms(target);
+	int drain = target_drain_timeout_ms(target);
+	int listener = rdmat_listener_timeout_ms(&target->rdmat);
+
+	if (drain < 0 || (listener >= 0 && listener < drain))
+		return listener;
+	return drain;
 }
 
 /* ---- poll groups ---- */

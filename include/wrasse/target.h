@@ -6,6 +6,7 @@
 #define WRASSE_TARGET_H
 
 #include <wrasse/base.h>
+#include <wrasse/rdma_event.h>
 #include <wrasse/report.h>
 
 WRASSE_BEGIN_DECLS
@@ -33,7 +34,12 @@ struct wrasse_target_opts {
 	uint8_t max_read_depth;      /* RDMA READs outstanding per queue pair; 0: 16 */
 	uint8_t min_rnr_timer;       /* RNR NAK timer code, 1 to 31; 0: 12, which is 640 us */
 	uint32_t connect_timeout_ms; /* from connection request to Connect command; 0: 10000 */
-	uint32_t flush_timeout_ms;   /* how long a failed queue pair may take to flush before it is
+	uint32_t max_handshakes; /* connections between their request and their Connect command, at
+				    once; more are rejected; 0: 1024 */
+	uint32_t max_handshakes_per_host; /* the same, of one address; 0: 128 */
+	uint32_t max_connections_per_s;   /* connection requests taken in a second, on average, with
+					   bursts of as many; more are rejected; 0: no limit */
+	uint32_t flush_timeout_ms; /* how long a failed queue pair may take to flush before it is
 					destroyed; 0: 2000 */
 
 	/* A monotonic clock in ns; NULL: CLOCK_MONOTONIC. */
@@ -42,6 +48,13 @@ struct wrasse_target_opts {
 
 	wrasse_log_fn log; /* NULL: no log */
 	void *log_ctx;
+
+	/*
+	 * Hears of devices, ports and listeners; NULL: they are only logged. Targets of one process
+	 * share what a device says: each event is told to one of them.
+	 */
+	wrasse_rdma_event_fn rdma_event;
+	void *rdma_event_ctx;
 
 	/*
 	 * Chooses the poll group of a connection; NULL, or NULL returned: the one with the fewest
@@ -88,7 +101,7 @@ WRASSE_API int wrasse_target_destroy(struct wrasse_target *target);
  * @target: the target; not NULL.
  *
  * Context: one thread at a time; it may be one that polls a group. It never blocks.
- * Callbacks: place(), and the done functions of drain and remove calls, from inside.
+ * Callbacks: place(), rdma_event(), and the done functions of drain and remove calls, from inside.
  * Return: how many events it acted on, 0 for none; -EDEADLK from a callback.
  */
 WRASSE_API int wrasse_target_poll(struct wrasse_target *target);

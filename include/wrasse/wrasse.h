@@ -23,6 +23,7 @@
 #include <wrasse/listener.h>
 #include <wrasse/namespace.h>
 #include <wrasse/poll_group.h>
+#include <wrasse/rdma_event.h>
 #include <wrasse/report.h>
 #include <wrasse/status.h>
 #include <wrasse/subsystem.h>

@@ -51,6 +51,16 @@ unsigned nvme_registry_ctrl_count(const struct nvme_registry *registry)
 	return count;
 }
 
+bool nvme_registry_has_ctrl(const struct nvme_registry *registry, uint16_t cntlid)
+{
+	for (const struct wrasse_subsystem *s = registry->subsystems; s; s = s->next) {
+		for (const struct nvme_ctrl *ctrl = s->ctrls; ctrl; ctrl = ctrl->next)
+			if (ctrl->cntlid == cntlid)
+				return true;
+	}
+	return false;
+}
+
 /* ---- portals ---- */
 
 static struct nvme_portal **portal_find(struct nvme_registry *registry, uint16_t number)

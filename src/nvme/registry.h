@@ -141,6 +141,9 @@ int nvme_registry_add_portal(struct nvme_registry *registry, uint8_t adrfam, boo
 			     const char *traddr, const char *trsvcid, uint8_t prtype);
 void nvme_registry_remove_portal(struct nvme_registry *registry, uint16_t portal);
 
+/* Whether a controller with this id lives, in any subsystem. */
+bool nvme_registry_has_ctrl(const struct nvme_registry *registry, uint16_t cntlid);
+
 /* How many controllers there are; for the end of drains and for tests. */
 unsigned nvme_registry_ctrl_count(const struct nvme_registry *registry);
 

@@ -117,6 +117,8 @@ static void ask(struct rdmat_request *request, bool locked)
 	if (next == NVME_REGISTRY) {
 		rdmat_lock(group->rdmat);
 		next = nvme_request_execute_registry(&request->nvme, now, &actions);
+		if (request->qp->nvme.state != NVME_QUEUE_NEW)
+			rdmat_admission_leave(&group->rdmat->admission, &request->qp->ticket);
 		rdmat_unlock(group->rdmat);
 	}
 	if (!was_connected)

@@ -119,6 +119,7 @@ struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *grou
 		return NULL;
 	mine->group = group;
 	mine->device = device;
+	atomic_fetch_add(&device->users, 1);
 	pool_list_add_tail(&group->devices, &mine->link);
 	rc = slabs_register(mine);
 	if (!rc)
@@ -145,6 +146,7 @@ void rdmat_group_device_free(struct rdmat_group_device *device)
 	if (device->channel)
 		ibv_destroy_comp_channel(device->channel);
 	slabs_unregister(device);
+	rdmat_device_put(device->device);
 	pool_list_del(&device->link);
 	free(device);
 }

@@ -1,84 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Listeners. A connection request is checked here as far as its private data goes and then handed
- * to the poll group that will own it; from its message on nothing of it is touched on this thread.
+ * Listeners: made, lost with a device or an address and tried again, and their events. Control
+ * plane: the target's lock guards them.
  */
 #include "transport/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include "transport/address.h"
 #include "transport/group.h"
 
 #define DEFAULT_PORT    4420
 #define DEFAULT_BACKLOG 128
-
-/* ---- addresses ---- */
-
-static int address_parse(const char *text, uint16_t port, struct sockaddr_storage *addr)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)addr;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)addr;
-
-	memset(addr, 0, sizeof(*addr));
-	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(port);
-		return 0;
-	}
-	if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(port);
-		return 0;
-	}
-	return -EINVAL;
-}
-
-static bool address_is_any(const struct sockaddr_storage *addr)
-{
-	if (addr->ss_family == AF_INET)
-		return ((const struct sockaddr_in *)addr)->sin_addr.s_addr == htonl(INADDR_ANY);
-	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)addr)->sin6_addr);
-}
-
-/* @addr: any struct sockaddr. */
-static void address_format(const void *addr, char *buf, size_t len)
-{
-	const struct sockaddr_in *v4 = addr;
-	const struct sockaddr_in6 *v6 = addr;
-	const void *raw = v4->sin_family == AF_INET6 ? (const void *)&v6->sin6_addr :
-						       (const void *)&v4->sin_addr;
-
-	if (!inet_ntop(v4->sin_family, raw, buf, (socklen_t)len))
-		snprintf(buf, len, "unknown");
-}
-
-/* @addr: any struct sockaddr. */
-static uint16_t address_port(const void *addr)
-{
-	const struct sockaddr_in *v4 = addr;
-	const struct sockaddr_in6 *v6 = addr;
-
-	return ntohs(v4->sin_family == AF_INET6 ? v6->sin6_port : v4->sin_port);
-}
-
-/* Provider type for the discovery log (NVMe-oF RDMA: RDMA_PRTYPE). */
-static uint8_t provider_type(const struct ibv_context *context)
-{
-	struct ibv_port_attr port;
-
-	if (!context)
-		return 1;
-	if (context->device->transport_type == IBV_TRANSPORT_IWARP)
-		return 5;
-	if (ibv_query_port((struct ibv_context *)(uintptr_t)context, 1, &port))
-		return 1;
-	return port.link_layer == IBV_LINK_LAYER_ETHERNET ? 4 : 2;
-}
+#define RETRY_NS        RDMAT_NS_PER_S
 
 /* ---- listeners ---- */
 
@@ -105,36 +43,40 @@ static int channel_open(struct rdmat *rdmat)
 	return 0;
 }
 
-static int listener_listen(struct wrasse_listener *listener, struct sockaddr_storage *addr,
-			   int backlog)
+static int listener_listen(struct wrasse_listener *listener)
 {
-	int on = 1;
+	struct sockaddr *addr = (struct sockaddr *)&listener->addr;
+	int on = 1, rc;
 
 	if (rdma_create_id(listener->rdmat->cm_channel, &listener->id, listener, RDMA_PS_TCP))
 		return -errno;
-	if (addr->ss_family == AF_INET6)
+	if (addr->sa_family == AF_INET6)
 		rdma_set_option(listener->id, RDMA_OPTION_ID, RDMA_OPTION_ID_AFONLY, &on,
 				sizeof(on));
 	/* A restart may find connections of its predecessor in TIMEWAIT. */
 	rdma_set_option(listener->id, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR, &on, sizeof(on));
-	if (rdma_bind_addr(listener->id, (struct sockaddr *)addr) ||
-	    rdma_listen(listener->id, backlog))
-		return -errno;
-	return 0;
+	if (!rdma_bind_addr(listener->id, addr) && !rdma_listen(listener->id, listener->backlog))
+		return 0;
+	rc = -errno;
+	rdma_destroy_id(listener->id);
+	listener->id = NULL;
+	return rc;
 }
 
-static int listener_announce(struct wrasse_listener *listener, const struct sockaddr_storage *addr)
+static int listener_announce(struct wrasse_listener *listener)
 {
+	const struct sockaddr_storage *addr = &listener->addr;
 	char traddr[64], trsvcid[8];
 	int portal;
 
-	address_format(addr, traddr, sizeof(traddr));
-	snprintf(trsvcid, sizeof(trsvcid), "%u", address_port(addr));
+	rdmat_address_format(addr, traddr, sizeof(traddr));
+	snprintf(trsvcid, sizeof(trsvcid), "%u", rdmat_address_port(addr));
 	snprintf(listener->name, sizeof(listener->name),
 		 addr->ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", traddr, trsvcid);
 	portal = nvme_registry_add_portal(listener->rdmat->registry,
-					  addr->ss_family == AF_INET6 ? 2 : 1, address_is_any(addr),
-					  traddr, trsvcid, provider_type(listener->id->verbs));
+					  addr->ss_family == AF_INET6 ? 2 : 1,
+					  rdmat_address_is_any(addr), traddr, trsvcid,
+					  rdmat_provider_type(listener->id->verbs));
 	if (portal < 0)
 		return portal;
 	listener->portal = (uint16_t)portal;
@@ -146,8 +88,8 @@ int rdmat_listener_create(struct rdmat *rdmat, const struct wrasse_listener_opts
 {
 	struct sockaddr_storage addr;
 	struct wrasse_listener *listener;
-	int rc = address_parse(opts->address ? opts->address : "0.0.0.0",
-			       opts->port ? opts->port : DEFAULT_PORT, &addr);
+	int rc = rdmat_address_parse(opts->address ? opts->address : "0.0.0.0",
+				     opts->port ? opts->port : DEFAULT_PORT, &addr);
 
 	if (rc) {
 		rdmat_log(rdmat, WRASSE_LOG_ERROR,
@@ -162,11 +104,14 @@ int rdmat_listener_create(struct rdmat *rdmat, const struct wrasse_listener_opts
 		return -ENOMEM;
 	listener->rdmat = rdmat;
 	listener->number = ++rdmat->listener_count;
+	listener->addr = addr;
+	listener->backlog = opts->backlog ? opts->backlog : DEFAULT_BACKLOG;
+	listener->next_try_ns = UINT64_MAX;
 	listener->tos = opts->tos;
 	listener->ack_timeout = opts->ack_timeout;
-	rc = listener_listen(listener, &addr, opts->backlog ? opts->backlog : DEFAULT_BACKLOG);
+	rc = listener_listen(listener);
 	if (!rc)
-		rc = listener_announce(listener, &addr);
+		rc = listener_announce(listener);
 	if (rc) {
 		if (listener->id)
 			rdma_destroy_id(listener->id);
@@ -185,6 +130,7 @@ void rdmat_listener_stop(struct wrasse_listener *listener)
 	if (listener->id)
 		rdma_destroy_id(listener->id);
 	listener->id = NULL;
+	listener->next_try_ns = UINT64_MAX;
 }
 
 void rdmat_listener_destroy(struct wrasse_listener *listener)
@@ -201,115 +147,117 @@ void rdmat_listener_destroy(struct wrasse_listener *listener)
 	rdmat_attention(rdmat);
 }
 
+/* The lock is held. */
+static struct wrasse_listener *listener_find(const struct rdmat *rdmat, uint64_t number)
+{
+	struct wrasse_listener *listener = rdmat->listeners;
+
+	while (listener && listener->number != number)
+		listener = listener->next;
+	return listener;
+}
+
 bool rdmat_listener_exists(const struct rdmat *rdmat, uint64_t number)
 {
-	for (const struct wrasse_listener *listener = rdmat->listeners; listener;
-	     listener = listener->next)
-		if (listener->number == number)
-			return true;
-	return false;
+	return listener_find(rdmat, number) != NULL;
 }
 
-/* ---- connection requests ---- */
+/* ---- devices and addresses that go and come back ---- */
 
-/* The lock is held. */
-static struct wrasse_poll_group *place_by_load(struct rdmat *rdmat, int node, bool admin)
+static void tell(struct rdmat *rdmat, enum wrasse_rdma_event_type type, const char *name,
+		 const char *device, const char *text)
 {
-	struct wrasse_poll_group *best = NULL;
-	bool best_near = false;
+	struct wrasse_rdma_event event = {
+		.type = type, .listener = name, .device = device, .text = text};
 
-	for (uint32_t i = 0; i < rdmat->opts.max_poll_groups; i++) {
-		struct wrasse_poll_group *group = rdmat->groups[i];
-		bool near = group && (node < 0 || group->node == node);
-
-		if (!group || (best_near && !near))
-			continue;
-		if (!best || (near && !best_near) ||
-		    atomic_load(&group->load[admin]) < atomic_load(&best->load[admin])) {
-			best = group;
-			best_near = near;
-		}
-	}
-	return best;
+	rdmat_tell(rdmat, &event);
 }
 
-/* Chooses the group and sends the message. Return: whether it went. */
-static bool conn_send(struct rdmat *rdmat, struct rdmat_new_conn *conn)
+/* Its id is of no use any more. */
+static void listener_went_down(struct rdmat *rdmat, uint64_t number, const char *why)
 {
-	struct wrasse_conn_info info = {
-		.device = ibv_get_device_name(conn->device->context->device),
-		.address = conn->nvme.peer,
-		.qid = conn->request.qid,
-		.depth = (uint16_t)conn->nvme.depth,
-		.numa_node = conn->device->numa_node,
-	};
-	struct wrasse_poll_group *group = NULL;
+	struct wrasse_listener *listener;
+	char name[sizeof(listener->name)] = "";
 
-	if (rdmat->opts.place)
-		group = rdmat->opts.place(rdmat->opts.place_ctx, &info);
 	rdmat_lock(rdmat);
-	if (!group)
-		group = place_by_load(rdmat, conn->device->numa_node, conn->request.qid == 0);
-	if (group) {
-		conn->nvme.group = group->index;
-		atomic_fetch_add(&group->load[conn->request.qid == 0], 1);
-		rdmat_group_send(group, &conn->msg);
+	listener = listener_find(rdmat, number);
+	if (listener && listener->id) {
+		memcpy(name, listener->name, sizeof(name));
+		rdmat_listener_stop(listener);
+		listener->next_try_ns = rdmat_now(rdmat);
 	}
 	rdmat_unlock(rdmat);
-	return group != NULL;
+	if (*name)
+		tell(rdmat, WRASSE_RDMA_LISTENER_DOWN, name, "", why);
 }
 
-static void conn_describe(struct rdmat_new_conn *conn, uint16_t portal)
+/* The lock is held. Return: one that is up again; NULL: none. */
+static struct wrasse_listener *listeners_retry(struct rdmat *rdmat)
 {
-	const struct sockaddr *local = rdma_get_local_addr(conn->id);
-
-	address_format(local, conn->nvme.traddr, sizeof(conn->nvme.traddr));
-	snprintf(conn->nvme.trsvcid, sizeof(conn->nvme.trsvcid), "%u", address_port(local));
-	conn->nvme.adrfam = local->sa_family == AF_INET6 ? 2 : 1;
-	conn->nvme.prtype = provider_type(conn->id->verbs);
-	conn->nvme.portal = portal;
-	conn->nvme.qid = conn->request.qid;
-	conn->nvme.depth = conn->request.hsqsize + 1u;
-}
-
-static void take_request(struct rdmat *rdmat, struct wrasse_listener *listener,
-			 struct rdma_cm_event *event)
-{
-	struct rdmat_cm_limits limits = {rdmat->limits.max_io_queues, rdmat->limits.max_queue_depth,
-					 rdmat->limits.max_admin_depth};
-	const struct rdma_conn_param *param = &event->param.conn;
-	struct rdmat_new_conn *conn = calloc(1, sizeof(*conn));
-	struct rdma_cm_id *id = event->id;
-	enum rdmat_cm_status status = RDMAT_CM_NO_RESOURCES;
-	char peer[64];
-
-	id->context = NULL;
-	address_format(rdma_get_peer_addr(id), peer, sizeof(peer));
-	if (conn) {
-		status = rdmat_cm_parse(param->private_data, param->private_data_len,
-					param->initiator_depth, &limits, &conn->request);
-		conn->read_depth = param->initiator_depth;
-		conn->id = id;
-		conn->msg.run = rdmat_qp_connect;
-		conn->listener = listener->number;
-		conn->tos = listener->tos;
-		conn->ack_timeout = listener->ack_timeout;
-		memcpy(conn->nvme.peer, peer, sizeof(peer));
-		conn_describe(conn, listener->portal);
+	for (struct wrasse_listener *listener = rdmat->listeners; listener;
+	     listener = listener->next) {
+		if (listener->next_try_ns == UINT64_MAX || rdmat_now(rdmat) < listener->next_try_ns)
+			continue;
+		listener->next_try_ns = rdmat_now(rdmat) + RETRY_NS;
+		if (listener_listen(listener))
+			continue;
+		listener->next_try_ns = UINT64_MAX;
+		return listener;
 	}
-	/* Acknowledged before the id moves to another thread, or is destroyed. */
+	return NULL;
+}
+
+static int listeners_recover(struct rdmat *rdmat)
+{
+	struct wrasse_listener *listener;
+	char name[sizeof(listener->name)], device[64] = "";
+	int count = 0;
+
+	do {
+		rdmat_lock(rdmat);
+		listener = listeners_retry(rdmat);
+		if (listener) {
+			memcpy(name, listener->name, sizeof(name));
+			if (listener->id->verbs)
+				snprintf(device, sizeof(device), "%s",
+					 ibv_get_device_name(listener->id->verbs->device));
+		}
+		rdmat_unlock(rdmat);
+		if (listener) {
+			tell(rdmat, WRASSE_RDMA_LISTENER_UP, name, device, "listening again");
+			count++;
+		}
+	} while (listener);
+	return count;
+}
+
+int rdmat_listener_timeout_ms(struct rdmat *rdmat)
+{
+	uint64_t due = UINT64_MAX;
+
+	rdmat_lock(rdmat);
+	for (const struct wrasse_listener *listener = rdmat->listeners; listener;
+	     listener = listener->next)
+		if (listener->next_try_ns < due)
+			due = listener->next_try_ns;
+	rdmat_unlock(rdmat);
+	return rdmat_timeout_ms(rdmat, due);
+}
+
+/* ---- events ---- */
+
+static void take_event(struct rdmat *rdmat, struct rdma_cm_event *event)
+{
+	const struct wrasse_listener *listener = event->id->context;
+	enum rdma_cm_event_type type = event->event;
+	uint64_t number = listener ? listener->number : 0;
+
+	/* The listener may be gone once the event is acknowledged: its number tells. */
 	rdma_ack_cm_event(event);
-	if (status == RDMAT_CM_OK) {
-		conn->device = rdmat_device_get(rdmat, id->verbs);
-		if (!conn->device || !conn_send(rdmat, conn))
-			status = RDMAT_CM_NO_RESOURCES;
-	}
-	if (status != RDMAT_CM_OK) {
-		rdmat_log(rdmat, WRASSE_LOG_WARN, "connection from %s rejected: %s", peer,
-			  rdmat_cm_status_name(status));
-		rdmat_cm_reject(id, status);
-		free(conn);
-	}
+	if (type == RDMA_CM_EVENT_DEVICE_REMOVAL || type == RDMA_CM_EVENT_ADDR_CHANGE)
+		listener_went_down(rdmat, number, rdma_event_str(type));
+	else
+		rdmat_log(rdmat, WRASSE_LOG_WARN, "listener: %s", rdma_event_str(type));
 }
 
 int rdmat_listener_events(struct rdmat *rdmat)
@@ -320,12 +268,10 @@ int rdmat_listener_events(struct rdmat *rdmat)
 	/* Bounded: connection storms leave time for the rest of the poll. */
 	while (rdmat->cm_channel && count < 32 && !rdma_get_cm_event(rdmat->cm_channel, &event)) {
 		count++;
-		if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST) {
-			take_request(rdmat, event->listen_id->context, event);
-			continue;
-		}
-		rdmat_log(rdmat, WRASSE_LOG_WARN, "listener: %s", rdma_event_str(event->event));
-		rdma_ack_cm_event(event);
+		if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST)
+			rdmat_conn_request(rdmat, event->listen_id->context, event);
+		else
+			take_event(rdmat, event);
 	}
-	return count;
+	return count + listeners_recover(rdmat);
 }

@@ -13,8 +13,11 @@
 struct wrasse_listener {
 	struct wrasse_listener *next;
 	struct rdmat *rdmat;
-	struct rdma_cm_id *id;
-	uint64_t number; /* never used twice in a target */
+	struct rdma_cm_id *id; /* NULL: down, or stopped */
+	struct sockaddr_storage addr;
+	int backlog;
+	uint64_t next_try_ns; /* while down; UINT64_MAX: it is up, or stopped */
+	uint64_t number;      /* never used twice in a target */
 	uint16_t portal;
 	uint8_t tos, ack_timeout;
 	char name[72]; /* "10.0.0.1:4420" */
@@ -33,7 +36,17 @@ void rdmat_listener_stop(struct wrasse_listener *listener);
 /* The lock is held. */
 bool rdmat_listener_exists(const struct rdmat *rdmat, uint64_t number);
 
-/* The thread that polls the target; takes the lock itself. Return: events taken. */
+/*
+ * The thread that polls the target; takes the lock itself. Takes connection requests, and tries
+ * anew to listen where a device or an address was lost. Return: how much it did.
+ */
 int rdmat_listener_events(struct rdmat *rdmat);
+
+/* conn.c: the thread that polls the target. Takes a connection request; acknowledges the event. */
+void rdmat_conn_request(struct rdmat *rdmat, struct wrasse_listener *listener,
+			struct rdma_cm_event *event);
+
+/* Any thread. In how many ms rdmat_listener_events() wants to try; -1: no listener is down. */
+int rdmat_listener_timeout_ms(struct rdmat *rdmat);
 
 #endif

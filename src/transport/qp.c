@@ -79,6 +79,7 @@ static struct rdmat_qp *qp_alloc(struct wrasse_poll_group *group, const struct r
 	if (conn->device->iwarp && attr->max_sge_rd > 0 && (uint32_t)attr->max_sge_rd < qp->max_sge)
 		qp->max_sge = (uint32_t)attr->max_sge_rd;
 	qp->listener = conn->listener;
+	qp->ticket = conn->ticket;
 	nvme_queue_init(&qp->nvme, group->rdmat->registry, &group->rdmat->limits, &conn->nvme);
 	return qp;
 }
@@ -246,8 +247,11 @@ void rdmat_qp_connect(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 			  "connection from %s rejected: no resources (%s)", conn->nvme.peer,
 			  strerror(-rc));
 		rdmat_cm_reject(conn->id, RDMAT_CM_NO_RESOURCES);
+		rdmat_lock(group->rdmat);
+		rdmat_admission_leave(&group->rdmat->admission, &conn->ticket);
+		rdmat_unlock(group->rdmat);
 		atomic_fetch_sub(&group->load[conn->request.qid == 0], 1);
-		free(conn);
+		rdmat_conn_free(conn);
 		return;
 	}
 	qp->id->context = qp;
@@ -256,7 +260,7 @@ void rdmat_qp_connect(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 	group->next_timer_ns = 0;
 	rdmat_group_qp_add(group, qp);
 	rc = qp_accept(qp, conn);
-	free(conn);
+	rdmat_conn_free(conn);
 	if (rc) {
 		rdmat_log(group->rdmat, WRASSE_LOG_WARN, "%s: not accepted: %s",
 			  rdmat_qp_name(qp, name, sizeof(name)), strerror(-rc));
@@ -355,6 +359,7 @@ static void qp_free(struct rdmat_qp *qp)
 	rdmat_group_note_departed(group, qp);
 	rdmat_lock(group->rdmat);
 	nvme_queue_fini(&qp->nvme);
+	rdmat_admission_leave(&group->rdmat->admission, &qp->ticket);
 	rdmat_unlock(group->rdmat);
 	if (qp->rx)
 		rdmat_rx_destroy(qp->rx);

@@ -52,8 +52,10 @@ struct rdmat_qp {
 	struct rdmat_rx *rx; /* its own receive queue; NULL with a shared one */
 	struct rdmat_class *class;
 	enum rdmat_qp_state state;
-	bool tearing;  /* set once by rdmat_qp_disconnect() */
-	bool inlining; /* responses go inline */
+	bool tearing;         /* set once by rdmat_qp_disconnect() */
+	bool inlining;        /* responses go inline */
+	_Atomic(bool) broken; /* the device says so; any thread */
+	uint32_t ticket;      /* rdmat_admission_leave(); guarded by the lock */
 	uint32_t qpn;
 	uint32_t number;       /* how manieth queue pair of its group it is */
 	uint32_t reserved;     /* of class->reserved */
@@ -86,12 +88,16 @@ struct rdmat_new_conn {
 	uint8_t ack_timeout;
 	uint8_t tos;
 	uint64_t listener;
+	uint32_t ticket;
 	struct nvme_conn nvme;
 };
 
 /* Group thread; a message. Sets up the queue pair and accepts, or rejects with a status; frees the
  * message. */
 void rdmat_qp_connect(struct wrasse_poll_group *group, struct rdmat_msg *msg);
+
+/* Frees a connection request, whose id has gone elsewhere. NULL is legal. */
+void rdmat_conn_free(struct rdmat_new_conn *conn);
 
 /* Rejects a connection request with a status in its private data and destroys the id. */
 void rdmat_cm_reject(struct rdma_cm_id *id, enum rdmat_cm_status status);

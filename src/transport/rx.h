@@ -31,8 +31,9 @@ struct rdmat_rx {
 	struct ibv_recv_wr *idle;
 	uint32_t slot_count;
 	uint32_t posted;
-	uint32_t held; /* by requests */
-	bool stopped;  /* post no more */
+	uint32_t held;        /* by requests */
+	bool stopped;         /* post no more */
+	_Atomic(bool) broken; /* the device says so of srq; any thread */
 };
 
 /* wr_id of a receive has this bit, that of a send has not. */

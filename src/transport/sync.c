@@ -183,6 +183,8 @@ void rdmat_group_detach_all(struct wrasse_poll_group *group)
 /* The lock is held. */
 static const char *must_end(const struct rdmat_qp *qp)
 {
+	if (atomic_load(&qp->broken))
+		return "its queue pair has failed";
 	if (!rdmat_listener_exists(qp->group->rdmat, qp->listener))
 		return "its listener was stopped";
 	return nvme_queue_must_end(&qp->nvme) ? "its controller ended" : NULL;
@@ -206,7 +208,10 @@ static int end_queue_pairs(struct wrasse_poll_group *group)
 
 		if (!qp->must_end)
 			continue;
-		rdmat_qp_end(qp, qp->must_end);
+		if (atomic_load(&qp->broken))
+			rdmat_qp_disconnect(qp, qp->must_end);
+		else
+			rdmat_qp_end(qp, qp->must_end);
 		count++;
 	}
 	return count;
@@ -241,7 +246,17 @@ static void tell_discovery(struct wrasse_poll_group *group)
 	}
 }
 
-static void fail_removed(struct wrasse_poll_group *group)
+static bool is_broken(const struct rdmat_group_device *device)
+{
+	if (atomic_load(&device->broken))
+		return true;
+	for (unsigned i = 0; i < 2; i++)
+		if (device->rx[i] && atomic_load(&device->rx[i]->broken))
+			return true;
+	return false;
+}
+
+static void fail_devices(struct wrasse_poll_group *group)
 {
 	struct pool_link *link, *tmp;
 
@@ -251,6 +266,8 @@ static void fail_removed(struct wrasse_poll_group *group)
 
 		if (atomic_load(&device->device->removed))
 			rdmat_group_device_fail(device, "the device is gone");
+		else if (is_broken(device))
+			rdmat_group_device_fail(device, "a queue of its device has failed");
 	}
 }
 
@@ -277,7 +294,7 @@ int rdmat_group_sync(struct wrasse_poll_group *group)
 	sync_controllers(group);
 	if (discovery)
 		tell_discovery(group);
-	fail_removed(group);
+	fail_devices(group);
 	return count + end_queue_pairs(group);
 }
 

@@ -193,6 +193,7 @@ int host_ctrl_io(struct host_ctrl *c, struct host_params *p, struct host_queue *
 	int err;
 
 	p->to = &c->to;
+	p->cntlid = c->cntlid;
 	err = host_queue_open(q, p);
 	if (err)
 		return err;

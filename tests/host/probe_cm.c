@@ -99,6 +99,15 @@ static bool cm_qid_9999_is_rejected(struct probe *p)
 	return rejected(p, &params, 3);
 }
 
+static bool cm_unknown_cntlid_is_rejected(struct probe *p)
+{
+	struct host_params params;
+
+	host_params_init(&params, &p->to, 1, 32);
+	params.cntlid = 0xff00;
+	return rejected(p, &params, 9);
+}
+
 static bool cm_read_credits_0_is_rejected(struct probe *p)
 {
 	struct host_params params;
@@ -243,6 +252,7 @@ static const struct probe_case cases[] = {
 	{"cm_io_hsqsize_too_big_is_rejected", cm_io_hsqsize_too_big_is_rejected, false},
 	{"cm_hrqsize_0_is_rejected", cm_hrqsize_0_is_rejected, false},
 	{"cm_qid_9999_is_rejected", cm_qid_9999_is_rejected, false},
+	{"cm_unknown_cntlid_is_rejected", cm_unknown_cntlid_is_rejected, false},
 	{"cm_read_credits_0_is_rejected", cm_read_credits_0_is_rejected, false},
 	{"cm_accept_private_data_is_zeroed", cm_accept_private_data_is_zeroed, false},
 	{"cm_storm_of_rejected_connections", cm_storm_of_rejected_connections, false},

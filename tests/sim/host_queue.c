@@ -171,6 +171,8 @@ static bool pair_connect(struct queue *queue)
 	if (plan.wants_reads)
 		conn.initiator_depth = 16;
 	wire_put16(req, REQ_QID, queue->qid);
+	if (queue->qid)
+		wire_put16(req, REQ_CNTLID, queue->ctrl->cntlid);
 	wire_put16(req, REQ_HRQSIZE, (uint16_t)queue->depth);
 	wire_put16(req, REQ_HSQSIZE, (uint16_t)(queue->depth - 1));
 	lie(queue, req, &conn);
