@@ -16,6 +16,7 @@
 #ifndef WRASSE_WRASSE_H
 #define WRASSE_WRASSE_H
 
+#include <wrasse/auth.h>
 #include <wrasse/backend.h>
 #include <wrasse/base.h>
 #include <wrasse/health.h>

@@ -14,4 +14,4 @@ trap 'rm -rf "$dir"' EXIT
 awk '/^```/ { on = $0 == "```c"; next } on' "$readme" >"$dir/readme.c"
 grep -q 'int main(' "$dir/readme.c" || { echo "no C program found in $readme" >&2; exit 1; }
 "$@" -std=c17 -Wall -Wextra -Werror -I "$include" -o "$dir/readme" "$dir/readme.c" "$library" \
-	-lrdmacm -libverbs -lnuma -pthread
+	-lrdmacm -libverbs -lnuma -lcrypto -pthread
