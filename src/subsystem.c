@@ -26,9 +26,14 @@ int wrasse_subsystem_create(struct wrasse_target *target, const struct wrasse_su
 {
 	struct rdmat *rdmat = &target->rdmat;
 	struct wrasse_subsystem_opts opts;
+	struct wrasse_auth_opts auth;
 	const char *why = NULL;
 	int rc = options_copy(&opts, sizeof(opts), given, given->size);
 
+	if (!rc && opts.auth) {
+		rc = options_copy(&auth, sizeof(auth), opts.auth, opts.auth->size);
+		opts.auth = &auth;
+	}
 	if (rc)
 		return rc;
 	if (!opts.firmware)

@@ -81,7 +81,7 @@ WRASSE_API unsigned wrasse_poll_group_index(const struct wrasse_poll_group *grou
  * @group: the group; not NULL.
  *
  * Context: the owning thread. It never blocks. Work per call is bounded (poll_budget).
- * Callbacks: the backends' functions, from inside.
+ * Callbacks: the backends' functions and get_key of subsystems, from inside.
  * Return: how many events it acted on, 0 for none; -EDEADLK from a callback.
  */
 WRASSE_API int wrasse_poll_group_poll(struct wrasse_poll_group *group);

@@ -5,7 +5,7 @@
 #ifndef WRASSE_SUBSYSTEM_H
 #define WRASSE_SUBSYSTEM_H
 
-#include <wrasse/base.h>
+#include <wrasse/auth.h>
 
 WRASSE_BEGIN_DECLS
 
@@ -26,6 +26,8 @@ struct wrasse_subsystem_opts {
 	uint16_t cntlid_min;           /* controller ids to use, 1 to 0xFFEF; 0: 1 */
 	uint16_t cntlid_max;           /* 0: 0xFFEF */
 	bool allow_any_host; /* any host NQN may connect; else only those that were added */
+	/* Hosts must authenticate themselves on every queue; copied. NULL: they need not and cannot. */
+	const struct wrasse_auth_opts *auth;
 };
 
 static inline void wrasse_subsystem_opts_init(struct wrasse_subsystem_opts *opts)
@@ -42,8 +44,9 @@ static inline void wrasse_subsystem_opts_init(struct wrasse_subsystem_opts *opts
  * @subsystem: where to store it; not NULL. The target owns it.
  *
  * Context: any thread, also a callback. It allocates.
- * Return: 0; -EINVAL for a malformed NQN, string or range (the log names it); -EEXIST if the NQN is
- * in use; -E2BIG for an unknown tail of opts; -ENOMEM; -ESHUTDOWN if the target drains.
+ * Return: 0; -EINVAL for a malformed NQN, string, range or auth (the log names it); -EEXIST if the
+ * NQN is in use; -E2BIG for an unknown tail of opts or auth; -ENOMEM; -ESHUTDOWN if the target
+ * drains.
  */
 WRASSE_API int wrasse_subsystem_create(struct wrasse_target *target,
 				       const struct wrasse_subsystem_opts *opts,

@@ -6,6 +6,8 @@
  */
 #include "nvme/ctrl.h"
 
+/* NVMe Base 2.0 8.13.2: two minutes for a host that has no Keep Alive Timeout. */
+#define AUTH_TIMEOUT_MS 120000
 #define DUPLICATE_QID_NS \
 	1000000000ull /* a queue that is being ended frees its id within this time */
 
@@ -98,7 +100,8 @@ static struct wrasse_subsystem *connect_admit(struct nvme_request *request,
 }
 
 /* The queue is part of the controller from now on. */
-static enum nvme_next connect_succeed(struct nvme_request *request, struct nvme_ctrl *ctrl)
+static enum nvme_next connect_succeed(struct nvme_request *request, struct nvme_ctrl *ctrl,
+				      uint64_t now_ns, struct nvme_actions *actions)
 {
 	const struct nvme_connect_cmd *cmd = &request->cmd.connect;
 	struct nvme_queue *queue = request->queue;
@@ -110,10 +113,8 @@ static enum nvme_next connect_succeed(struct nvme_request *request, struct nvme_
 	queue->sqflow_off = cmd->cattr & NVME_CATTR_NO_SQ_FLOW;
 	if (!ctrl->discovery)
 		queue->view = ctrl->subsystem->view[queue->conn.group];
-	if (queue->qid != 0)
-		queue->on = NVME_ON_IO;
-	else
-		queue->on = ctrl->discovery ? NVME_ON_DISC : NVME_ON_ADMIN;
+	if (nvme_auth_start(queue, now_ns, actions))
+		return nvme_succeed(request, ctrl->cntlid | NVME_CONNECT_ATR);
 	return nvme_succeed(request, ctrl->cntlid);
 }
 
@@ -165,9 +166,10 @@ static enum nvme_next connect_admin(struct nvme_request *request,
 				   NVME_AT_NONE, "no memory for a controller");
 	nvme_features_init(&ctrl->features, now_ns);
 	nvme_ctrl_set_kato(ctrl, nvme_get32(request->cmd.connect.kato_ms));
+	ctrl->auth_timeout_ms = ctrl->kato_ms ? ctrl->kato_ms : AUTH_TIMEOUT_MS;
 	ctrl->kato_deadline_ns = UINT64_MAX;
 	nvme_ctrl_set_timer(ctrl, now_ns, actions);
-	return connect_succeed(request, ctrl);
+	return connect_succeed(request, ctrl, now_ns, actions);
 }
 
 /* ---- I/O queues ---- */
@@ -212,7 +214,8 @@ static enum nvme_next connect_wait_for_qid(struct nvme_request *request, uint64_
 }
 
 static enum nvme_next connect_io(struct nvme_request *request, struct wrasse_subsystem *subsystem,
-				 const struct nvme_connect_data *data, uint64_t now_ns)
+				 const struct nvme_connect_data *data, uint64_t now_ns,
+				 struct nvme_actions *actions)
 {
 	struct nvme_queue *queue = request->queue;
 	struct nvme_ctrl *ctrl = connect_find_ctrl(subsystem, data, queue->conn.portal);
@@ -233,7 +236,7 @@ static enum nvme_next connect_io(struct nvme_request *request, struct wrasse_sub
 	nvme_ctrl_get(ctrl);
 	atomic_fetch_add_explicit(&ctrl->io_queues, 1, memory_order_relaxed);
 	queue->io_epoch = epoch;
-	return connect_succeed(request, ctrl);
+	return connect_succeed(request, ctrl, now_ns, actions);
 }
 
 enum nvme_next nvme_connect_execute_registry(struct nvme_request *request, uint64_t now_ns,
@@ -250,5 +253,5 @@ enum nvme_next nvme_connect_execute_registry(struct nvme_request *request, uint6
 		return NVME_RESPOND;
 	if (request->queue->qid == 0)
 		return connect_admin(request, subsystem, &data, now_ns, actions);
-	return connect_io(request, subsystem, &data, now_ns);
+	return connect_io(request, subsystem, &data, now_ns, actions);
 }

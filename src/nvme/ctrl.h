@@ -76,6 +76,7 @@ struct nvme_ctrl {
 	bool discovery;
 	uint16_t cntlid;
 	uint16_t portal;
+	uint32_t auth_timeout_ms; /* for each step of an authentication, on every queue */
 	uint8_t hostid[NVME_HOSTID_LEN];
 	char hostnqn[NVME_NQN_LEN + 1];
 
@@ -214,6 +215,23 @@ enum nvme_next nvme_property_get_execute(struct nvme_request *request, uint64_t 
 					 struct nvme_actions *actions);
 enum nvme_next nvme_property_set_execute(struct nvme_request *request, uint64_t now_ns,
 					 struct nvme_actions *actions);
+
+int64_t nvme_auth_send_data_len(struct nvme_request *request);
+enum nvme_next nvme_auth_send_execute(struct nvme_request *request, uint64_t now_ns,
+				      struct nvme_actions *actions);
+enum nvme_next nvme_auth_send_execute_auth(struct nvme_request *request, uint64_t now_ns,
+					   struct nvme_actions *actions);
+int64_t nvme_auth_receive_data_len(struct nvme_request *request);
+enum nvme_next nvme_auth_receive_execute(struct nvme_request *request, uint64_t now_ns,
+					 struct nvme_actions *actions);
+enum nvme_next nvme_auth_receive_execute_auth(struct nvme_request *request, uint64_t now_ns,
+					      struct nvme_actions *actions);
+
+/* A queue was connected: it takes its commands, or authentication first. Return: whether it does. */
+bool nvme_auth_start(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions);
+
+/* Return: when to call next; ends the queue of a host that took too long. */
+uint64_t nvme_auth_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions);
 
 /* REGISTRY. The discovery log as the host of this request sees it. */
 enum nvme_next nvme_discovery_log(struct nvme_request *request);

@@ -45,6 +45,24 @@ static const struct nvme_op fabrics_ops[] = {
 			.on = NVME_ON_ADMIN | NVME_ON_DISC,
 			.execute = nvme_property_get_execute,
 		},
+	[NVME_FCTYPE_AUTH_SEND] =
+		{
+			.name = "Authentication Send",
+			.xfer = NVME_XFER_H2C,
+			.on = NVME_ON_AUTH | NVME_ON_ADMIN | NVME_ON_IO,
+			.data_len = nvme_auth_send_data_len,
+			.execute = nvme_auth_send_execute,
+			.execute_auth = nvme_auth_send_execute_auth,
+		},
+	[NVME_FCTYPE_AUTH_RECEIVE] =
+		{
+			.name = "Authentication Receive",
+			.xfer = NVME_XFER_C2H,
+			.on = NVME_ON_AUTH | NVME_ON_ADMIN | NVME_ON_IO,
+			.data_len = nvme_auth_receive_data_len,
+			.execute = nvme_auth_receive_execute,
+			.execute_auth = nvme_auth_receive_execute_auth,
+		},
 	[NVME_FCTYPE_DISCONNECT] =
 		{
 			.name = "Disconnect",

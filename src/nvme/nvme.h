@@ -16,6 +16,7 @@
 #include <wrasse/backend.h>
 #include <wrasse/hook.h>
 
+#include "nvme/auth.h"
 #include "nvme/wire.h"
 
 struct nvme_ctrl;
@@ -130,6 +131,10 @@ struct nvme_queue {
 	struct nvme_registry *registry;
 	const struct nvme_limits *limits;
 	struct nvme_conn conn;
+	struct nvme_auth auth;     /* of the queue's host */
+	bool auth_turn;            /* a request waits for its turn: see NVME_AUTH */
+	uint64_t auth_timeout_ns;  /* how long the host may take for a step; 0 before Connect */
+	uint64_t auth_deadline_ns; /* of the step that is awaited; 0: none is */
 };
 
 struct nvme_op;
@@ -168,6 +173,8 @@ enum nvme_next {
 	NVME_REGISTRY, /* call nvme_request_execute_registry() with the target's lock held */
 	NVME_RETRY, /* something is on its way out (a queue id still in use): call the same function
 		       again in some ms */
+	NVME_AUTH,  /* takes much time and may call the embedder: call nvme_request_execute_auth()
+		       in its turn, one in each poll of a group, without the lock */
 };
 
 /* Effects on other requests and queues. Initialise to all zero before each call. */
@@ -181,6 +188,8 @@ struct nvme_actions {
 	bool timer; /* nvme_ctrl_tick() wants to be called: its deadline may have become earlier */
 	const char
 		*why; /* with disconnect or attention: a constant phrase that says why, or NULL */
+	const char *news; /* a constant phrase about the queue for the log, or NULL */
+	bool bad_news;    /* it is a warning */
 };
 
 /* ---- queues: the thread of the queue's group ---- */
@@ -206,6 +215,14 @@ void nvme_queue_fini(struct nvme_queue *queue);
  * Lock-free; cheap.
  */
 bool nvme_queue_must_end(const struct nvme_queue *queue);
+
+/*
+ * Runs a connected queue's timers: the host's authentication, and on an admin queue its
+ * controller's.
+ *
+ * Return: when to call next, in ns of the same clock; UINT64_MAX: no timer.
+ */
+uint64_t nvme_queue_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions);
 
 /* NQNs for logs and ledgers; "" before Connect. Valid while the queue is. */
 const char *nvme_queue_hostnqn(const struct nvme_queue *queue);
@@ -237,6 +254,10 @@ enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint6
 
 /* Gives a request that said NVME_HOOK to the embedder. */
 void nvme_hook_submit(struct nvme_request *request);
+
+/* The turn of one that said NVME_AUTH. Says NVME_RESPOND. */
+enum nvme_next nvme_request_execute_auth(struct nvme_request *request, uint64_t now_ns,
+					 struct nvme_actions *actions);
 
 /* The backend, or the embedder, answered: completes cqe, port is NULL afterwards. */
 void nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);

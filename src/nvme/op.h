@@ -16,6 +16,7 @@ enum nvme_on {
 	NVME_ON_ADMIN = 1 << 1, /* admin queue of an I/O controller */
 	NVME_ON_DISC = 1 << 2,  /* admin queue of a discovery controller */
 	NVME_ON_IO = 1 << 3,    /* I/O queue */
+	NVME_ON_AUTH = 1 << 4,  /* connected, but the host has not authenticated itself yet */
 };
 
 #define NVME_REFUSED (-1)
@@ -41,6 +42,9 @@ struct nvme_op {
 	/* With the target's lock; for commands whose execute() says NVME_REGISTRY. */
 	enum nvme_next (*execute_registry)(struct nvme_request *request, uint64_t now_ns,
 					   struct nvme_actions *actions);
+	/* In its turn; for commands whose execute() says NVME_AUTH. */
+	enum nvme_next (*execute_auth)(struct nvme_request *request, uint64_t now_ns,
+				       struct nvme_actions *actions);
 };
 
 /* One command set: op[opcode]; op[fctype] for Fabrics. */

@@ -25,6 +25,8 @@ void nvme_queue_end(struct nvme_queue *queue, struct nvme_actions *actions)
 	if (queue->state == NVME_QUEUE_ENDED)
 		return;
 	queue->state = NVME_QUEUE_ENDED;
+	nvme_auth_wipe(&queue->auth);
+	queue->auth_deadline_ns = 0;
 	if (!ctrl)
 		return;
 	if (queue->qid != 0) {
@@ -59,6 +61,14 @@ bool nvme_queue_must_end(const struct nvme_queue *queue)
 		return true;
 	return queue->qid != 0 &&
 	       queue->io_epoch != atomic_load_explicit(&ctrl->io_epoch, memory_order_acquire);
+}
+
+uint64_t nvme_queue_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions)
+{
+	uint64_t auth = nvme_auth_tick(queue, now_ns, actions);
+	uint64_t ctrl = nvme_ctrl_tick(queue, now_ns, actions);
+
+	return auth < ctrl ? auth : ctrl;
 }
 
 const char *nvme_queue_hostnqn(const struct nvme_queue *queue)

@@ -7,6 +7,7 @@
 #ifndef WRASSE_NVME_REGISTRY_H
 #define WRASSE_NVME_REGISTRY_H
 
+#include <wrasse/auth.h>
 #include <wrasse/namespace.h>
 #include <wrasse/subsystem.h>
 
@@ -71,6 +72,7 @@ struct wrasse_subsystem {
 	uint16_t cntlid_min, cntlid_max;
 	uint16_t cntlid_next; /* ids are used again as late as possible */
 	bool allow_any_host;
+	struct wrasse_auth_opts auth; /* constant; get_key NULL: hosts need not authenticate */
 	bool removing;
 	bool is_discovery; /* the well-known discovery subsystem; always there */
 	void (*removed)(void *ctx);

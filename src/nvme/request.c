@@ -132,6 +132,16 @@ static bool op_is_connect(const struct nvme_op *op)
 	return op && op->on == NVME_ON_NEW;
 }
 
+/* The queue has no such command, or not yet. */
+static void refuse_op(struct nvme_request *request)
+{
+	if (request->queue->on == NVME_ON_AUTH)
+		nvme_refuse(request, NVME_COMMAND(NVME_SC_AUTH_REQUIRED), NVME_AT_NONE,
+			    "the host has not authenticated itself");
+	else
+		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_INVALID_OPCODE), 0, "unknown opcode");
+}
+
 /* Why a queue does not take a command now. */
 static bool request_check_queue(struct nvme_request *request, const struct nvme_op *op)
 {
@@ -147,7 +157,7 @@ static bool request_check_queue(struct nvme_request *request, const struct nvme_
 		nvme_refuse(request, NVME_GENERIC(NVME_SC_SEQUENCE), NVME_AT_NONE,
 			    "Connect on a connected queue");
 	else if (!op || !(op->on & queue->on))
-		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_INVALID_OPCODE), 0, "unknown opcode");
+		refuse_op(request);
 	else if (queue->on == NVME_ON_IO && nvme_queue_must_end(queue))
 		nvme_refuse(request, wrasse_status_make(0, NVME_SC_SQ_DELETED, false), NVME_AT_NONE,
 			    "the controller was reset");
@@ -242,7 +252,7 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 	data_init(&request->data);
 
 	queue_advance(request->queue);
-	if (request->queue->state == NVME_QUEUE_CONNECTED)
+	if (request->queue->state == NVME_QUEUE_CONNECTED && request->queue->on != NVME_ON_AUTH)
 		queue_show_activity(request->queue);
 	if (request_parse(request, capsule, len))
 		return true;
@@ -273,4 +283,13 @@ enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint6
 		return NVME_RESPOND;
 	next = request->op->execute_registry(request, now_ns, actions);
 	return next == NVME_RESPOND && request->hook ? nvme_hook_filter(request) : next;
+}
+
+enum nvme_next nvme_request_execute_auth(struct nvme_request *request, uint64_t now_ns,
+					 struct nvme_actions *actions)
+{
+	request->queue->auth_turn = false;
+	if (!request_check_queue(request, request->op))
+		return NVME_RESPOND;
+	return request->op->execute_auth(request, now_ns, actions);
 }

@@ -13,6 +13,8 @@
 #define DEFAULT_NAMESPACES 256
 #define CNTLID_MAX         0xffef
 #define DEFAULT_MODEL      "wrasse"
+#define AUTH_HASHES        ((1u << (NVME_HASH_COUNT - 1)) - 1)
+#define AUTH_GROUPS        ((1u << NVME_DH_COUNT) - 1)
 
 /* ---- create ---- */
 
@@ -25,6 +27,18 @@ static bool text_fits(const char *text, size_t max)
 			return false;
 	}
 	return len <= max;
+}
+
+/* Return: NULL, or what is wrong. */
+static const char *auth_check(const struct wrasse_auth_opts *auth)
+{
+	if (!auth->get_key)
+		return "auth has no get_key";
+	if (auth->hashes & ~AUTH_HASHES)
+		return "auth has a bit in hashes that is none of enum wrasse_auth_hash";
+	if (auth->groups & ~AUTH_GROUPS)
+		return "auth has a bit in groups that is none of enum wrasse_auth_group";
+	return NULL;
 }
 
 /* Return: NULL, or what is wrong. */
@@ -47,7 +61,7 @@ static const char *opts_check(const struct wrasse_subsystem_opts *opts)
 		return "max_namespaces is above 65536";
 	if (min > max || max > CNTLID_MAX)
 		return "cntlid_min to cntlid_max is not a range from 1 to 0xFFEF";
-	return NULL;
+	return opts->auth ? auth_check(opts->auth) : NULL;
 }
 
 static int views_create(struct wrasse_subsystem *subsystem, uint32_t groups)
@@ -119,6 +133,8 @@ static int subsystem_make(struct nvme_registry *registry, const struct wrasse_su
 	made->cntlid_max = opts->cntlid_max ? opts->cntlid_max : CNTLID_MAX;
 	made->cntlid_next = made->cntlid_min;
 	made->allow_any_host = opts->allow_any_host;
+	if (opts->auth)
+		made->auth = *opts->auth;
 	set_identity(made, opts, registry->limits->version);
 	if (views_create(made, registry->limits->group_count)) {
 		subsystem_destroy(made, registry->limits->group_count);

@@ -136,6 +136,19 @@ struct nvme_property_cmd {
 };
 NVME_WIRE_SIZE(struct nvme_property_cmd, 24);
 
+/* CDW10-15 of Authentication Send and Receive (NVMe Base 2.0 6.1, 6.2). */
+struct nvme_auth_cmd {
+	uint8_t rsvd40;
+	uint8_t spsp0, spsp1;
+	uint8_t secp;
+	nvme_le32 len; /* TL, AL */
+	uint8_t rsvd48[16];
+};
+NVME_WIRE_SIZE(struct nvme_auth_cmd, 24);
+
+#define NVME_AUTH_SPSP 0x01
+#define NVME_AUTH_SECP 0xe9 /* NVMe */
+
 /* CDW10-15 of Read and Write (NVM Command Set 1.0 3.2.4, 3.2.6). */
 struct nvme_rw_cmd {
 	nvme_le64 slba;
@@ -166,6 +179,7 @@ struct nvme_cmd {
 		};
 		struct nvme_connect_cmd connect;
 		struct nvme_property_cmd property;
+		struct nvme_auth_cmd auth;
 		struct nvme_rw_cmd rw;
 	};
 };
@@ -210,6 +224,8 @@ enum nvme_fctype {
 	NVME_FCTYPE_PROPERTY_SET = 0x00,
 	NVME_FCTYPE_CONNECT = 0x01,
 	NVME_FCTYPE_PROPERTY_GET = 0x04,
+	NVME_FCTYPE_AUTH_SEND = 0x05,
+	NVME_FCTYPE_AUTH_RECEIVE = 0x06,
 	NVME_FCTYPE_DISCONNECT = 0x08,
 };
 
@@ -241,6 +257,7 @@ enum nvme_sc {
 	NVME_SC_CONNECT_PARAM = 0x82,
 	NVME_SC_CONNECT_HOST = 0x84,
 	NVME_SC_QUEUE_TYPE = 0x85,
+	NVME_SC_AUTH_REQUIRED = 0x91,
 };
 
 /* ---- Connect data (NVMe-oF 1.1 3.3) ---- */
@@ -249,6 +266,7 @@ enum nvme_sc {
 #define NVME_HOSTID_LEN      16
 #define NVME_CNTLID_DYNAMIC  0xffff
 #define NVME_CONNECT_IN_DATA 0x10000 /* IATTR in dw0 of a refused Connect */
+#define NVME_CONNECT_ATR     0x20000 /* authentication required, in dw0 of a Connect that succeeds */
 
 struct nvme_connect_data {
 	uint8_t hostid[NVME_HOSTID_LEN];

@@ -77,6 +77,10 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 	case NVME_RETRY:
 		wait_retry(request);
 		break;
+	case NVME_AUTH:
+		qp->auth = request;
+		pool_list_add_tail(&qp->group->auths, &qp->auth_link);
+		break;
 	case NVME_REGISTRY:
 		pool_panic("a request asked for the registry with the registry at hand");
 	}
@@ -102,8 +106,14 @@ static void log_connect(struct rdmat_request *request)
 	}
 }
 
-/* Calls src/nvme for a request that is EXECUTING, with the lock if it asks for it. */
-static void ask(struct rdmat_request *request, bool locked)
+/* Which of src/nvme's functions to call for a request that is EXECUTING. */
+enum call {
+	CALL_EXECUTE,  /* and the next one as well if it asks for it */
+	CALL_REGISTRY, /* with the lock */
+	CALL_AUTH,
+};
+
+static void ask(struct rdmat_request *request, enum call call)
 {
 	struct rdmat_qp *qp = request->qp;
 	struct wrasse_poll_group *group = qp->group;
@@ -112,8 +122,10 @@ static void ask(struct rdmat_request *request, bool locked)
 	bool was_connected = qp->nvme.state == NVME_QUEUE_CONNECTED;
 	enum nvme_next next = NVME_REGISTRY;
 
-	if (!locked)
+	if (call == CALL_EXECUTE)
 		next = nvme_request_execute(&request->nvme, now, &actions);
+	else if (call == CALL_AUTH)
+		next = nvme_request_execute_auth(&request->nvme, now, &actions);
 	if (next == NVME_REGISTRY) {
 		rdmat_lock(group->rdmat);
 		next = nvme_request_execute_registry(&request->nvme, now, &actions);
@@ -134,7 +146,7 @@ static void ask(struct rdmat_request *request, bool locked)
 static void execute(struct rdmat_request *request)
 {
 	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
-	ask(request, false);
+	ask(request, CALL_EXECUTE);
 }
 
 /* Buffers and WRs are there. */
@@ -281,13 +293,34 @@ void rdmat_flow_retry(struct rdmat_qp *qp)
 	struct rdmat_request *request = qp->retry;
 
 	qp->retry = NULL;
-	ask(request, true);
+	ask(request, CALL_REGISTRY);
+}
+
+int rdmat_flow_auth(struct wrasse_poll_group *group)
+{
+	struct rdmat_qp *qp =
+		pool_container(pool_list_pop(&group->auths), struct rdmat_qp, auth_link);
+	struct rdmat_request *request = qp->auth;
+
+	qp->auth = NULL;
+	ask(request, CALL_AUTH);
+	return 1;
+}
+
+static void log_news(const struct rdmat_qp *qp, const struct nvme_actions *actions)
+{
+	char name[256];
+
+	rdmat_log(qp->group->rdmat, actions->bad_news ? WRASSE_LOG_WARN : WRASSE_LOG_INFO, "%s: %s",
+		  rdmat_qp_name(qp, name, sizeof(name)), actions->news);
 }
 
 void rdmat_flow_act(struct rdmat_qp *qp, struct nvme_actions *actions)
 {
 	struct nvme_request *next;
 
+	if (actions->news)
+		log_news(qp, actions);
 	if (actions->timer) {
 		qp->next_tick_ns = 0;
 		qp->group->next_timer_ns = 0;

@@ -26,6 +26,9 @@ void rdmat_flow_resume(struct wrasse_poll_group *group);
 /* A Connect that waited for its queue id tries again. */
 void rdmat_flow_retry(struct rdmat_qp *qp);
 
+/* Runs the one authentication whose turn it is. Return: 1. */
+int rdmat_flow_auth(struct wrasse_poll_group *group);
+
 /* Acts on what src/nvme said besides its answer. @qp: the queue it was about. */
 void rdmat_flow_act(struct rdmat_qp *qp, struct nvme_actions *actions);
 

@@ -346,6 +346,11 @@ static int poll_once(struct wrasse_poll_group *group)
 	if (drain != RDMAT_DRAIN_NO)
 		count += drain_step(group, drain);
 	post_all(group);
+	/* Last, and after what others wait for is posted: it takes long. */
+	if (!pool_list_is_empty(&group->auths)) {
+		count += rdmat_flow_auth(group);
+		post_all(group);
+	}
 	if (!pool_list_is_empty(&group->dying))
 		count += reap(group);
 	if (group->device_failed)
@@ -479,9 +484,9 @@ static int pools_create(struct wrasse_poll_group *group, const struct wrasse_pol
 
 static void lists_init(struct wrasse_poll_group *group)
 {
-	struct pool_list *lists[] = {&group->devices,   &group->receivers, &group->qps,
-				     &group->dying,     &group->dirty,     &group->waiting[0],
-				     &group->waiting[1]};
+	struct pool_list *lists[] = {&group->devices,    &group->receivers, &group->qps,
+				     &group->dying,      &group->dirty,     &group->waiting[0],
+				     &group->waiting[1], &group->auths};
 
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		pool_list_init(lists[i]);

@@ -99,6 +99,7 @@ struct wrasse_poll_group {
 	struct pool_list dirty;
 	struct pool_list
 		waiting[2]; /* queue pairs with requests in WAIT_RESOURCES: [0] I/O, [1] admin */
+	struct pool_list auths; /* queue pairs whose authentication waits for its turn */
 	struct rdmat_qp *buckets[RDMAT_QP_BUCKETS];
 	struct nvme_ns_port *ports;   /* attached and with a poll function: linked by next_work */
 	struct nvme_ns_port *leaving; /* wait for their last I/O */

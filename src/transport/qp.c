@@ -309,6 +309,9 @@ static void disconnect(struct rdmat_qp *qp, enum wrasse_log_level level, const c
 		  rdmat_qp_name(qp, name, sizeof(name)), why ? ": " : "", why ? why : "");
 	rdmat_qp_move(qp, RDMAT_QP_DISCONNECTING);
 	qp->retry = NULL;
+	qp->auth = NULL;
+	if (pool_link_is_on_list(&qp->auth_link))
+		pool_list_del(&qp->auth_link);
 	if (pool_link_is_on_list(&qp->wait_link))
 		pool_list_del(&qp->wait_link);
 	flush_requests(qp);

@@ -320,10 +320,8 @@ static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 		return now + RDMAT_RETRY_NS;
 	if (qp->nvme.state == NVME_QUEUE_NEW)
 		return qp->deadline_ns;
-	if (qp->nvme.qid)
-		return UINT64_MAX;
 	if (now >= qp->next_tick_ns) {
-		qp->next_tick_ns = nvme_ctrl_tick(&qp->nvme, now, &actions);
+		qp->next_tick_ns = nvme_queue_tick(&qp->nvme, now, &actions);
 		rdmat_flow_act(qp, &actions);
 	}
 	return qp->next_tick_ns;

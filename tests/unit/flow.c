@@ -559,6 +559,99 @@ static void a_refused_connect_is_told_with_its_reason(void **state)
 	fake_fini(&fake);
 }
 
+/* ---- authentication ---- */
+
+static int get_key(void *ctx, const char *hostnqn, const char *subnqn,
+		   struct wrasse_auth_keys *keys)
+{
+	fail_msg("a Challenge needs no secret");
+	return 0;
+}
+
+static void auth_comes(struct fake *fake, uint8_t fctype, uint8_t sgl, uint32_t len)
+{
+	struct rdmat_slot *slot = slot_take(fake);
+	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
+	/* A Negotiate of SHA-256 and no group. */
+	static const uint8_t negotiate[72] = {[7] = 1, [8] = 1, [10] = 1, [11] = 1, [12] = 1};
+
+	cmd->opcode = NVME_OPC_FABRICS;
+	cmd->flags = NVME_PSDT_SGL;
+	cmd->fctype = fctype;
+	cmd->auth.spsp0 = 1;
+	cmd->auth.spsp1 = 1;
+	cmd->auth.secp = 0xe9;
+	nvme_put32(&cmd->auth.len, len);
+	cmd->sgl.id = sgl;
+	cmd->sgl.keyed.len[0] = (uint8_t)len;
+	cmd->sgl.keyed.len[1] = (uint8_t)(len >> 8);
+	memcpy(slot->capsule + sizeof(*cmd), negotiate, sizeof(negotiate));
+	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd) + sizeof(negotiate));
+}
+
+/* The host has sent Negotiate, and asked for the Challenge. */
+static void challenge_waits(struct fake *fake)
+{
+	fake_init(fake);
+	namespace_add(fake);
+	subsystem.auth.get_key = get_key;
+	fake->qp->nvme.auth_timeout_ns = RDMAT_NS_PER_S;
+	auth_comes(fake, NVME_FCTYPE_AUTH_SEND, NVME_SGL_OFFSET, 72);
+	rdmat_sendq_post(fake->qp);
+	fake_complete(fake);
+	assert_true(pool_list_is_empty(&fake->group->auths));
+	auth_comes(fake, NVME_FCTYPE_AUTH_RECEIVE, NVME_SGL_KEYED, 1024);
+	assert_false(pool_list_is_empty(&fake->group->auths));
+	assert_int_equal(fake->qp->requests_out, 1);
+}
+
+static void an_authentication_is_made_in_its_turn(void **state)
+{
+	struct fake fake;
+	unsigned before;
+
+	challenge_waits(&fake);
+	before = fake.posted_count;
+	rdmat_sendq_post(fake.qp);
+	assert_int_equal(fake.posted_count, before);
+	assert_int_equal(rdmat_flow_auth(fake.group), 1);
+	assert_true(pool_list_is_empty(&fake.group->auths));
+	assert_null(fake.qp->auth);
+	rdmat_sendq_post(fake.qp);
+	assert_int_equal(fake.posted_count, before + 2);
+	fake_complete(&fake);
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
+static void a_poll_makes_an_authentication_and_posts_its_answer(void **state)
+{
+	struct fake fake;
+	unsigned before;
+
+	challenge_waits(&fake);
+	before = fake.posted_count;
+	atomic_store(&fake.group->attention, false); /* there is no listener that it could miss */
+	assert_true(wrasse_poll_group_poll(fake.group) > 0);
+	assert_true(pool_list_is_empty(&fake.group->auths));
+	assert_int_equal(fake.posted_count, before + 2);
+	fake_complete(&fake);
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
+static void an_authentication_loses_its_turn_with_its_queue_pair(void **state)
+{
+	struct fake fake;
+
+	challenge_waits(&fake);
+	rdmat_qp_disconnect(fake.qp, NULL);
+	assert_true(pool_list_is_empty(&fake.group->auths));
+	assert_int_equal(fake.qp->requests_out, 0);
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -578,6 +671,9 @@ int main(void)
 		cmocka_unit_test(a_connect_whose_queue_id_is_in_use_tries_again_every_2_ms),
 		cmocka_unit_test(a_connect_that_waits_ends_with_its_queue_pair),
 		cmocka_unit_test(a_refused_connect_is_told_with_its_reason),
+		cmocka_unit_test(an_authentication_is_made_in_its_turn),
+		cmocka_unit_test(a_poll_makes_an_authentication_and_posts_its_answer),
+		cmocka_unit_test(an_authentication_loses_its_turn_with_its_queue_pair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

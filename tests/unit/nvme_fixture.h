@@ -40,6 +40,7 @@ static struct nvme_limits fx_limits = {
 static struct nvme_registry *fx_registry;
 static struct wrasse_subsystem *fx_subsystem;
 static uint64_t fx_now;
+static bool fx_turns_wait; /* what says NVME_AUTH stays with the caller */
 
 /* What a command did. */
 struct fx_run {
@@ -235,11 +236,13 @@ static FX_UNUSED void fx_execute(struct fx_run *run, struct nvme_request *reques
 		run->next = nvme_request_execute_registry(request, fx_now, &run->actions);
 		assert_int_not_equal(run->next, NVME_REGISTRY);
 	}
+	if (run->next == NVME_AUTH && !fx_turns_wait)
+		run->next = nvme_request_execute_auth(request, fx_now, &run->actions);
 }
 
 /*
  * Runs a request whose capsule is given; NVME_SUBMIT, NVME_HOLD and NVME_RETRY stay with the
- * caller.
+ * caller, NVME_AUTH if fx_turns_wait.
  */
 static FX_UNUSED struct fx_run fx_run_request(struct nvme_request *request,
 					      struct nvme_queue *queue, const uint8_t *capsule,
