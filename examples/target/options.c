@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The command line. It is only read here: nothing is opened, so that a mistake in the last word
- * costs nothing. Order matters in one way: --allow-host and --namespace belong to the --subsystem
- * before them.
+ * costs nothing. Order matters in one way: --allow-host, --namespace and --dhchap-... belong to
+ * the --subsystem before them.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -25,6 +25,9 @@ enum {
 	OPT_SUBSYSTEM,
 	OPT_NAMESPACE,
 	OPT_ALLOW_HOST,
+	OPT_SECRETS,
+	OPT_HASHES,
+	OPT_GROUPS,
 	OPT_POLL,
 	OPT_NO_SRQ,
 	OPT_READY_FILE,
@@ -67,6 +70,9 @@ static const struct option words[] = {
 	{"subsystem", required_argument, NULL, OPT_SUBSYSTEM},
 	{"namespace", required_argument, NULL, OPT_NAMESPACE},
 	{"allow-host", required_argument, NULL, OPT_ALLOW_HOST},
+	{"dhchap-secrets", required_argument, NULL, OPT_SECRETS},
+	{"dhchap-hashes", required_argument, NULL, OPT_HASHES},
+	{"dhchap-groups", required_argument, NULL, OPT_GROUPS},
 	{"poll", required_argument, NULL, OPT_POLL},
 	{"no-srq", no_argument, NULL, OPT_NO_SRQ},
 	{"ready-file", required_argument, NULL, OPT_READY_FILE},
@@ -87,6 +93,10 @@ static const char help[] =
 	"  --listen ADDR[:PORT]    listen here; repeatable; [ADDR]:PORT for IPv6 (0.0.0.0:4420)\n"
 	"  --subsystem NQN         begin a subsystem; repeatable (" DEFAULT_NQN ")\n"
 	"  --allow-host NQN        let this host connect to the subsystem; repeatable (any host)\n"
+	"  --dhchap-secrets FILE   its hosts must authenticate themselves (they need not); a line\n"
+	"                          has NQN SECRET [CONTROLLER'S SECRET]\n"
+	"  --dhchap-hashes LIST    of sha256, sha384, sha512 (all)\n"
+	"  --dhchap-groups LIST    of null, ffdhe2048, 3072, 4096, 6144, 8192 (all)\n"
 	"  --namespace KIND:VALUE  add a namespace to the subsystem; repeatable:\n"
 	"                            ram:SIZE    memory, lost at exit\n"
 	"                            file:PATH   a file or block device, through io_uring\n"
@@ -227,6 +237,30 @@ static enum options_result host_add(struct options *options, const char *nqn, FI
 	return OPTIONS_RUN;
 }
 
+static enum options_result dhchap_set(struct options *options, int opt, const char *text,
+				      FILE *errors)
+{
+	struct subsystem_spec *subsystem = subsystem_last(options, errors);
+	const char *wrong = NULL, *name = "secrets";
+
+	switch (opt) {
+	case OPT_HASHES:
+		name = "hashes";
+		wrong = hash_list_parse(text, &subsystem->hashes);
+		break;
+	case OPT_GROUPS:
+		name = "groups";
+		wrong = group_list_parse(text, &subsystem->groups);
+		break;
+	default:
+		if (subsystem->secrets)
+			wrong = "is given twice for one subsystem";
+		subsystem->secrets = text;
+		break;
+	}
+	return wrong ? bad(errors, "--dhchap-%s '%s' %s", name, text, wrong) : OPTIONS_RUN;
+}
+
 static enum options_result number_set(struct options *options, const struct number *number,
 				      const char *text, FILE *errors)
 {
@@ -272,6 +306,10 @@ static enum options_result option_set(struct options *options, int opt, char **a
 		return namespace_add(options, optarg, errors);
 	case OPT_ALLOW_HOST:
 		return host_add(options, optarg, errors);
+	case OPT_SECRETS:
+	case OPT_HASHES:
+	case OPT_GROUPS:
+		return dhchap_set(options, opt, optarg, errors);
 	case OPT_POLL:
 		return poll_set(options, optarg, errors);
 	case OPT_NO_SRQ:
@@ -305,6 +343,16 @@ static enum options_result options_finish(struct options *options, FILE *errors)
 	if (options->subsystem_count == 0)
 		return bad(errors, "there is nothing to serve: give a --namespace, for example "
 				   "--namespace ram:1G; see --help");
+	for (unsigned i = 0; i < options->subsystem_count; i++) {
+		const struct subsystem_spec *subsystem = &options->subsystems[i];
+
+		if (!subsystem->secrets && (subsystem->hashes || subsystem->groups))
+			return bad(
+				errors,
+				"--dhchap-hashes and --dhchap-groups for subsystem '%s' say how, "
+				"but without --dhchap-secrets its hosts need not authenticate",
+				subsystem->nqn);
+	}
 	if (options->cpu != OPTION_UNSET && options->cpu + options->groups > CPU_SETSIZE)
 		return bad(errors,
 			   "--cpu '%" PRIu32 "' with --groups '%" PRIu32

@@ -27,6 +27,9 @@ struct subsystem_spec {
 	const char *nqn;
 	const char **hosts; /* none: any host may connect */
 	unsigned host_count;
+	const char *secrets; /* the file of --dhchap-secrets, or NULL */
+	uint32_t hashes;     /* as bits, in the order of the specification; 0: all */
+	uint32_t groups;
 	struct ns_spec *namespaces;
 	unsigned namespace_count;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "secrets.h"
 #include "server.h"
 
 static int fail(int result, const char *what, const char *name)
@@ -124,11 +125,21 @@ static int namespace_add(struct wrasse_subsystem *subsystem, const struct subsys
 	return result < 0 ? fail(result, "add a namespace to ", spec->nqn) : 0;
 }
 
+static void auth_fill(struct wrasse_auth_opts *auth, const struct subsystem_spec *spec)
+{
+	wrasse_auth_opts_init(auth);
+	auth->hashes = spec->hashes;
+	auth->groups = spec->groups;
+	auth->get_key = secrets_get;
+	auth->ctx = (void *)(uintptr_t)spec->secrets; /* only read */
+}
+
 static int subsystem_create(struct server *server, const struct subsystem_spec *spec,
 			    struct backend *const *backends)
 {
 	struct wrasse_subsystem *subsystem;
 	struct wrasse_subsystem_opts opts;
+	struct wrasse_auth_opts auth;
 	int result;
 
 	if (spec->namespace_count == 0)
@@ -136,6 +147,13 @@ static int subsystem_create(struct server *server, const struct subsystem_spec *
 	wrasse_subsystem_opts_init(&opts);
 	opts.nqn = spec->nqn;
 	opts.allow_any_host = spec->host_count == 0;
+	if (spec->secrets) {
+		result = secrets_check(spec->secrets);
+		if (result)
+			return result;
+		auth_fill(&auth, spec);
+		opts.auth = &auth;
+	}
 	if (spec->namespace_count > 256) /* the library's default */
 		opts.max_namespaces = spec->namespace_count;
 	result = wrasse_subsystem_create(server->target, &opts, &subsystem);

@@ -237,3 +237,45 @@ const char *nqn_check(const char *text)
 	}
 	return NULL;
 }
+
+/* Whether a name is the first len characters of a text. */
+static bool is_name(const char *name, const char *text, size_t len)
+{
+	return strlen(name) == len && memcmp(name, text, len) == 0;
+}
+
+/* Return: whether every name is known, and there is one at least. */
+static bool list_parse(const char *text, const char *const *names, unsigned count, uint32_t *bits)
+{
+	*bits = 0;
+	for (;;) {
+		size_t len = strcspn(text, ",");
+		unsigned i = 0;
+
+		while (i < count && !is_name(names[i], text, len))
+			i++;
+		if (i == count)
+			return false;
+		*bits |= 1u << i;
+		if (!text[len])
+			return true;
+		text += len + 1;
+	}
+}
+
+const char *hash_list_parse(const char *text, uint32_t *bits)
+{
+	static const char *const names[] = {"sha256", "sha384", "sha512"};
+
+	return list_parse(text, names, 3, bits) ? NULL : "is not a list of sha256, sha384, sha512";
+}
+
+const char *group_list_parse(const char *text, uint32_t *bits)
+{
+	static const char *const names[] = {"null",      "ffdhe2048", "ffdhe3072",
+					    "ffdhe4096", "ffdhe6144", "ffdhe8192"};
+
+	return list_parse(text, names, 6, bits) ? NULL :
+						  "is not a list of null, ffdhe2048, ffdhe3072, "
+						  "ffdhe4096, ffdhe6144, ffdhe8192";
+}

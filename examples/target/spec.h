@@ -47,6 +47,10 @@ const char *listen_spec_parse(const char *text, struct listen_spec *spec);
 const char *ns_spec_parse(const char *text, struct ns_spec *spec);
 void ns_spec_fini(struct ns_spec *spec);
 
+/* Parse lists such as sha256,sha512 or null,ffdhe2048. @bits: a bit for each, in their order. */
+const char *hash_list_parse(const char *text, uint32_t *bits);
+const char *group_list_parse(const char *text, uint32_t *bits);
+
 /* Whether it can be an NVMe Qualified Name (NVMe Base 2.0 4.5). */
 const char *nqn_check(const char *text);
 

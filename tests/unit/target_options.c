@@ -369,6 +369,41 @@ static void help_and_version_win_over_what_follows(void **state)
 	options_fini(&options);
 }
 
+static void authentication_belongs_to_the_subsystem_before_it(void **state)
+{
+	struct options options;
+
+	assert_int_equal(PARSE(&options, "--subsystem", "nqn.2026-11.x:a", "--dhchap-secrets",
+			       "one", "--dhchap-hashes", "sha256,sha512", "--dhchap-groups",
+			       "ffdhe8192,null", "--subsystem", "nqn.2026-11.x:b",
+			       "--dhchap-secrets", "two", "--subsystem", "nqn.2026-11.x:c"),
+			 OPTIONS_RUN);
+	assert_string_equal(options.subsystems[0].secrets, "one");
+	assert_int_equal(options.subsystems[0].hashes, 1 | 4);
+	assert_int_equal(options.subsystems[0].groups, 1 | 1 << 5);
+	assert_string_equal(options.subsystems[1].secrets, "two");
+	assert_int_equal(options.subsystems[1].hashes, 0);
+	assert_int_equal(options.subsystems[1].groups, 0);
+	assert_null(options.subsystems[2].secrets);
+	options_fini(&options);
+}
+
+static void bad_authentication_options_name_what_is_wrong(void **state)
+{
+	REFUSED("--dhchap-hashes", "sha1", "sha256, sha384, sha512");
+	REFUSED("--dhchap-hashes", "", "sha256, sha384, sha512");
+	REFUSED("--dhchap-hashes", "sha256,", "sha256, sha384, sha512");
+	REFUSED("--dhchap-hashes", "sha2567", "sha256, sha384, sha512");
+	REFUSED("--dhchap-groups", "ffdhe1024", "ffdhe8192");
+	REFUSED("--dhchap-groups", "null ffdhe2048", "ffdhe8192");
+	refused((const char *[]){"wrasse-target", "--dhchap-secrets", "a", "--dhchap-secrets", "b",
+				 NULL},
+		(const char *[]){"--dhchap-secrets 'b'", "twice", NULL});
+	refused((const char *[]){"wrasse-target", "--namespace", "ram:1G", "--dhchap-groups",
+				 "null", NULL},
+		(const char *[]){"--dhchap-groups", "without --dhchap-secrets", NULL});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +423,8 @@ int main(void)
 		cmocka_unit_test(unknown_words_are_named),
 		cmocka_unit_test(last_cpu_is_a_limit_for_all_groups),
 		cmocka_unit_test(help_and_version_win_over_what_follows),
+		cmocka_unit_test(authentication_belongs_to_the_subsystem_before_it),
+		cmocka_unit_test(bad_authentication_options_name_what_is_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
