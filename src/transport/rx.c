@@ -11,12 +11,22 @@
 #include "pool/panic.h"
 #include "transport/group.h"
 
+#define MAX_SURE 8
+
 static void slot_to_idle(struct rdmat_slot *slot)
 {
 	struct rdmat_rx *rx = slot->rx;
 
 	slot->wr.next = rx->idle;
 	rx->idle = &slot->wr;
+}
+
+/* Slots that each shared receiver is sure to have posted. */
+static uint32_t sure_of(const struct rdmat_class *class)
+{
+	uint32_t sure = class->capacity / 64;
+
+	return sure > MAX_SURE ? MAX_SURE : sure ? sure : 1;
 }
 
 static int srq_create(struct rdmat_rx *rx)
@@ -129,6 +139,9 @@ void rdmat_rx_taken(struct rdmat_slot *slot)
 	slot->with_hardware = false;
 	slot->rx->posted--;
 	slot->rx->class->posted--;
+	/* It has fewer than it is sure of, and may now post what was kept from it. */
+	if (slot->rx->posted < sure_of(slot->rx->class))
+		slot->rx->class->group->rx_dirty = true;
 	count_held(slot->rx, 1);
 }
 
@@ -153,11 +166,42 @@ void rdmat_rx_reclaim(struct rdmat_rx *rx)
 	}
 }
 
-/* Whether one more slot may be posted, besides @count. One queue pair's own receiver never claims
- * more requests than were reserved for it: events that it holds must not starve the others. */
-static bool may_post(const struct rdmat_rx *rx, uint32_t count)
+/*
+ * Requests that a shared receiver leaves to those of other devices, present or to come, that have
+ * fewer slots posted. A slot stays posted until a capsule comes, and so does its claim on a request:
+ * a device whose hosts are idle could keep all of them, and another's hosts would wait for ever.
+ */
+static uint32_t kept_for_others(const struct rdmat_rx *rx)
 {
-	if (rx->class->posted + count >= rx->class->free_count)
+	const struct rdmat_class *class = rx->class;
+	uint32_t sure = sure_of(class), kept = sure * POOL_MAX_DEVICES;
+	struct pool_link *link, *tmp;
+
+	if (!rx->srq)
+		return 0;
+	if (kept > class->capacity / 4)
+		kept = class->capacity / 4;
+	pool_list_for_each(link, tmp, &class->group->receivers) {
+		const struct rdmat_rx *other = pool_container(link, struct rdmat_rx, link);
+		uint32_t has = other == rx || other->posted > sure ? sure : other->posted;
+
+		if (other->srq && other->class == class)
+			kept -= has < kept ? has : kept;
+	}
+	return kept;
+}
+
+/*
+ * Whether one more slot may be posted, besides @count. One queue pair's own receiver never claims
+ * more requests than were reserved for it: events that it holds must not starve the others.
+ */
+static bool may_post(const struct rdmat_rx *rx, uint32_t count, uint32_t kept)
+{
+	uint32_t claimed = rx->class->posted + count;
+
+	if (rx->posted + count >= sure_of(rx->class))
+		claimed += kept;
+	if (claimed >= rx->class->free_count)
 		return false;
 	return !rx->owner || rx->posted + count + rx->owner->requests_out < rx->owner->reserved;
 }
@@ -166,12 +210,13 @@ int rdmat_rx_post(struct rdmat_rx *rx)
 {
 	struct rdmat_class *class = rx->class;
 	struct ibv_recv_wr *first = rx->idle, *last = NULL, *bad = NULL;
-	uint32_t count = 0;
+	uint32_t count = 0, kept;
 	int rc;
 
 	if (rx->stopped || !first)
 		return 0;
-	while (rx->idle && may_post(rx, count)) {
+	kept = kept_for_others(rx);
+	while (rx->idle && may_post(rx, count, kept)) {
 		last = rx->idle;
 		pool_container(last, struct rdmat_slot, wr)->with_hardware = true;
 		rx->idle = last->next;

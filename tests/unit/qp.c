@@ -397,6 +397,77 @@ static void on_iwarp_a_queue_pair_has_a_request_for_each_answer_that_is_out(void
 	fake_fini(&fake);
 }
 
+static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
+{
+	(void)srq;
+	(void)wr;
+	(void)bad;
+	return 0;
+}
+
+/* A receiver with as many slots as there are requests, on a shared queue that takes all. */
+static struct rdmat_rx *shared_receiver(struct fake *fake, struct ibv_srq *srq)
+{
+	struct rdmat_rx *rx;
+
+	fake->context.ops.post_srq_recv = post_srq_recv;
+	*srq = (struct ibv_srq){.context = &fake->context};
+	assert_int_equal(rdmat_rx_create(fake->group, fake->qp->class, &fake->device, FAKE_REQUESTS,
+					 false, &rx),
+			 0);
+	rx->srq = srq;
+	return rx;
+}
+
+static void receiver_end(struct rdmat_rx *rx)
+{
+	rdmat_rx_reclaim(rx);
+	rx->srq = NULL;
+	rdmat_rx_destroy(rx);
+}
+
+/* Idle hosts of one device would keep every request from those of another, which then waited for ever. */
+static void a_devices_idle_slots_leave_requests_to_another_device(void **state)
+{
+	struct rdmat_rx *first, *second;
+	struct ibv_srq srqs[2];
+	struct fake fake;
+
+	fake_init(&fake);
+	first = shared_receiver(&fake, &srqs[0]);
+	assert_int_equal(rdmat_rx_post(first), 0);
+	assert_in_range(first->posted, FAKE_REQUESTS / 2, FAKE_REQUESTS - 1);
+	second = shared_receiver(&fake, &srqs[1]);
+	assert_int_equal(rdmat_rx_post(second), 0);
+	assert_in_range(second->posted, 1, FAKE_REQUESTS - first->posted);
+	receiver_end(second);
+	receiver_end(first);
+	fake_fini(&fake);
+}
+
+/* What was kept from it while it had enough is looked at again when it has not. */
+static void a_receiver_that_runs_out_of_slots_posts_at_once(void **state)
+{
+	struct rdmat_rx *first;
+	struct ibv_srq srq;
+	struct fake fake;
+	uint32_t i = 0;
+
+	fake_init(&fake);
+	first = shared_receiver(&fake, &srq);
+	assert_int_equal(rdmat_rx_post(first), 0);
+	fake.group->rx_dirty = false;
+	while (first->posted > 1)
+		rdmat_rx_taken(&first->slots[i++]);
+	assert_false(fake.group->rx_dirty);
+	rdmat_rx_taken(&first->slots[i++]);
+	assert_true(fake.group->rx_dirty);
+	while (i > 0)
+		rdmat_rx_give(&first->slots[--i]);
+	receiver_end(first);
+	fake_fini(&fake);
+}
+
 static void give_twice(void *arg)
 {
 	struct fake fake;
@@ -481,6 +552,8 @@ int main(void)
 		cmocka_unit_test(a_stopped_receiver_posts_no_more),
 		cmocka_unit_test(a_queue_pairs_own_receiver_claims_no_more_than_was_reserved),
 		cmocka_unit_test(on_iwarp_a_queue_pair_has_a_request_for_each_answer_that_is_out),
+		cmocka_unit_test(a_devices_idle_slots_leave_requests_to_another_device),
+		cmocka_unit_test(a_receiver_that_runs_out_of_slots_posts_at_once),
 		cmocka_unit_test(a_slot_is_in_one_place_only),
 		cmocka_unit_test(a_shared_receive_queue_that_stays_is_told),
 	};
