@@ -9,6 +9,8 @@
 
 #include "transport/group.h"
 
+struct check_counts check_counts;
+
 #define NAME(state) (rows[state].name)
 
 static const struct rdmat_request_state_info rows[RDMAT_REQUEST_STATE_COUNT] = {
@@ -92,8 +94,6 @@ static void check_progress(const struct rdmat_qp *qp)
 {
 	bool half = false;
 
-	if (qp->tearing)
-		return;
 	if (any(qp, RDMAT_REQUEST_WAIT_RESPOND) && qp->sq_free)
 		sim_fail("queue pair %u: a response waits, and %u queue slots are free", qp->qpn,
 			 qp->sq_free);
@@ -105,15 +105,29 @@ static void check_progress(const struct rdmat_qp *qp)
 		sim_fail(
 			"queue pair %u: a fetch waits, and %u queue slots and %u READ credits are free",
 			qp->qpn, qp->sq_free, qp->reads_free);
-	if (any(qp, RDMAT_REQUEST_WAIT_RESOURCES) && !pool_link_is_on_list(&qp->wait_link))
-		sim_fail("queue pair %u: a request waits for resources and nobody knows", qp->qpn);
+	if (any(qp, RDMAT_REQUEST_WAIT_RESOURCES) != pool_link_is_on_list(&qp->wait_link))
+		sim_fail("queue pair %u %s", qp->qpn,
+			 any(qp, RDMAT_REQUEST_WAIT_RESOURCES) ?
+				 "waits for resources and nobody knows" :
+				 "is on the list of those that wait, and does not");
 	if (any(qp, RDMAT_REQUEST_RECEIVED))
 		sim_fail("queue pair %u: a request was left in RECEIVED", qp->qpn);
 }
 
+/* One that ends is nobody's to go on with. */
+static void check_tearing(const struct rdmat_qp *qp)
+{
+	if (pool_link_is_on_list(&qp->wait_link) || pool_link_is_on_list(&qp->dirty_link) ||
+	    qp->retry)
+		sim_fail("queue pair %u ends and is on a list of those that %s", qp->qpn,
+			 pool_link_is_on_list(&qp->wait_link)  ? "wait for resources" :
+			 pool_link_is_on_list(&qp->dirty_link) ? "post" :
+								 "try again");
+}
+
 static void check_qp(struct rdmat_qp *qp, struct sums *sums)
 {
-	uint32_t out = 0, sq_out = 0, reads_out = 0, held = 0;
+	uint32_t out = 0, sq_out = 0, reads_out = 0, held = 0, unanswered = 0;
 	struct pool_link *link, *tmp;
 
 	for (unsigned state = RDMAT_REQUEST_FREE; state < RDMAT_REQUEST_STATE_COUNT; state++) {
@@ -126,14 +140,22 @@ static void check_qp(struct rdmat_qp *qp, struct sums *sums)
 			sq_out += request->sq_out;
 			reads_out += request->reads_out;
 			held += request->held;
+			unanswered += !request->responded;
 		}
 	}
 	if (out != qp->requests_out)
 		sim_fail("queue pair %u has %u requests and counts %u", qp->qpn, out,
 			 qp->requests_out);
-	if (held != qp->held && !qp->tearing)
+	if (held != qp->held)
 		sim_fail("queue pair %u holds %u requests and counts %u", qp->qpn, held, qp->held);
 	check_sendq(qp, sq_out, reads_out);
+	if (qp->tearing) {
+		check_tearing(qp);
+		return;
+	}
+	if (unanswered != qp->outstanding || unanswered > qp->nvme.conn.depth)
+		sim_fail("queue pair %u has %u commands to answer, counts %u and may have %u",
+			 qp->qpn, unanswered, qp->outstanding, qp->nvme.conn.depth);
 	check_progress(qp);
 }
 
@@ -225,4 +247,5 @@ void check_group(unsigned index)
 	if (backend_held(index) > sums.backend)
 		sim_fail("the backend has %u I/Os of group %u, its requests say %u",
 			 backend_held(index), index, sums.backend);
+	check_course(index);
 }

@@ -201,9 +201,13 @@ static bool ctrl_is_lost(const struct ctrl *ctrl)
 		if (queue->state == QUEUE_LOST ||
 		    (queue->state == QUEUE_LIVE && has_overdue(queue)))
 			return true;
-		if (queue->state != QUEUE_NONE && queue->state < QUEUE_LIVE &&
-		    now >= queue->deadline_ns)
-			return true;
+		if (queue->state == QUEUE_NONE || queue->state >= QUEUE_LIVE ||
+		    now < queue->deadline_ns)
+			continue;
+		if (plan.calm && !target.draining)
+			sim_fail("host %u waits for its queue %u in a calm run, state %d",
+				 ctrl->host->index, queue->qid, queue->state);
+		return true;
 	}
 	return false;
 }

@@ -30,9 +30,10 @@ struct worker {
 	pid_t pid;
 	volatile uint64_t seed; /* that it is at */
 	volatile uint64_t next; /* that it begins with */
-	volatile uint64_t done, steps, hash, virtual_ns;
+	volatile uint64_t done, steps, polls, busy, hash, virtual_ns, cpu_ns;
 	volatile struct host_counts counts;
-	uint64_t seen_seed; /* the parent's: to find one that hangs */
+	uint64_t cpu_before_ns; /* of its processes before this one */
+	uint64_t seen_seed;     /* the parent's: to find one that hangs */
 	time_t seen_at;
 	bool finished;
 };
@@ -41,12 +42,17 @@ static struct options options = {.count = 1000, .failures = 1};
 static struct worker *workers;
 static unsigned failed;
 
-static double now(void)
+static double seconds_of(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static double now(void)
+{
+	return seconds_of(CLOCK_MONOTONIC);
 }
 
 static void add_counts(struct worker *worker, const struct host_counts *counts)
@@ -74,7 +80,11 @@ static void run_one(struct worker *worker, uint64_t seed)
 				 result.hash, again.hash);
 	}
 	worker->steps += result.steps;
+	worker->polls += result.checks.polls;
+	worker->busy += result.checks.busy;
 	worker->virtual_ns += result.virtual_ns;
+	worker->cpu_ns =
+		(uint64_t)(seconds_of(CLOCK_PROCESS_CPUTIME_ID) * 1e9) + worker->cpu_before_ns;
 	/* Independent of the order in which workers come to it. */
 	worker->hash += result.hash ^ seed * UINT64_C(0x9e3779b97f4a7c15);
 	add_counts(worker, &result.counts);
@@ -98,6 +108,7 @@ static void worker_start(unsigned index)
 	pid_t pid;
 
 	fflush(NULL);
+	worker->cpu_before_ns = worker->cpu_ns;
 	pid = fork();
 	if (pid < 0) {
 		perror("fork");
@@ -121,8 +132,11 @@ static struct worker totals(void)
 		memcpy(&counts, (const void *)&workers[i].counts, sizeof(counts));
 		all.done += workers[i].done;
 		all.steps += workers[i].steps;
+		all.polls += workers[i].polls;
+		all.busy += workers[i].busy;
 		all.hash += workers[i].hash;
 		all.virtual_ns += workers[i].virtual_ns;
+		all.cpu_ns += workers[i].cpu_ns;
 		add_counts(&all, &counts);
 	}
 	return all;
@@ -135,12 +149,16 @@ static void progress(double began, bool last)
 	double left =
 		all.done ? seconds * (double)(options.count - all.done) / (double)all.done : 0;
 
+	double core_ms = (double)all.cpu_ns / 1e6 + 1e-9; /* of one core that does nothing else */
+
 	if (last)
 		printf("%s%" PRIu64 " seeds, %" PRIu64
-		       " steps (%.0f per ms and core), %.1f s; virtual time %.0f s\n",
+		       " steps (%.0f per ms and core), %.1f s; virtual time %.0f s\n"
+		       "polls with checks %" PRIu64 " (%.0f per ms and core), %" PRIu64
+		       " of them did something\n",
 		       isatty(1) ? "\r\033[K" : "", all.done, all.steps,
-		       (double)all.steps / (seconds * 1000 * options.jobs), seconds,
-		       (double)all.virtual_ns / 1e9);
+		       (double)all.steps / core_ms, seconds, (double)all.virtual_ns / 1e9,
+		       all.polls, (double)all.polls / core_ms, all.busy);
 	else
 		printf("%s%" PRIu64 " of %" PRIu64
 		       " seeds, %.0f a second, %u failed, %.0f s left%s",

@@ -80,7 +80,8 @@ struct plan {
 	uint64_t seed;
 	bool calm; /* no faults, no hostile hosts: everything must succeed */
 	bool retry; /* what the operator asks for and fails is asked for once more, and must succeed */
-	bool sleepy; /* groups sleep on their descriptors instead of being polled all the time */
+	bool sleepy;   /* groups sleep on their descriptors instead of being polled all the time */
+	uint32_t arms; /* ... else they are armed after one in so many polls that found nothing */
 	unsigned groups, devices, hosts, subsystems;
 	unsigned steps;
 	uint32_t blocks;  /* of a namespace */
@@ -183,6 +184,7 @@ struct group {
 	struct wrasse_poll_group *group;
 	bool asleep;
 	uint64_t wake_ns;
+	uint64_t polls;
 };
 
 struct subsystem {
@@ -368,10 +370,21 @@ void cmd_cut(struct slot *slot);
 void ctrl_connected(struct queue *queue, uint16_t status, uint32_t dw0);
 void ctrl_property(struct queue *queue, uint16_t status, uint64_t value);
 
-/* ---- checks (check.c) ---- */
+/* ---- checks (check.c, check_course.c) ---- */
+
+/* Polls of groups, each with a check of the library's inside behind it. */
+struct check_counts {
+	uint64_t polls, busy; /* busy: that did something */
+};
+extern struct check_counts check_counts;
 
 /* The library's inside, after a poll of the group. */
 void check_group(unsigned index);
+/* The same, compared with how it was after earlier polls. */
+void check_course(unsigned index);
+void check_course_reset(void);
+/* When the drain's report came: nobody is left without a reason. */
+void check_drained(void);
 
 /* ---- memory for hosts and media: freed as one (arena.c) ---- */
 
@@ -404,6 +417,7 @@ struct run_result {
 	uint64_t steps;
 	uint64_t virtual_ns;
 	struct host_counts counts;
+	struct check_counts checks;
 };
 
 void run_seed(uint64_t seed, struct run_result *result);

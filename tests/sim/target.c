@@ -106,21 +106,23 @@ static bool readable(int fd)
 	return poll(&poll_fd, 1, 0) == 1;
 }
 
+static bool sleeps_on(struct group *group)
+{
+	if (group->asleep &&
+	    (fabric_now_ns() >= group->wake_ns || readable(wrasse_poll_group_fd(group->group))))
+		group->asleep = false;
+	return group->asleep;
+}
+
+/* A group that does not sleep may be armed all the same: it then looks at what it else looks at rarely. */
 static int poll_or_arm(struct group *group)
 {
-	int timeout_ms, count;
+	int timeout_ms, count = wrasse_poll_group_poll(group->group);
 
-	if (group->asleep) {
-		if (fabric_now_ns() < group->wake_ns &&
-		    !readable(wrasse_poll_group_fd(group->group)))
-			return 0;
-		group->asleep = false;
-	}
-	count = wrasse_poll_group_poll(group->group);
-	if (count || !plan.sleepy)
+	if (count || !(plan.sleepy || rng_one_in(plan.arms)))
 		return count;
 	count = wrasse_poll_group_arm(group->group, &timeout_ms);
-	if (!count) {
+	if (!count && plan.sleepy) {
 		group->asleep = true;
 		group->wake_ns = timeout_ms < 0 ? UINT64_MAX :
 						  fabric_now_ns() + (uint64_t)timeout_ms * SIM_MS;
@@ -130,15 +132,21 @@ static int poll_or_arm(struct group *group)
 
 int target_poll_group(unsigned index)
 {
+	struct group *group = &target.group[index];
 	int count;
 
+	if (sleeps_on(group))
+		return 0;
 	act_as((int)index);
-	count = poll_or_arm(&target.group[index]);
+	count = poll_or_arm(group);
 	act_as_host();
 	if (count < 0)
 		sim_fail("wrasse_poll_group_poll: %d", count);
 	trace_mix("group polls", index, (uint64_t)count);
 	check_group(index);
+	group->polls++;
+	check_counts.polls++;
+	check_counts.busy += count > 0;
 	return count;
 }
 
@@ -192,6 +200,8 @@ static void on_drained(void *ctx, const struct wrasse_drain_report *report)
 			 full ? "full" : "not full");
 	if (io_count && !report->groups_silent && with_backend == 0)
 		sim_fail("the backend has %u I/Os and the report names none", io_count);
+	if (!report->groups_silent)
+		check_drained();
 }
 
 void target_drain(void)
