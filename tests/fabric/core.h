@@ -60,6 +60,7 @@ static inline void fab_list_del(struct fab_link *link)
 extern enum fabric_mode fab_mode;
 extern bool fab_strict;
 extern bool fab_watch;
+extern bool fab_limit_reads;
 extern pthread_mutex_t fab_world;
 
 static inline void fab_lock(pthread_mutex_t *lock)

@@ -197,6 +197,13 @@ const char *fabric_memory_owner(const void *addr, size_t len, bool writing);
  */
 void fabric_watch_memory(bool on);
 
+/*
+ * Whether it is misuse to post more RDMA READs and atomics to a queue pair than its max_rd_atomic while those
+ * before them are not answered (off at first). The hardware lets them wait in the send queue, so it is legal;
+ * a program that counts its credits promises not to.
+ */
+void fabric_limit_reads(bool on);
+
 /* ---- counters, for benchmarks and assertions ---- */
 
 struct fabric_stats {

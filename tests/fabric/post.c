@@ -88,11 +88,28 @@ static int bind_look(const struct fab_qp *qp, const struct ibv_send_wr *wr)
 	return 0;
 }
 
+/* Posted, sent or not, and not answered. */
+static uint32_t reads_unanswered(const struct fab_qp *qp)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = qp->sq_una; i != qp->sq_tail; i++)
+		count += fab_is_read(fab_swqe_at(qp, i)->opcode);
+	return count;
+}
+
 static int reads_look(const struct fab_qp *qp, const struct ibv_send_wr *wr)
 {
-	if (fab_strict && fab_is_read(wr->opcode) && !qp->attr.max_rd_atomic)
+	if (!fab_strict || !fab_is_read(wr->opcode))
+		return 0;
+	if (!qp->attr.max_rd_atomic)
 		return fab_wrong(EINVAL, "WR 0x%llx of QP %u reads, its max_rd_atomic is 0", ID(wr),
 				 qp->ibv.qp_num);
+	if (fab_limit_reads && reads_unanswered(qp) >= qp->attr.max_rd_atomic)
+		return fab_wrong(
+			EINVAL,
+			"WR 0x%llx of QP %u is one more RDMA READ than the %u that were granted",
+			ID(wr), qp->ibv.qp_num, qp->attr.max_rd_atomic);
 	return 0;
 }
 

@@ -50,6 +50,34 @@ static void post_receive(void)
 	receive(&b, 1, 0, 64);
 }
 
+static void read_of(uint32_t off)
+{
+	write_of(off, 64);
+	wr.opcode = IBV_WR_RDMA_READ;
+}
+
+/* Legal, and they wait; unless the test has asked for the count. */
+static void posting_more_reads_than_were_granted(void)
+{
+	config = (struct config){.reads = 1};
+	begin(&config);
+	read_of(0);
+	post_wr();
+	read_of(64);
+	post_wr();
+	run_all();
+	took(&a, 1, IBV_WC_SUCCESS);
+	took(&a, 1, IBV_WC_SUCCESS);
+	fabric_limit_reads(true);
+	post_wr();
+	misused(post_wr, "is one more RDMA READ than the 1 that were granted");
+	run_all();
+	post_wr();
+	run_all();
+	fabric_limit_reads(false);
+	end();
+}
+
 static void posting_past_the_receive_queue(void)
 {
 	config = (struct config){.recv_wrs = 1};
@@ -333,6 +361,7 @@ static void changing_memory_that_is_read_into(void)
 	}
 const struct test misuse_tests[] = {
 	TEST(posting_past_the_send_queue),
+	TEST(posting_more_reads_than_were_granted),
 	TEST(posting_past_the_receive_queue),
 	TEST(posting_past_the_shared_queue),
 	TEST(too_many_pieces),

@@ -17,7 +17,7 @@ struct party {
 };
 
 enum fabric_mode fab_mode = FABRIC_THREADED;
-bool fab_strict, fab_watch;
+bool fab_strict, fab_watch, fab_limit_reads;
 pthread_mutex_t fab_world = PTHREAD_MUTEX_INITIALIZER;
 _Thread_local unsigned fab_party;
 struct fabric_stats fab_stats[FABRIC_PARTIES];
@@ -81,6 +81,11 @@ void fabric_set_strict(bool strict)
 void fabric_watch_memory(bool on)
 {
 	fab_watch = on;
+}
+
+void fabric_limit_reads(bool on)
+{
+	fab_limit_reads = on;
 }
 
 /* ---- objects ---- */
@@ -177,6 +182,7 @@ void fabric_init(enum fabric_mode mode)
 	failed_call = NULL;
 	fab_strict = false;
 	fab_watch = false;
+	fab_limit_reads = false;
 }
 
 __attribute__((constructor)) static void world_begin(void)
