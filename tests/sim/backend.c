@@ -9,6 +9,8 @@
 
 #include "sim.h"
 
+#include "nvme/ctrl.h"
+
 struct media media[SIM_MAX_MEDIA];
 unsigned media_count;
 unsigned io_count;
@@ -273,6 +275,28 @@ unsigned backend_complete_all(void)
 		}
 		finish(&pending[i]);
 		count++;
+	}
+	return count;
+}
+
+/* Whose I/O it is, as the library's request says. */
+static const struct nvme_ctrl *ctrl_of(const struct wrasse_io *io)
+{
+	const char *request = (const char *)io - offsetof(struct nvme_request, io);
+
+	return ((const struct nvme_request *)(const void *)request)->queue->ctrl;
+}
+
+unsigned backend_held_of(const struct ctrl *ctrl)
+{
+	const char *nqn = target.subsystem[ctrl->subsystem].nqn;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < io_count; i++) {
+		const struct nvme_ctrl *of = ctrl_of(pending[i].io);
+
+		count += of->cntlid == ctrl->cntlid && !strcmp(of->hostnqn, ctrl->host->nqn) &&
+			 !strcmp(of->subsystem->nqn, nqn);
 	}
 	return count;
 }

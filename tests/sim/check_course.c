@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The library's inside, compared with how it was: what a queue pair was granted stays what it was, whoever
- * waits longest is served next, a connection without Connect ends in time, and a drain leaves nobody.
+ * waits longest is served next, a connection that must end does so in time, and a drain leaves nobody.
  */
 #include <string.h>
 
@@ -174,6 +174,32 @@ static void check_deadlines(const struct wrasse_poll_group *group, struct course
 		if (qp->nvme.state == NVME_QUEUE_NEW && fabric_now_ns() >= qp->deadline_ns)
 			sim_fail("queue pair %u sent no Connect in time, and is still there",
 				 qp->qpn);
+	}
+}
+
+/*
+ * What must end a connection has arrived; as many completions may be before it as the group has receives and
+ * WRs.
+ */
+void check_doomed(uint32_t qpn, const uint64_t polls[SIM_MAX_GROUPS])
+{
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+	struct pool_link *link, *tmp;
+
+	for (unsigned i = 0; i < target.groups && !target.draining; i++) {
+		const struct wrasse_poll_group *group = target.group[i].group;
+
+		if (target.group[i].polls < polls[i] + 16 + 512 / plan.group.poll_budget)
+			continue;
+		pool_list_for_each(link, tmp, &group->qps) {
+			const struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+
+			if (!ibv_query_qp(qp->qp, &attr, IBV_QP_DEST_QPN, &init) &&
+			    attr.dest_qp_num == qpn)
+				sim_fail("queue pair %u was sent what must end it, and carries on",
+					 qp->qpn);
+		}
 	}
 }
 

@@ -71,6 +71,9 @@ static bool ctrl_start(struct ctrl *ctrl)
 	ctrl->queues = 1 + rng_between(1, plan.io_queues);
 	ctrl->state = CTRL_ADMIN;
 	ctrl->events = 0;
+	ctrl->wants_events = false;
+	ctrl->upset_ns = 0;
+	ctrl->ask_ns = 0;
 	admin->depth = rng_flip() ? SIM_MAX_DEPTH : 8;
 	for (unsigned i = 1; i < ctrl->queues; i++)
 		ctrl->queue[i].depth = plan.depth;
@@ -97,6 +100,9 @@ void ctrl_connected(struct queue *queue, uint16_t status, uint32_t dw0)
 	struct ctrl *ctrl = queue->ctrl;
 
 	trace_mix("Connect answered", queue->qid, status);
+	if (status && plan.calm && !target.draining)
+		sim_fail("host %u: Connect of queue %u was answered with %#x in a calm run",
+			 ctrl->host->index, queue->qid, status);
 	if (status) {
 		host_counts.refusals++;
 		queue_lost(queue, "Connect refused");
@@ -114,17 +120,109 @@ void ctrl_connected(struct queue *queue, uint16_t status, uint32_t dw0)
 	}
 }
 
+/* ---- resets and shutdowns ---- */
+
+bool ctrl_is_upset(const struct ctrl *ctrl)
+{
+	return ctrl->upset_ns && (ctrl->state == CTRL_RESETTING || ctrl->state == CTRL_SHUTTING ||
+				  ctrl->state == CTRL_ENABLING);
+}
+
+static bool ctrl_upset(struct ctrl *ctrl)
+{
+	struct queue *admin = &ctrl->queue[0];
+	bool shut = rng_one_in(3);
+
+	if (admin->busy + 2 > admin->depth)
+		return false;
+	ctrl->state = shut ? CTRL_SHUTTING : CTRL_RESETTING;
+	ctrl->upset_ns = fabric_now_ns();
+	host_counts.resets++;
+	trace_mix(shut ? "host shuts a controller down" : "host resets a controller",
+		  ctrl->host->index, ctrl->cntlid);
+	return cmd_property_set(admin, PROP_CC, shut ? CC_ENABLE | CC_SHN_NORMAL : CC_ENABLE & ~1u);
+}
+
+/*
+ * CSTS says that it is over: no I/O from before can reach the media any more, and no I/O queue of before
+ * answers what it is sent. A host that does not close them at once may see it.
+ */
+static void ctrl_is_quiet(struct ctrl *ctrl)
+{
+	unsigned held = backend_held_of(ctrl);
+	bool was_shut = ctrl->state == CTRL_SHUTTING;
+
+	if (held)
+		sim_fail("controller %u says that it is %s, and the backend has %u I/Os of it",
+			 ctrl->cntlid, was_shut ? "shut down" : "reset", held);
+	for (unsigned i = 1; i < ctrl->queues; i++) {
+		struct queue *queue = &ctrl->queue[i];
+
+		queue->stale = true;
+		if (!queue->deaf)
+			queue->deaf = queue->count + 1;
+	}
+	ctrl->state = was_shut ? CTRL_RESETTING : CTRL_ENABLING;
+	cmd_property_set(&ctrl->queue[0], PROP_CC, was_shut ? CC_ENABLE & ~1u : CC_ENABLE);
+}
+
+static void ctrl_close_stale(struct ctrl *ctrl)
+{
+	for (unsigned i = 1; i < ctrl->queues; i++)
+		if (ctrl->queue[i].stale)
+			queue_close(&ctrl->queue[i]);
+}
+
+/* CSTS was read. */
 void ctrl_property(struct queue *queue, uint16_t status, uint64_t value)
 {
 	struct ctrl *ctrl = queue->ctrl;
 
-	if (ctrl->state != CTRL_ENABLING || status)
+	if (status)
 		return;
-	if (value & CSTS_RDY)
+	if (ctrl->state == CTRL_ENABLING && (value & CSTS_RDY)) {
+		ctrl_close_stale(ctrl);
 		ctrl_go_on(ctrl);
-	else
-		cmd_property_get(queue, PROP_CSTS);
+	} else if ((ctrl->state == CTRL_RESETTING && !(value & CSTS_RDY)) ||
+		   (ctrl->state == CTRL_SHUTTING && (value & CSTS_SHST) == CSTS_SHST_DONE)) {
+		ctrl_is_quiet(ctrl);
+	} else if (ctrl->state == CTRL_ENABLING || ctrl->state == CTRL_RESETTING ||
+		   ctrl->state == CTRL_SHUTTING) {
+		ctrl->ask_ns = fabric_now_ns() + rng_below(4) * SIM_MS + 1;
+	}
 }
+
+/* Whether CSTS is read once more. */
+static bool ctrl_ask(struct ctrl *ctrl)
+{
+	if (!ctrl->ask_ns || fabric_now_ns() < ctrl->ask_ns || ctrl->queue[0].state != QUEUE_LIVE ||
+	    !cmd_property_get(&ctrl->queue[0], PROP_CSTS))
+		return false;
+	ctrl->ask_ns = 0;
+	return true;
+}
+
+/* Something for a queue that is on its way out. */
+static bool ctrl_send_late(struct ctrl *ctrl)
+{
+	struct queue *queue = &ctrl->queue[rng_below(ctrl->queues)];
+
+	return queue->qid && queue->state == QUEUE_LIVE && rng_one_in(4) && cmd_io(queue);
+}
+
+/* Those that have noticed; CAP.TO says how long it may take. */
+static void ctrl_watch_upset(struct ctrl *ctrl)
+{
+	for (unsigned i = 1; i < ctrl->queues; i++)
+		if (ctrl->queue[i].state == QUEUE_LOST)
+			queue_close(&ctrl->queue[i]);
+	if (plan.calm && !target.draining && ctrl->state != CTRL_ENABLING &&
+	    fabric_now_ns() > ctrl->upset_ns + 15 * SIM_S)
+		sim_fail("controller %u is not reset or shut down in 15 s of a calm run",
+			 ctrl->cntlid);
+}
+
+/* ---- what a controller does ---- */
 
 static unsigned ctrl_waiting(const struct ctrl *ctrl)
 {
@@ -160,7 +258,8 @@ static bool ctrl_keep_alive(struct ctrl *ctrl)
 static bool ctrl_send(struct ctrl *ctrl)
 {
 	struct queue *queue = &ctrl->queue[rng_below(ctrl->queues)];
-	unsigned burst = ctrl->host->kind == HOST_GREEDY ? queue->depth : rng_between(1, 4);
+	bool all = ctrl->host->kind == HOST_GREEDY || (is_hostile(ctrl) && rng_one_in(4));
+	unsigned burst = all ? queue->depth : rng_between(1, 4);
 	bool did = false;
 
 	if (queue->state != QUEUE_LIVE && !is_hostile(ctrl))
@@ -183,8 +282,7 @@ static bool has_overdue(const struct queue *queue)
 	for (uint32_t i = 0; i < queue->depth && queue->busy && !plan.calm; i++) {
 		const struct slot *slot = &queue->slot[i];
 
-		if (slot->busy && !(slot->admin && slot->opcode == OPC_AER) &&
-		    fabric_now_ns() > slot->sent_ns + 30 * SIM_S)
+		if (slot->busy && !slot->patient && fabric_now_ns() > slot->sent_ns + 30 * SIM_S)
 			return true;
 	}
 	return false;
@@ -198,6 +296,8 @@ static bool ctrl_is_lost(const struct ctrl *ctrl)
 	for (unsigned i = 0; i < ctrl->queues; i++) {
 		const struct queue *queue = &ctrl->queue[i];
 
+		if (queue->doomed && (queue->state == QUEUE_OPEN || queue->state == QUEUE_LIVE))
+			check_doomed(queue->id->qp->qp_num, queue->doom);
 		if (queue->state == QUEUE_LOST ||
 		    (queue->state == QUEUE_LIVE && has_overdue(queue)))
 			return true;
@@ -250,6 +350,9 @@ static bool ctrl_step(struct ctrl *ctrl)
 	}
 	for (unsigned i = 0; i < ctrl->queues; i++)
 		did |= queue_poll(&ctrl->queue[i]);
+	if (ctrl_is_upset(ctrl))
+		ctrl_watch_upset(ctrl);
+	did |= ctrl_ask(ctrl);
 	if (ctrl_is_lost(ctrl)) {
 		host_counts.losses++;
 		ctrl_end(ctrl);
@@ -265,10 +368,14 @@ static bool ctrl_step(struct ctrl *ctrl)
 		return did;
 	if (is_hostile(ctrl) && ctrl->state < CTRL_LIVE)
 		return rng_one_in(8) ? ctrl_send(ctrl) || did : did;
+	if (ctrl_is_upset(ctrl))
+		return ctrl_send_late(ctrl) || did;
 	if (ctrl->state != CTRL_LIVE)
 		return did;
 	if (rng_one_in(plan.leave))
 		return ctrl_leave(ctrl);
+	if (rng_one_in(plan.upset))
+		return ctrl_upset(ctrl) || did;
 	return ctrl_send(ctrl) || did;
 }
 

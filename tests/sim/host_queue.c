@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sim.h"
+#include "cmd.h"
 
 enum { WR_SEND = 1, WR_BIND = 2, WR_RECV = 3 };
 
@@ -23,7 +23,8 @@ void queue_lost(struct queue *queue, const char *why)
 	if (queue->state == QUEUE_LOST)
 		return;
 	trace("host %u queue %u is lost: %s", ctrl->host->index, queue->qid, why);
-	if (plan.calm && queue->state == QUEUE_LIVE && !target.draining)
+	if (plan.calm && queue->state == QUEUE_LIVE && !target.draining &&
+	    !(queue->qid && ctrl_is_upset(ctrl)))
 		sim_fail("host %u lost its queue %u in a calm run: %s", ctrl->host->index,
 			 queue->qid, why);
 	queue->state = QUEUE_LOST;
@@ -56,7 +57,11 @@ bool queue_open(struct queue *queue)
 	struct sockaddr_in to = address_of(targets[queue->ctrl->device], 4420);
 
 	queue->state = QUEUE_RESOLVING;
-	queue->busy = 0;
+	queue->busy = queue->count = queue->deaf = 0;
+	queue->stale = queue->doomed = false;
+	queue->told = queue->depth;
+	if (host->kind == HOST_HOSTILE && queue->depth > 2 && rng_flip())
+		queue->told = rng_between(2, queue->depth - 1);
 	memset(queue->slot, 0, sizeof(queue->slot));
 	queue->deadline_ns = fabric_now_ns() + 5 * SIM_S;
 	if (rdma_create_id(host->channel, &queue->id, queue, RDMA_PS_TCP)) {
@@ -104,13 +109,14 @@ static bool pair_create(struct queue *queue)
 {
 	struct ibv_qp_init_attr attr = {
 		.qp_type = IBV_QPT_RC,
-		.cap = {.max_send_wr = 2 * queue->depth + 4,
+		.cap = {.max_send_wr = (1 + SIM_MAX_WINDOWS) * queue->depth + 4,
 			.max_recv_wr = queue->depth,
 			.max_send_sge = 1,
 			.max_recv_sge = 1},
 	};
 
-	queue->cq = ibv_create_cq(queue->id->verbs, (int)(3 * queue->depth + 8), NULL, NULL, 0);
+	queue->cq = ibv_create_cq(queue->id->verbs, (int)((2 + SIM_MAX_WINDOWS) * queue->depth + 8),
+				  NULL, NULL, 0);
 	if (!queue->cq)
 		return failed(queue, "ibv_create_cq");
 	attr.send_cq = queue->cq;
@@ -130,7 +136,7 @@ static void lie(const struct queue *queue, uint8_t req[REQ_LEN], struct rdma_con
 {
 	if (queue->ctrl->host->kind != HOST_HOSTILE || !rng_one_in(3))
 		return;
-	switch (rng_below(7)) {
+	switch (rng_below(6)) {
 	case 0:
 		wire_put16(req, REQ_RECFMT, 1);
 		break;
@@ -146,12 +152,8 @@ static void lie(const struct queue *queue, uint8_t req[REQ_LEN], struct rdma_con
 	case 4:
 		wire_put16(req, REQ_HRQSIZE, 0);
 		break;
-	case 5:
-		conn->responder_resources = 0;
-		break;
 	default:
-		/* More commands will come than were announced. */
-		wire_put16(req, REQ_HSQSIZE, 1);
+		conn->responder_resources = 0;
 		break;
 	}
 }
@@ -174,7 +176,7 @@ static bool pair_connect(struct queue *queue)
 	if (queue->qid)
 		wire_put16(req, REQ_CNTLID, queue->ctrl->cntlid);
 	wire_put16(req, REQ_HRQSIZE, (uint16_t)queue->depth);
-	wire_put16(req, REQ_HSQSIZE, (uint16_t)(queue->depth - 1));
+	wire_put16(req, REQ_HSQSIZE, (uint16_t)(queue->told - 1));
 	lie(queue, req, &conn);
 	queue->state = QUEUE_CONNECTING;
 	if (!pair_create(queue))
@@ -222,10 +224,8 @@ void queue_close(struct queue *queue)
 	}
 	for (uint32_t i = 0; i < queue->depth; i++) {
 		if (queue->slot[i].busy)
-			cmd_cut(&queue->slot[i]);
-		if (queue->slot[i].mw)
-			ibv_dealloc_mw(queue->slot[i].mw);
-		queue->slot[i].mw = NULL;
+			cmd_cut(queue, &queue->slot[i]);
+		windows_free(&queue->slot[i]);
 	}
 	queue->busy = 0;
 	if (queue->capsule_mr)
@@ -252,71 +252,44 @@ struct slot *queue_slot(struct queue *queue)
 		return NULL;
 	for (uint32_t i = 0; i < queue->depth; i++) {
 		struct slot *slot = &queue->slot[i];
-		struct ibv_mw *mw = slot->mw;
-		uint32_t rkey = slot->mw_rkey;
-		uint8_t generation = slot->generation;
+		struct slot fresh = {.generation = (uint8_t)(slot->generation + 1)};
 
 		if (slot->busy)
 			continue;
-		memset(slot, 0, sizeof(*slot));
-		slot->mw = mw;
-		slot->mw_rkey = rkey;
-		slot->generation = (uint8_t)(generation + 1);
-		slot->cid = (uint16_t)(i | slot->generation << 8);
+		memcpy(fresh.window, slot->window, sizeof(fresh.window));
+		fresh.cid = (uint16_t)(i | fresh.generation << 8);
+		*slot = fresh;
 		return slot;
 	}
 	return NULL;
 }
 
-static bool window_prepare(struct queue *queue, struct slot *slot, struct ibv_send_wr *bind)
-{
-	uint64_t base = (uintptr_t)queue_data(queue, slot);
-
-	if (!slot->mw) {
-		slot->mw = ibv_alloc_mw(queue->id->pd, IBV_MW_TYPE_2);
-		if (!slot->mw)
-			return failed(queue, "ibv_alloc_mw");
-		slot->mw_rkey = slot->mw->rkey;
-	}
-	slot->mw_rkey = ibv_inc_rkey(slot->mw_rkey);
-	*bind = (struct ibv_send_wr){
-		.wr_id = WR_ID(WR_BIND, slot - queue->slot),
-		.opcode = IBV_WR_BIND_MW,
-		.bind_mw = {.mw = slot->mw,
-			    .rkey = slot->mw_rkey,
-			    .bind_info = {.mr = queue->data_mr,
-					  .addr = base,
-					  .length = queue->data_len,
-					  .mw_access_flags = IBV_ACCESS_REMOTE_READ |
-							     IBV_ACCESS_REMOTE_WRITE}},
-	};
-	wire_put32(queue_capsule(queue, slot), SQE_SGL + 11, slot->mw_rkey);
-	return true;
-}
-
 bool queue_send(struct queue *queue, struct slot *slot, uint32_t len)
 {
 	struct ibv_sge sge = {(uintptr_t)queue_capsule(queue, slot), len, queue->capsule_mr->lkey};
-	struct ibv_send_wr bind, send = {.wr_id = WR_ID(WR_SEND, slot - queue->slot),
-					 .sg_list = &sge,
-					 .num_sge = 1,
-					 .opcode = IBV_WR_SEND,
-					 .send_flags = IBV_SEND_SIGNALED};
+	struct ibv_send_wr bind[SIM_MAX_WINDOWS],
+		send = {.wr_id = WR_ID(WR_SEND, slot - queue->slot),
+			.sg_list = &sge,
+			.num_sge = 1,
+			.opcode = IBV_WR_SEND,
+			.send_flags = IBV_SEND_SIGNALED};
 	struct ibv_send_wr *first = &send, *bad;
 
 	wire_put16(queue_capsule(queue, slot), SQE_CID, slot->cid);
 	slot->busy = true;
 	slot->sent_ns = fabric_now_ns();
+	slot->number = ++queue->count;
+	if (slot->fatal && !queue->deaf)
+		queue->deaf = slot->number;
 	queue->busy++;
 	host_counts.commands++;
-	if (slot->inverted) {
-		if (!window_prepare(queue, slot, &bind))
-			return false;
-		bind.next = &send;
-		first = &bind;
+	for (uint32_t i = slot->windows; i-- > 0; first = &bind[i]) {
+		bind[i] = window_bind(queue, slot, i);
+		bind[i].wr_id = WR_ID(WR_BIND, slot - queue->slot);
+		bind[i].next = first;
 	}
 	trace_mix("host sends", (uint64_t)queue->ctrl->host->index << 16 | queue->qid,
-		  (uint64_t)slot->opcode << 24 | len);
+		  (uint64_t)*queue_capsule(queue, slot) << 24 | len);
 	if (ibv_post_send(queue->id->qp, first, &bad))
 		return failed(queue, "ibv_post_send");
 	return true;
@@ -353,13 +326,13 @@ static void take_answer(struct queue *queue, const struct ibv_wc *wc)
 	if (!recv_post(queue, index))
 		failed(queue, "ibv_post_recv");
 	slot = &queue->slot[cid & 0xff];
-	if ((cid & 0xff) >= queue->depth || !slot->busy || slot->cid != cid || slot->answered) {
-		if (queue->ctrl->host->kind == HOST_HOSTILE)
-			return;
+	if ((cid & 0xff) >= queue->depth || !slot->busy || slot->cid != cid || slot->answered)
 		sim_fail("host %u queue %u: a response to command %#x, which %s",
 			 queue->ctrl->host->index, queue->qid, cid,
 			 slot->cid == cid ? "was answered before" : "nobody sent");
-	}
+	if (queue->deaf && slot->number >= queue->deaf)
+		sim_fail("host %u queue %u: %s was answered, behind what must have ended the queue",
+			 queue->ctrl->host->index, queue->qid, slot->cmd->name);
 	trace_mix("host is answered", cid, wire_get16(keep, CQE_STATUS));
 	host_counts.answers++;
 	/* A capsule that is not acknowledged yet may be needed again: keep the answer when it is. */
@@ -376,6 +349,11 @@ static void take_sent(struct queue *queue, struct slot *slot)
 	uint8_t *capsule = queue_capsule(queue, slot);
 
 	slot->sent = true;
+	if (slot->fatal && !queue->doomed) {
+		queue->doomed = true;
+		for (unsigned i = 0; i < target.groups; i++)
+			queue->doom[i] = target.group[i].polls;
+	}
 	if (slot->answered)
 		memcpy(capsule, capsule + SIM_CAPSULE - 20, 20);
 	slot_through(queue, slot);

@@ -17,7 +17,8 @@
 #include "sim.h"
 
 #define MAX_JOBS     64
-#define HANG_SECONDS 15
+#define HANG_SECONDS 15  /* of a core's time, in one seed */
+#define WAIT_SECONDS 600 /* of anybody's */
 
 struct options {
 	uint64_t from, count;
@@ -33,7 +34,8 @@ struct worker {
 	volatile uint64_t done, steps, polls, busy, hash, virtual_ns, cpu_ns;
 	volatile struct host_counts counts;
 	uint64_t cpu_before_ns; /* of its processes before this one */
-	uint64_t seen_seed;     /* the parent's: to find one that hangs */
+	double seen_cpu;
+	uint64_t seen_seed; /* the parent's: to find one that hangs */
 	time_t seen_at;
 	bool finished;
 };
@@ -64,6 +66,7 @@ static void add_counts(struct worker *worker, const struct host_counts *counts)
 	worker->counts.connects += counts->connects;
 	worker->counts.refusals += counts->refusals;
 	worker->counts.losses += counts->losses;
+	worker->counts.resets += counts->resets;
 }
 
 static void run_one(struct worker *worker, uint64_t seed)
@@ -215,17 +218,28 @@ static bool all_finished(void)
 	return true;
 }
 
+static double cpu_of(pid_t pid)
+{
+	clockid_t clock;
+
+	return clock_getcpuclockid(pid, &clock) ? 0 : seconds_of(clock);
+}
+
 static void kill_hanging(void)
 {
 	for (unsigned i = 0; i < options.jobs; i++) {
 		struct worker *worker = &workers[i];
+		double cpu = worker->finished ? 0 : cpu_of(worker->pid);
 
-		if (worker->seen_seed != worker->seed) {
+		if (worker->seen_seed != worker->seed || cpu < worker->seen_cpu) {
 			worker->seen_seed = worker->seed;
 			worker->seen_at = time(NULL);
-		} else if (!worker->finished && time(NULL) - worker->seen_at > HANG_SECONDS) {
+			worker->seen_cpu = cpu;
+		} else if (!worker->finished && (cpu - worker->seen_cpu > HANG_SECONDS ||
+						 time(NULL) - worker->seen_at > WAIT_SECONDS)) {
 			kill(worker->pid, SIGKILL);
 			worker->seen_at = time(NULL);
+			worker->seen_cpu = cpu;
 		}
 	}
 }
@@ -258,9 +272,9 @@ static int run_all(void)
 	all = totals();
 	printf("commands %" PRIu64 ", answers %" PRIu64 ", errors %" PRIu64
 	       ", reads checked %" PRIu64 ", queues connected %" PRIu64 ", refused %" PRIu64
-	       ", controllers lost %" PRIu64 "\n",
+	       ", controllers lost %" PRIu64 ", reset %" PRIu64 "\n",
 	       all.counts.commands, all.counts.answers, all.counts.errors, all.counts.reads_checked,
-	       all.counts.connects, all.counts.refusals, all.counts.losses);
+	       all.counts.connects, all.counts.refusals, all.counts.losses, all.counts.resets);
 	printf("seeds %" PRIu64 " to %" PRIu64 ", hash of all %016" PRIx64 "\n", options.from,
 	       options.from + options.count - 1, all.hash);
 	printf("%" PRIu64 " passed, %u failed\n", all.done, failed);

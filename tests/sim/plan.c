@@ -57,7 +57,7 @@ static void plan_sizes(void)
 	plan.io_queues = rng_between(1, SIM_MAX_QUEUES - 1);
 	plan.read_credits = ONE_OF(1, 1, 2, 4, 16);
 	plan.kato_ms = ONE_OF(0, 1000, 5000, 120000);
-	plan.steps = rng_between(100, rng_one_in(8) ? 4000 : 900);
+	plan.steps = rng_between(200, rng_one_in(8) ? 12000 : 3000);
 }
 
 static void plan_target(void)
@@ -126,6 +126,7 @@ void plan_make(uint64_t seed)
 	plan.seed = seed;
 	plan.only = -1;
 	plan.leave = 300;
+	plan.upset = rng_flip() ? ONE_OF(20, 100) : 0;
 	plan.calm = rng_one_in(4);
 	plan.sleepy = rng_one_in(4);
 	plan.arms = rng_flip() ? ONE_OF(2, 16) : 0;

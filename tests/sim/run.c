@@ -212,6 +212,7 @@ void world_begin(void)
 	fabric_init(FABRIC_SIMULATED);
 	fabric_set_strict(true);
 	fabric_watch_memory(true);
+	fabric_limit_reads(true);
 	fabric_use_descriptors(plan.sleepy);
 	backend_init();
 	check_course_reset();

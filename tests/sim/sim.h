@@ -27,6 +27,8 @@
 #define SIM_MAX_QUEUES     4 /* of a controller: one admin queue, the others for I/O */
 #define SIM_MAX_DEPTH      32
 #define SIM_MAX_IO         1024
+#define SIM_MAX_PIECES     16 /* descriptors of a command */
+#define SIM_MAX_WINDOWS    3  /* memory windows of a command */
 #define SIM_BLOCK          512u
 #define SIM_MS             1000000ull
 #define SIM_S              1000000000ull
@@ -106,6 +108,7 @@ struct plan {
 	bool wants_reads;     /* hosts ask for READ credits of their own, as ESXi does */
 	bool no_keep_alive;   /* hosts rely on their traffic */
 	uint32_t leave;       /* a live controller leaves once in so many of its steps */
+	uint32_t upset;       /* ... is reset or shut down */
 	bool settle;          /* all I/O in flight ends before the drain */
 	uint32_t deadline_ms; /* of the drain */
 };
@@ -169,6 +172,9 @@ bool backend_step(void);
 unsigned backend_complete_all(void);
 /* How many I/Os of a group the backend has. */
 unsigned backend_held(unsigned group);
+struct ctrl;
+/* How many of a host's controller. */
+unsigned backend_held_of(const struct ctrl *ctrl);
 
 void pattern_fill(void *data, uint32_t lba, uint32_t blocks, uint64_t id, uint32_t gen);
 /* Return: the generation that a whole block holds; UINT32_MAX: none. */
@@ -233,7 +239,7 @@ void act_as_host(void);
 void alloc_fail(uint64_t nth);
 uint64_t alloc_count(void); /* of the target, ever */
 
-/* ---- hosts (host.c, host_queue.c, host_cmd.c) ---- */
+/* ---- hosts (host*.c) ---- */
 
 enum queue_state {
 	QUEUE_NONE,
@@ -245,38 +251,64 @@ enum queue_state {
 	QUEUE_LOST, /* to be closed */
 };
 
+/* A memory window of type 2: bound when its capsule is sent, for one command. */
+struct window {
+	struct ibv_mw *mw;
+	uint32_t rkey;
+};
+
+struct cmd;
+
 struct slot {
+	const struct cmd *cmd;
 	bool busy, sent, answered;
+	bool patient; /* may wait for its answer for ever */
+	bool refused; /* the target says no as soon as it sees the capsule */
+	bool fatal;   /* the connection must end of it */
 	uint8_t generation;
-	uint8_t opcode;
-	bool admin;
-	bool junk;     /* of a hostile host: any answer will do */
-	bool inverted; /* the answer must invalidate window */
 	uint16_t cid;
 	uint16_t expect; /* status; or ANY_STATUS */
-	uint16_t fctype;
-	struct media *media;
-	uint32_t lba, blocks, gen;
+	uint32_t number; /* how manieth of its queue it is, from 1 */
+	uint64_t sent_ns;
+	/* Data: in the capsule, or pieces of the slot's memory. */
+	uint32_t in_capsule; /* bytes */
 	uint32_t piece_count;
 	struct {
-		uint32_t off, len; /* in the slot's data */
-	} piece[16];
-	struct ibv_mw *mw;
-	uint32_t mw_rkey;
-	uint64_t sent_ns;
+		uint32_t off, len;
+	} piece[SIM_MAX_PIECES];
+	struct window window[SIM_MAX_WINDOWS];
+	uint32_t windows; /* that this command uses */
+	uint32_t inv_key; /* that the answer must invalidate; 0: none */
+	/* Blocks of a namespace. */
+	struct media *media;
+	uint32_t lba, blocks, gen;
+	/* Aborts: of this command, and whose this one is. */
+	bool abort_sent;
+	int abort_said;
+	struct {
+		bool real; /* such a command was outstanding */
+		uint16_t qid, cid;
+		uint16_t status; /* that it was answered with; ANY_STATUS: not yet, or never */
+	} victim;
 };
 
 struct queue {
 	struct ctrl *ctrl;
 	enum queue_state state;
 	uint16_t qid;
-	uint32_t depth;
+	uint32_t depth; /* slots */
+	uint32_t told;  /* depth as the target knows it; less: a hostile host lies */
 	struct rdma_cm_id *id;
 	struct ibv_cq *cq;
 	struct ibv_mr *capsule_mr, *response_mr, *data_mr;
 	uint8_t *capsules, *responses, *data;
-	uint32_t data_len; /* of a slot */
-	uint32_t busy;     /* slots */
+	uint32_t data_len;             /* of a slot */
+	uint32_t busy;                 /* slots */
+	uint32_t count;                /* commands ever sent */
+	uint32_t deaf;                 /* commands from this one on are not answered; 0: all are */
+	bool stale;                    /* of before a reset: to be closed */
+	bool doomed;                   /* what it must end of has arrived */
+	uint64_t doom[SIM_MAX_GROUPS]; /* polls of the groups when it did */
 	struct slot slot[SIM_MAX_DEPTH];
 	uint64_t deadline_ns; /* of the state it is in */
 	const char *why;
@@ -288,7 +320,9 @@ enum ctrl_state {
 	CTRL_ENABLING, /* CC.EN is being set, CSTS.RDY awaited */
 	CTRL_QUEUES,   /* its I/O queues connect */
 	CTRL_LIVE,
-	CTRL_LEAVING, /* ends: nothing new is sent */
+	CTRL_RESETTING, /* CC.EN was cleared; until CSTS.RDY is */
+	CTRL_SHUTTING,  /* CC.SHN was set; until CSTS.SHST says that it is over */
+	CTRL_LEAVING,   /* ends: nothing new is sent */
 };
 
 struct ctrl {
@@ -299,7 +333,10 @@ struct ctrl {
 	uint32_t queues; /* with the admin queue */
 	struct queue queue[SIM_MAX_QUEUES];
 	uint64_t alive_ns; /* when the last Keep Alive was answered */
+	uint64_t upset_ns; /* when the last reset or shutdown began; 0: there was none */
+	uint64_t ask_ns;   /* when CSTS is read again; 0: nobody waits for it */
 	uint32_t events;   /* Asynchronous Event Requests out */
+	bool wants_events; /* asked for them */
 };
 
 struct host {
@@ -317,7 +354,7 @@ extern struct host hosts[SIM_MAX_HOSTS];
 
 /* What all hosts saw. */
 struct host_counts {
-	uint64_t commands, answers, errors, reads_checked, connects, refusals, losses;
+	uint64_t commands, answers, errors, reads_checked, connects, refusals, losses, resets;
 };
 extern struct host_counts host_counts;
 
@@ -365,10 +402,12 @@ bool cmd_hostile(struct queue *queue);
 /* An answer came, and the capsule is gone: checks it, then gives the slot back. */
 void cmd_answered(struct queue *queue, struct slot *slot, const uint8_t *cqe, uint32_t invalidated);
 /* The connection ended with the command unanswered. */
-void cmd_cut(struct slot *slot);
+void cmd_cut(struct queue *queue, struct slot *slot);
 /* host.c: a connection or controller step is through. */
 void ctrl_connected(struct queue *queue, uint16_t status, uint32_t dw0);
 void ctrl_property(struct queue *queue, uint16_t status, uint64_t value);
+/* Whether it is on its way through a reset or shutdown: its I/O queues end, admin commands may fail. */
+bool ctrl_is_upset(const struct ctrl *ctrl);
 
 /* ---- checks (check.c, check_course.c) ---- */
 
@@ -383,6 +422,8 @@ void check_group(unsigned index);
 /* The same, compared with how it was after earlier polls. */
 void check_course(unsigned index);
 void check_course_reset(void);
+/* A host's queue pair, whose connection must have ended within so many @polls of its group. */
+void check_doomed(uint32_t qpn, const uint64_t polls[SIM_MAX_GROUPS]);
 /* When the drain's report came: nobody is left without a reason. */
 void check_drained(void);
 

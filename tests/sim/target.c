@@ -198,7 +198,7 @@ static void on_drained(void *ctx, const struct wrasse_drain_report *report)
 	    !report->groups_silent)
 		sim_fail("the report is not clean and names nobody (pools %s)",
 			 full ? "full" : "not full");
-	if (io_count && !report->groups_silent && with_backend == 0)
+	if (io_count && !report->groups_silent && with_backend == 0 && !report->holders_omitted)
 		sim_fail("the backend has %u I/Os and the report names none", io_count);
 	if (!report->groups_silent)
 		check_drained();
