@@ -252,7 +252,8 @@ static int group_opts_complete(struct rdmat *rdmat, const struct wrasse_poll_gro
 		   WR. */
 		{"wrs", &opts->wrs, 4096, 32, 1u << 20},
 		{"small_buffers", &opts->small_buffers, 768, 16, 1u << 20},
-		{"large_buffers", &opts->large_buffers, 48, 8, 1u << 16},
+		/* The largest command, and one to compare its data with. */
+		{"large_buffers", &opts->large_buffers, 48, 9, 1u << 16},
 		{"poll_budget", &opts->poll_budget, 64, 1, 65536},
 	};
 	int rc = 0;

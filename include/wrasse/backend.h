@@ -14,25 +14,52 @@
 
 WRASSE_BEGIN_DECLS
 
-/* What an I/O asks for. */
+/*
+ * What an I/O asks for. Every backend takes the first three. The others come only to a namespace
+ * whose io_opcodes (struct wrasse_ns_opts) has their bit; for what a backend does not take the
+ * library does what its line says.
+ */
 enum wrasse_io_opcode {
-	WRASSE_IO_READ,  /* fill iov from the media */
-	WRASSE_IO_WRITE, /* store iov to the media; with WRASSE_IO_FUA it is durable when completed
-			  */
-	WRASSE_IO_FLUSH, /* all writes that were completed before are durable when this completes;
-			    no data */
+	/* Fill iov from the media. */
+	WRASSE_IO_READ,
+	/* Store iov to the media; with WRASSE_IO_FUA it is durable when completed. */
+	WRASSE_IO_WRITE,
+	/* All writes that were completed before are durable when this completes. */
+	WRASSE_IO_FLUSH,
+	/* The range reads as zeroes from now on. Else: writes of zeroes. */
+	WRASSE_IO_WRITE_ZEROES,
+	/* The content of the range is not needed any more; it may be ignored, and what the range
+	 * reads as afterwards is the backend's choice: its old content, zeroes or ones. Else: hosts
+	 * are told that there is no Dataset Management, and get Invalid Opcode. */
+	WRASSE_IO_DISCARD,
+	/* Find out whether the range can be read. Else: reads. */
+	WRASSE_IO_VERIFY,
+	/* Find out whether the media has what iov has; if not, complete with WRASSE_SCT_MEDIA,
+	 * WRASSE_SC_COMPARE_FAILURE. Else: reads, and the library compares. */
+	WRASSE_IO_COMPARE,
+	/* Reads of the range fail with Unrecovered Read Error until it is written. Else: hosts are
+	 * told that there is no Write Uncorrectable, and get Invalid Opcode. */
+	WRASSE_IO_WRITE_UNCORRECTABLE,
 };
+
+/* A bit of struct wrasse_ns_opts.io_opcodes. */
+#define WRASSE_IO_BIT(opcode) (1u << (opcode))
 
 /* struct wrasse_io.flags */
 enum wrasse_io_flags {
-	WRASSE_IO_FUA = 1u << 0, /* Force Unit Access (NVM Command Set 1.0 3.2.6) */
+	/* Force Unit Access (NVM Command Set 1.0 3.2.6): what is written is durable, what is read
+	 * or compared comes from the media and not from a volatile cache. */
+	WRASSE_IO_FUA = 1u << 0,
+	/* With WRASSE_IO_WRITE_ZEROES: the space may be given back, as by a discard. */
+	WRASSE_IO_DEALLOCATE = 1u << 1,
 };
 
 /*
  * One I/O. The library owns it; the backend may use it, and the memory that iov names, from
  * submit() until it calls wrasse_io_complete(), on any thread. The range has been checked against
  * the namespace: offset + length never exceeds its size, both are multiples of its block size, and
- * the iov's lengths add up to length.
+ * the iov's lengths add up to length where there is an iov: READ, WRITE, COMPARE. One command of a
+ * host may be several I/Os, one after the other; the first that fails is the last.
  */
 struct wrasse_io {
 	enum wrasse_io_opcode opcode;
@@ -41,7 +68,7 @@ struct wrasse_io {
 	uint64_t length; /* bytes; 0 for a flush */
 	const struct iovec
 		*iov; /* page-aligned only if the transfer is larger than a small data buffer */
-	uint32_t iov_count;
+	uint32_t iov_count;   /* 0 for an opcode without an iov */
 	void *backend;        /* the namespace's backend context */
 	void *group_ctx;      /* what attach() made for this poll group */
 	uintptr_t scratch[4]; /* for the backend, undefined on submit */

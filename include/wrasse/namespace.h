@@ -25,6 +25,14 @@ struct wrasse_ns_opts {
 	bool volatile_cache; /* completed writes may be lost until a flush: hosts are told to flush
 			      */
 
+	/* What the backend takes beside reads, writes and flushes: WRASSE_IO_BIT() of each. */
+	uint32_t io_opcodes;
+	/* Bytes in one WRASSE_IO_WRITE_ZEROES, at least 8192, and in one WRASSE_IO_DISCARD, at least
+	 * a block; 0: no limit. Hosts are told. Longer Write Zeroes are refused with Invalid Field,
+	 * longer ranges to discard come as several I/Os. */
+	uint64_t max_write_zeroes_len, max_discard_len;
+	bool discard_zeroes; /* what was discarded reads as zeroes: hosts are told */
+
 	const struct wrasse_backend_ops
 		*ops;  /* required; must stay valid while the namespace exists */
 	void *backend; /* given to each of ops, owned by the embedder */
@@ -45,7 +53,7 @@ static inline void wrasse_ns_opts_init(struct wrasse_ns_opts *opts)
  *
  * Context: any thread, also a callback. It allocates. Poll groups attach to the backend when they
  * are polled next. Return: the namespace's id (1 or more); -EINVAL for a bad block size, block
- * count, nsid or missing submit; -EEXIST if the nsid, NGUID, EUI64 or UUID is in use in the target;
+ * count, nsid, io_opcodes, limit or missing submit; -EEXIST if the nsid, NGUID, EUI64 or UUID is in use in the target;
  * -ENOSPC if the subsystem is full; -E2BIG for an unknown tail of opts; -ENOMEM; -ESHUTDOWN if the
  * subsystem is being removed.
  */

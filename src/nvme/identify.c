@@ -4,8 +4,8 @@
  * command tables and limits; namespaces are those of the view of the admin queue's group, on whose
  * thread it runs.
  */
-#include "nvme/ctrl.h"
 #include "nvme/hook.h"
+#include "nvme/io.h"
 
 #define CSI_SHIFT 24 /* CDW11: I/O command set */
 #define MSDBD_BIG_ICD \
@@ -30,7 +30,10 @@ static uint16_t optional_commands(const struct nvme_queue *queue, bool admin,
 	uint16_t bits = 0;
 
 	for (unsigned bit = 0; bit < count; bit++) {
-		if (opcodes[bit] >= 0 && nvme_hook_op(queue, admin, (unsigned)opcodes[bit]))
+		if (opcodes[bit] < 0)
+			continue;
+		if (admin ? nvme_hook_op(queue, true, (unsigned)opcodes[bit]) != NULL :
+			    nvme_io_is_supported(queue, (unsigned)opcodes[bit]))
 			bits |= (uint16_t)(1u << bit);
 	}
 	return bits;
@@ -93,7 +96,7 @@ static void id_ctrl_fabrics(const struct nvme_ctrl *ctrl, struct nvme_id_ctrl *i
 static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
 {
 	const struct wrasse_subsystem *subsystem = queue->ctrl->subsystem;
-	uint8_t vwc = 2u << 1; /* Flush of all namespaces at once is not supported */
+	uint8_t vwc = 3u << 1; /* Flush of all namespaces at once is supported */
 
 	id->cmic = 1u << 0 | 1u << 1; /* several ports, several controllers */
 	nvme_put32(&id->oaes, NVME_AEC_NS_ATTR);
@@ -151,6 +154,13 @@ enum nvme_next nvme_identify_refuse_nsid(struct nvme_request *request)
 			   "no such namespace");
 }
 
+/* What deallocated blocks read as (not said, or zeroes), and whether Write Zeroes may do it. */
+static uint8_t id_dlfeat(const struct wrasse_namespace *ns)
+{
+	return (uint8_t)((ns->discard_zeroes ? 1u : 0u) |
+			 (ns->io_opcodes & WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) ? 1u << 3 : 0u));
+}
+
 /*
  * An id that a namespace could have but has not is answered with zeroes (NVMe Base 2.0 5.17.2.1).
  */
@@ -169,6 +179,7 @@ static enum nvme_next identify_ns(struct nvme_request *request)
 		nvme_put64(&id.nuse, ns->block_count);
 		id.nmic = 1; /* may be attached to several controllers */
 		id.nsattr = nvme_ns_is_read_only(ns) ? 1 : 0;
+		id.dlfeat = id_dlfeat(ns);
 		memcpy(id.nguid, ns->nguid, sizeof(id.nguid));
 		memcpy(id.eui64, ns->eui64, sizeof(id.eui64));
 		id.lbaf[0].lbads = (uint8_t)ns->block_shift;

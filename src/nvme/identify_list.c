@@ -3,7 +3,7 @@
  * Identify pages about command sets and controllers (NVMe Base 2.0 5.17.2). The thread of the admin
  * queue's group; lists of controllers also hold the target's lock.
  */
-#include "nvme/ctrl.h"
+#include "nvme/io.h"
 #include "nvme/wire_admin.h"
 
 #define CNTID_SHIFT 16     /* CDW10 */
@@ -19,10 +19,19 @@ enum nvme_next nvme_identify_csi_ns(struct nvme_request *request)
 	return nvme_succeed_page(request, NULL, 0);
 }
 
-/* NVM Command Set 1.0 4.1.5.3: no limit but MDTS. */
+/* NVM Command Set 1.0 4.1.5.3: the limits of commands that MDTS does not bind. */
 enum nvme_next nvme_identify_csi_ctrl(struct nvme_request *request)
 {
-	return nvme_succeed_page(request, NULL, 0);
+	struct nvme_io_limits limits;
+	struct nvme_id_ctrl_nvm id = {0};
+
+	nvme_io_limits_get(request->queue, &limits);
+	id.vsl = limits.vsl;
+	id.wzsl = limits.wzsl;
+	id.dmrl = limits.dmrl;
+	nvme_put32(&id.dmrsl, limits.dmrsl);
+	nvme_put64(&id.dmsl, limits.dmsl);
+	return nvme_succeed_page(request, &id, sizeof(id));
 }
 
 enum nvme_next nvme_identify_ns_independent(struct nvme_request *request)

@@ -1,46 +1,145 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The NVM command set (NVM Command Set 1.0 3.2): Read, Write, Flush. From a checked command to a
- * struct wrasse_io and back. This is the data path: the thread of the queue's group, no locks, no
- * division.
+ * The NVM command set (NVM Command Set 1.0 3.2): its table, and the commands that are one I/O. From
+ * a checked command to a struct wrasse_io and back. This is the data path: the thread of the
+ * queue's group, no locks, no division.
  */
-#include "nvme/ctrl.h"
+#include "nvme/io.h"
+
 #include "nvme/hook.h"
 
+/* ---- ranges ---- */
+
 /* Ranges are checked without adding to what the host sent. */
-static int64_t rw_data_len(struct nvme_request *request)
+bool nvme_io_check_range(struct nvme_request *request, const struct wrasse_namespace *ns,
+			 uint64_t slba, uint64_t count)
+{
+	if (slba < ns->block_count && count <= ns->block_count - slba)
+		return true;
+	nvme_refuse(request, NVME_GENERIC(WRASSE_SC_LBA_RANGE), NVME_AT_CDW10,
+		    "LBA range is beyond the namespace");
+	return false;
+}
+
+bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_namespace *ns)
+{
+	if (!nvme_ns_is_read_only(ns))
+		return true;
+	nvme_refuse(request, NVME_GENERIC(WRASSE_SC_NS_WRITE_PROTECTED), NVME_AT_NONE,
+		    "the namespace is read-only");
+	return false;
+}
+
+/* Of commands with SLBA and NLB. Return: bytes in the range, or NVME_REFUSED. */
+static int64_t range_len(struct nvme_request *request)
 {
 	const struct wrasse_namespace *ns = nvme_request_port(request)->ns;
-	uint64_t slba = nvme_get64(request->cmd.rw.slba);
 	uint64_t count = nvme_get16(request->cmd.rw.nlb) + 1ull;
 
-	if (slba >= ns->block_count || count > ns->block_count - slba) {
-		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_LBA_RANGE), NVME_AT_CDW10,
-			    "LBA range is beyond the namespace");
+	if (!nvme_io_check_range(request, ns, nvme_get64(request->cmd.rw.slba), count))
 		return NVME_REFUSED;
-	}
-	if (nvme_ns_is_read_only(ns) && request->cmd.opcode != NVME_OPC_READ) {
-		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_NS_WRITE_PROTECTED), NVME_AT_NONE,
-			    "the namespace is read-only");
+	if ((request->op->effects & NVME_EFFECT_DATA) && !nvme_io_check_writable(request, ns))
 		return NVME_REFUSED;
-	}
 	return (int64_t)(count << ns->block_shift);
 }
 
-static enum nvme_next io_submit(struct nvme_request *request, struct nvme_ns_port *port,
-				enum wrasse_io_opcode opcode)
+static void need_scratch(struct nvme_request *request, uint64_t len)
+{
+	request->data.scratch_len = len < NVME_SCRATCH_MAX ? (uint32_t)len : NVME_SCRATCH_MAX;
+}
+
+static int64_t compare_data_len(struct nvme_request *request)
+{
+	int64_t len = range_len(request);
+
+	if (len > 0 && !nvme_io_is_native(request, nvme_request_port(request)->ns))
+		need_scratch(request, (uint64_t)len);
+	return len;
+}
+
+/* Of a command that moves nothing, of which the backend or we take so many bytes at once. */
+static int64_t check_blank(struct nvme_request *request, uint64_t max)
+{
+	int64_t len = range_len(request);
+
+	if (len < 0)
+		return NVME_REFUSED;
+	if (max && (uint64_t)len > max) {
+		nvme_refuse_field(request, NVME_AT_CDW12, "more blocks than WZSL or VSL");
+		return NVME_REFUSED;
+	}
+	if (!nvme_io_is_native(request, nvme_request_port(request)->ns))
+		need_scratch(request, (uint64_t)len);
+	return 0;
+}
+
+static int64_t write_zeroes_data_len(struct nvme_request *request)
+{
+	return check_blank(request, nvme_io_write_zeroes_max(nvme_request_port(request)->ns,
+							     request->queue->limits));
+}
+
+static int64_t verify_data_len(struct nvme_request *request)
+{
+	return check_blank(request, nvme_io_verify_max(nvme_request_port(request)->ns,
+						       request->queue->limits));
+}
+
+static int64_t write_uncorrectable_data_len(struct nvme_request *request)
+{
+	return check_blank(request, 0);
+}
+
+/* ---- I/Os ---- */
+
+struct nvme_ns_port *nvme_io_port(struct nvme_request *request)
+{
+	struct nvme_ns_port *port = nvme_request_port(request);
+	const struct nvme_data was = {.len = request->data.len,
+				      .scratch_len = request->data.scratch_len};
+	int64_t len;
+
+	if (!port) {
+		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
+			    "the namespace was removed");
+		return NULL;
+	}
+	if (!request->op->data_len)
+		return port;
+	request->data.scratch_len = 0;
+	len = request->op->data_len(request);
+	if (len >= 0 && len == was.len && request->data.scratch_len == was.scratch_len &&
+	    (!request->op->required || nvme_io_is_native(request, port->ns)))
+		return port;
+	if (len >= 0)
+		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
+			    "the namespace was replaced");
+	return NULL;
+}
+
+enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
+			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
 {
 	struct wrasse_io *io = &request->io;
 
-	if (atomic_load_explicit(&port->state, memory_order_relaxed) == NVME_NS_PORT_FAILED)
+	switch (atomic_load_explicit(&port->state, memory_order_relaxed)) {
+	case NVME_NS_PORT_FAILED:
 		return nvme_refuse(request, wrasse_status_make(0, WRASSE_SC_NS_NOT_READY, false),
 				   NVME_AT_NSID, "the backend could not be attached");
+	case NVME_NS_PORT_LEAVING: /* between two I/Os of one command */
+		return nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
+				   "the namespace was removed");
+	default:
+		break;
+	}
 	io->opcode = opcode;
 	io->flags = 0;
-	io->offset = 0;
-	io->length = request->data.len;
-	io->iov = request->iov;
-	io->iov_count = request->iov_count;
+	if (request->op->fua && (nvme_get16(request->cmd.rw.control) & NVME_RW_FUA))
+		io->flags = WRASSE_IO_FUA;
+	io->offset = offset;
+	io->length = length;
+	io->iov = NULL;
+	io->iov_count = 0;
 	io->backend = port->ns->backend;
 	io->group_ctx = port->group_ctx;
 	request->port = port;
@@ -50,60 +149,120 @@ static enum nvme_next io_submit(struct nvme_request *request, struct nvme_ns_por
 
 enum nvme_next nvme_io_flush(struct nvme_request *request, struct nvme_ns_port *port)
 {
-	return io_submit(request, port, WRASSE_IO_FLUSH);
+	return nvme_io_submit(request, port, WRASSE_IO_FLUSH, 0, 0);
 }
 
-/* The namespace may have gone, or changed, while the request waited for its data. */
-static enum nvme_next rw_submit(struct nvme_request *request, enum wrasse_io_opcode opcode)
+/* The command's range with the command's data. */
+static enum nvme_next data_submit(struct nvme_request *request, struct nvme_ns_port *port,
+				  enum wrasse_io_opcode opcode)
 {
-	struct nvme_ns_port *port = nvme_request_port(request);
-	struct wrasse_io *io = &request->io;
-	enum nvme_next next;
-	int64_t len;
+	uint64_t offset = nvme_get64(request->cmd.rw.slba) << port->ns->block_shift;
+	enum nvme_next next = nvme_io_submit(request, port, opcode, offset, request->data.len);
 
-	if (!port)
-		return nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
-				   "the namespace was removed");
-	len = rw_data_len(request);
-	if (len < 0)
-		return NVME_RESPOND;
-	if (len != request->data.len)
-		return nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
-				   "the namespace was replaced");
-	next = io_submit(request, port, opcode);
-	io->offset = nvme_get64(request->cmd.rw.slba) << port->ns->block_shift;
-	if (nvme_get16(request->cmd.rw.control) & NVME_RW_FUA)
-		io->flags = WRASSE_IO_FUA;
+	request->io.iov = request->iov;
+	request->io.iov_count = request->iov_count;
 	return next;
 }
+
+/* The command's range alone. */
+static enum nvme_next blank_submit(struct nvme_request *request, struct nvme_ns_port *port,
+				   enum wrasse_io_opcode opcode)
+{
+	uint32_t shift = port->ns->block_shift;
+
+	return nvme_io_submit(request, port, opcode, nvme_get64(request->cmd.rw.slba) << shift,
+			      (nvme_get16(request->cmd.rw.nlb) + 1ull) << shift);
+}
+
+/* ---- commands ---- */
 
 static enum nvme_next read_execute(struct nvme_request *request, uint64_t now_ns,
 				   struct nvme_actions *actions)
 {
+	struct nvme_ns_port *port = nvme_io_port(request);
+
 	(void)now_ns;
 	(void)actions;
-	return rw_submit(request, WRASSE_IO_READ);
+	return port ? data_submit(request, port, WRASSE_IO_READ) : NVME_RESPOND;
 }
 
 static enum nvme_next write_execute(struct nvme_request *request, uint64_t now_ns,
 				    struct nvme_actions *actions)
 {
+	struct nvme_ns_port *port = nvme_io_port(request);
+
 	(void)now_ns;
 	(void)actions;
-	return rw_submit(request, WRASSE_IO_WRITE);
+	return port ? data_submit(request, port, WRASSE_IO_WRITE) : NVME_RESPOND;
+}
+
+static enum nvme_next compare_execute(struct nvme_request *request, uint64_t now_ns,
+				      struct nvme_actions *actions)
+{
+	struct nvme_ns_port *port = nvme_io_port(request);
+
+	(void)now_ns;
+	(void)actions;
+	if (!port)
+		return NVME_RESPOND;
+	if (!nvme_io_is_native(request, port->ns))
+		return nvme_compare_steps(request, port);
+	return data_submit(request, port, WRASSE_IO_COMPARE);
+}
+
+static enum nvme_next write_zeroes_execute(struct nvme_request *request, uint64_t now_ns,
+					   struct nvme_actions *actions)
+{
+	struct nvme_ns_port *port = nvme_io_port(request);
+	enum nvme_next next;
+
+	(void)now_ns;
+	(void)actions;
+	if (!port)
+		return NVME_RESPOND;
+	if (!nvme_io_is_native(request, port->ns))
+		return nvme_write_zeroes_steps(request, port);
+	next = blank_submit(request, port, WRASSE_IO_WRITE_ZEROES);
+	if (nvme_get16(request->cmd.rw.control) & NVME_RW_DEAC)
+		request->io.flags |= WRASSE_IO_DEALLOCATE;
+	return next;
+}
+
+static enum nvme_next verify_execute(struct nvme_request *request, uint64_t now_ns,
+				     struct nvme_actions *actions)
+{
+	struct nvme_ns_port *port = nvme_io_port(request);
+
+	(void)now_ns;
+	(void)actions;
+	if (!port)
+		return NVME_RESPOND;
+	if (!nvme_io_is_native(request, port->ns))
+		return nvme_verify_steps(request, port);
+	return blank_submit(request, port, WRASSE_IO_VERIFY);
+}
+
+static enum nvme_next write_uncorrectable_execute(struct nvme_request *request, uint64_t now_ns,
+						  struct nvme_actions *actions)
+{
+	struct nvme_ns_port *port = nvme_io_port(request);
+
+	(void)now_ns;
+	(void)actions;
+	return port ? blank_submit(request, port, WRASSE_IO_WRITE_UNCORRECTABLE) : NVME_RESPOND;
 }
 
 static enum nvme_next flush_execute(struct nvme_request *request, uint64_t now_ns,
 				    struct nvme_actions *actions)
 {
-	struct nvme_ns_port *port = nvme_request_port(request);
+	struct nvme_ns_port *port;
 
 	(void)now_ns;
 	(void)actions;
-	if (!port)
-		return nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
-				   "the namespace was removed");
-	return io_submit(request, port, WRASSE_IO_FLUSH);
+	if (nvme_get32(request->cmd.nsid) == NVME_NSID_ALL)
+		return nvme_flush_steps(request);
+	port = nvme_io_port(request);
+	return port ? nvme_io_flush(request, port) : NVME_RESPOND;
 }
 
 static const struct nvme_op io_ops[] = {
@@ -113,6 +272,7 @@ static const struct nvme_op io_ops[] = {
 			.xfer = NVME_XFER_NONE,
 			.on = NVME_ON_IO,
 			.ns = true,
+			.all = true,
 			.execute = flush_execute,
 		},
 	[NVME_OPC_WRITE] =
@@ -122,8 +282,9 @@ static const struct nvme_op io_ops[] = {
 			.on = NVME_ON_IO,
 			.ns = true,
 			.exact = true,
+			.fua = true,
 			.effects = NVME_EFFECT_DATA,
-			.data_len = rw_data_len,
+			.data_len = range_len,
 			.execute = write_execute,
 		},
 	[NVME_OPC_READ] =
@@ -133,8 +294,68 @@ static const struct nvme_op io_ops[] = {
 			.on = NVME_ON_IO,
 			.ns = true,
 			.exact = true,
-			.data_len = rw_data_len,
+			.fua = true,
+			.data_len = range_len,
 			.execute = read_execute,
+		},
+	[NVME_OPC_WRITE_UNCORRECTABLE] =
+		{
+			.name = "Write Uncorrectable",
+			.xfer = NVME_XFER_NONE,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.required = true,
+			.native = WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE),
+			.effects = NVME_EFFECT_DATA,
+			.data_len = write_uncorrectable_data_len,
+			.execute = write_uncorrectable_execute,
+		},
+	[NVME_OPC_COMPARE] =
+		{
+			.name = "Compare",
+			.xfer = NVME_XFER_H2C,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.exact = true,
+			.fua = true,
+			.native = WRASSE_IO_BIT(WRASSE_IO_COMPARE),
+			.data_len = compare_data_len,
+			.execute = compare_execute,
+		},
+	[NVME_OPC_WRITE_ZEROES] =
+		{
+			.name = "Write Zeroes",
+			.xfer = NVME_XFER_NONE,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.fua = true,
+			.native = WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES),
+			.effects = NVME_EFFECT_DATA,
+			.data_len = write_zeroes_data_len,
+			.execute = write_zeroes_execute,
+		},
+	[NVME_OPC_DATASET_MANAGEMENT] =
+		{
+			.name = "Dataset Management",
+			.xfer = NVME_XFER_H2C,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.required = true,
+			.native = WRASSE_IO_BIT(WRASSE_IO_DISCARD),
+			.effects = NVME_EFFECT_DATA,
+			.data_len = nvme_dsm_data_len,
+			.execute = nvme_dsm_execute,
+		},
+	[NVME_OPC_VERIFY] =
+		{
+			.name = "Verify",
+			.xfer = NVME_XFER_NONE,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.fua = true,
+			.native = WRASSE_IO_BIT(WRASSE_IO_VERIFY),
+			.data_len = verify_data_len,
+			.execute = verify_execute,
 		},
 };
 
@@ -151,27 +372,33 @@ static void counter_add(_Atomic(uint64_t) *counter, uint64_t more)
 	atomic_store_explicit(counter, value + more, memory_order_relaxed);
 }
 
-void nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status)
+/* Of commands, whatever I/Os they are made of. */
+static void count_command(struct nvme_ns_port *port, const struct nvme_request *request)
 {
-	struct nvme_ns_port *port = request->port;
-
-	if (request->hook) {
-		nvme_hook_complete(request, status);
-		return;
-	}
-	request->port = NULL;
-	port->in_flight--;
-	if (!wrasse_status_is_ok(status)) {
-		if (request->op->failed)
-			request->op->failed(request, port);
-		nvme_refuse(request, status, NVME_AT_NONE, "the backend failed it");
-		return;
-	}
-	if (request->io.opcode == WRASSE_IO_READ) {
+	if (request->cmd.opcode == NVME_OPC_READ) {
 		counter_add(&port->reads, 1);
 		counter_add(&port->read_bytes, request->io.length);
-	} else if (request->io.opcode == WRASSE_IO_WRITE) {
+	} else if (request->cmd.opcode == NVME_OPC_WRITE) {
 		counter_add(&port->writes, 1);
 		counter_add(&port->written_bytes, request->io.length);
 	}
+}
+
+enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status)
+{
+	struct nvme_ns_port *port = request->port;
+
+	if (request->hook)
+		return nvme_hook_complete(request, status);
+	request->port = NULL;
+	port->in_flight--;
+	if (!wrasse_status_is_ok(status) && request->op->failed)
+		request->op->failed(request, port);
+	if (!wrasse_status_is_ok(status))
+		return nvme_refuse(request, status, NVME_AT_NONE, "the backend failed it");
+	if (request->steps.next)
+		return nvme_request_may_go_on(request) ? request->steps.next(request, port) :
+							 NVME_RESPOND;
+	count_command(port, request);
+	return NVME_RESPOND;
 }

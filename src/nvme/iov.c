@@ -56,17 +56,30 @@ void nvme_out_end(struct nvme_out *out)
 	out_write(out, NULL, out->left);
 }
 
-void nvme_in_get(const struct nvme_request *request, void *data, size_t len)
+void nvme_in_get_at(const struct nvme_request *request, uint64_t offset, void *data, size_t len)
 {
-	size_t left = len < request->data.len ? len : request->data.len;
 	uint8_t *to = data;
 
 	memset(data, 0, len);
-	for (uint32_t i = 0; i < request->iov_count && left > 0; i++) {
-		size_t part = request->iov[i].iov_len < left ? request->iov[i].iov_len : left;
+	for (uint32_t i = 0; i < request->iov_count && len > 0; i++) {
+		const struct iovec *iov = &request->iov[i];
+		size_t part;
 
-		memcpy(to, request->iov[i].iov_base, part);
+		if (offset >= iov->iov_len) {
+			offset -= iov->iov_len;
+			continue;
+		}
+		part = iov->iov_len - (size_t)offset;
+		if (part > len)
+			part = len;
+		memcpy(to, (const uint8_t *)iov->iov_base + offset, part);
+		offset = 0;
 		to += part;
-		left -= part;
+		len -= part;
 	}
+}
+
+void nvme_in_get(const struct nvme_request *request, void *data, size_t len)
+{
+	nvme_in_get_at(request, 0, data, len);
 }

@@ -4,8 +4,8 @@
  * length), so that each is written as if it were read whole. The thread of the admin queue's group;
  * the discovery log also holds the target's lock.
  */
-#include "nvme/ctrl.h"
 #include "nvme/hook.h"
+#include "nvme/io.h"
 
 #define LOG_RAE       (1u << 15) /* CDW10: Retain Asynchronous Event */
 #define LOG_OT        (1u << 23) /* CDW14: the offset is an index */
@@ -80,7 +80,7 @@ static void effects_put_set(const struct nvme_queue *queue, bool admin, nvme_le3
 	for (unsigned opcode = 0; opcode < 256; opcode++) {
 		const struct nvme_op *op = nvme_hook_op(queue, admin, opcode);
 
-		if (op && (op->on & on))
+		if (op && (op->on & on) && (admin || nvme_io_is_supported(queue, opcode)))
 			nvme_put32(&effects[opcode], NVME_EFFECT_SUPPORTED | op->effects);
 	}
 }

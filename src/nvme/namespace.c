@@ -12,6 +12,14 @@
 #define MAX_BLOCK_SIZE     65536
 #define DEFAULT_BLOCK_SIZE 512
 
+#define IO_REQUIRED                                                       \
+	(WRASSE_IO_BIT(WRASSE_IO_READ) | WRASSE_IO_BIT(WRASSE_IO_WRITE) | \
+	 WRASSE_IO_BIT(WRASSE_IO_FLUSH))
+#define IO_OPTIONAL                                                                 \
+	(WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) | WRASSE_IO_BIT(WRASSE_IO_DISCARD) | \
+	 WRASSE_IO_BIT(WRASSE_IO_VERIFY) | WRASSE_IO_BIT(WRASSE_IO_COMPARE) |       \
+	 WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE))
+
 static bool is_zero(const uint8_t *id, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -42,10 +50,23 @@ static bool ops_have_unknown_tail(const struct wrasse_backend_ops *ops)
 	return ops->size > sizeof(*ops) && !is_zero(bytes + sizeof(*ops), ops->size - sizeof(*ops));
 }
 
+static const char *io_opts_check(const struct wrasse_ns_opts *opts, uint32_t block_size)
+{
+	if (opts->io_opcodes & ~(IO_REQUIRED | IO_OPTIONAL))
+		return "io_opcodes has a bit that no opcode has";
+	if (opts->max_write_zeroes_len && opts->max_write_zeroes_len < NVME_LEAST_WZSL)
+		return "max_write_zeroes_len is below 8192";
+	if (opts->max_discard_len && opts->max_discard_len < block_size)
+		return "max_discard_len is below block_size";
+	return NULL;
+}
+
 /* Return: NULL, or what is wrong. */
 static const char *opts_check(const struct wrasse_subsystem *subsystem,
 			      const struct wrasse_ns_opts *opts, uint32_t block_size)
 {
+	const char *why;
+
 	if (opts->nsid > subsystem->max_namespaces)
 		return "nsid is above the subsystem's max_namespaces";
 	if (block_size < MIN_BLOCK_SIZE || block_size > MAX_BLOCK_SIZE ||
@@ -57,7 +78,8 @@ static const char *opts_check(const struct wrasse_subsystem *subsystem,
 		return "block_count is 0";
 	if (opts->block_count > (uint64_t)INT64_MAX / block_size)
 		return "block_count times block_size is above 2^63 - 1 bytes";
-	return ops_check(opts->ops);
+	why = io_opts_check(opts, block_size);
+	return why ? why : ops_check(opts->ops);
 }
 
 /* ---- identifiers ---- */
@@ -114,6 +136,10 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 		make_uuid(ns->uuid, subsystem->nqn, nsid);
 	ns->read_only = opts->read_only;
 	ns->volatile_cache = opts->volatile_cache;
+	ns->io_opcodes = opts->io_opcodes;
+	ns->max_write_zeroes_len = opts->max_write_zeroes_len;
+	ns->max_discard_len = opts->max_discard_len & ~(uint64_t)(block_size - 1);
+	ns->discard_zeroes = opts->discard_zeroes;
 	memcpy(&ns->ops, opts->ops, ops_len);
 	ns->backend = opts->backend;
 	for (uint32_t i = 0; i < subsystem->registry->limits->group_count; i++)

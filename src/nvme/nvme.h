@@ -25,6 +25,8 @@ struct nvme_registry;
 #define NVME_MAX_DESCS 16 /* SGL descriptors in a command, MSDBD at most */
 #define NVME_NQN_LEN   223
 
+#define NVME_SCRATCH_MAX 131072u /* bytes of nvme_data.scratch_len at most */
+
 /* What the target allows; constant after create. */
 struct nvme_limits {
 	uint32_t max_queue_depth; /* entries of an I/O queue */
@@ -58,7 +60,9 @@ struct nvme_data {
 	uint32_t len;     /* bytes; NVME_XFER_NONE has 0 */
 	bool in_capsule;  /* H2C only: the data lies at capsule + icd_off */
 	uint32_t icd_off; /* bytes from the start of the capsule */
-	bool invalidate;  /* the response is a SEND with invalidate of inv_rkey */
+	/* Bytes of memory, in one piece and the target's own, that the command needs besides. */
+	uint32_t scratch_len;
+	bool invalidate; /* the response is a SEND with invalidate of inv_rkey */
 	uint32_t inv_rkey;
 	uint32_t desc_count;                    /* ranges in desc; 0 if in_capsule or no data */
 	struct nvme_keyed desc[NVME_MAX_DESCS]; /* their lengths add up to len exactly */
@@ -140,27 +144,7 @@ struct nvme_queue {
 struct nvme_op;
 struct nvme_hook;
 
-/* The NVMe side of a request. Embedded in the transport's. */
-struct nvme_request {
-	struct nvme_cmd cmd; /* copied out of the receive slot */
-	struct nvme_cqe cqe; /* the response, complete when a function says NVME_RESPOND */
-	struct nvme_queue *queue;
-	const struct nvme_op *op;  /* the command's line in its table; src/nvme's own */
-	struct nvme_ns_port *port; /* set from NVME_SUBMIT until nvme_request_complete_io() */
-	/* The data, set by the transport before execute: the buffers (C2H, fetched H2C) or the
-	 * capsule's own bytes. Their lengths add up to data.len. NULL when there is no data. */
-	const struct iovec *iov;
-	uint32_t iov_count;
-	union {
-		struct wrasse_io io;           /* filled for NVME_SUBMIT; io.iov = iov */
-		struct wrasse_command command; /* filled for NVME_HOOK */
-	};
-	const struct nvme_hook *hook; /* who decides what it is answered; NULL: the library does */
-	struct nvme_request *next;    /* while in nvme_actions.done, or held by a controller */
-	uint64_t retry_until_ns;      /* for NVME_RETRY; 0 at first */
-	const char *why; /* a constant phrase that says what was wrong, or NULL; for log lines */
-	struct nvme_data data; /* cold part last */
-};
+struct nvme_request;
 
 /* What the transport does next with a request. */
 enum nvme_next {
@@ -175,6 +159,44 @@ enum nvme_next {
 		       again in some ms */
 	NVME_AUTH,  /* takes much time and may call the embedder: call nvme_request_execute_auth()
 		       in its turn, one in each poll of a group, without the lock */
+};
+
+/*
+ * A command that is several I/Os, one after the other: what comes after each of them. src/nvme's
+ * own.
+ */
+struct nvme_steps {
+	/* After an I/O of the port that succeeded: the next one (NVME_SUBMIT), or the answer. NULL:
+	 * the I/O was all. */
+	enum nvme_next (*next)(struct nvme_request *request, struct nvme_ns_port *port);
+	uint64_t done;           /* bytes, or what the command counts in */
+	uint64_t offset, length; /* of the command's range, in bytes */
+	struct iovec piece;      /* of scratch: what the I/O uses */
+};
+
+/* The NVMe side of a request. Embedded in the transport's. */
+struct nvme_request {
+	struct nvme_cmd cmd; /* copied out of the receive slot */
+	struct nvme_cqe cqe; /* the response, complete when a function says NVME_RESPOND */
+	struct nvme_queue *queue;
+	const struct nvme_op *op;  /* the command's line in its table; src/nvme's own */
+	struct nvme_ns_port *port; /* set from NVME_SUBMIT until nvme_request_complete_io() */
+	/* The data, set by the transport before execute: the buffers (C2H, fetched H2C) or the
+	 * capsule's own bytes. Their lengths add up to data.len. NULL when there is no data. */
+	const struct iovec *iov;
+	uint32_t iov_count;
+	struct iovec scratch; /* data.scratch_len bytes or more, set by the transport before execute
+				 if that is not 0 */
+	struct nvme_steps steps;
+	union {
+		struct wrasse_io io;           /* filled for NVME_SUBMIT */
+		struct wrasse_command command; /* filled for NVME_HOOK */
+	};
+	const struct nvme_hook *hook; /* who decides what it is answered; NULL: the library does */
+	struct nvme_request *next;    /* while in nvme_actions.done, or held by a controller */
+	uint64_t retry_until_ns;      /* for NVME_RETRY; 0 at first */
+	const char *why; /* a constant phrase that says what was wrong, or NULL; for log lines */
+	struct nvme_data data; /* cold part last */
 };
 
 /* Effects on other requests and queues. Initialise to all zero before each call. */
@@ -259,8 +281,13 @@ void nvme_hook_submit(struct nvme_request *request);
 enum nvme_next nvme_request_execute_auth(struct nvme_request *request, uint64_t now_ns,
 					 struct nvme_actions *actions);
 
-/* The backend, or the embedder, answered: completes cqe, port is NULL afterwards. */
-void nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
+/*
+ * The backend, or the embedder, answered.
+ *
+ * Return: NVME_RESPOND: cqe is complete, port is NULL; NVME_SUBMIT: the command is several I/Os and
+ * this is the next one, which never happens once the queue has ended.
+ */
+enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
 
 /* Answers a request with a status, whatever it was (out of resources, internal error). */
 void nvme_request_fail(struct nvme_request *request, struct wrasse_status status);

@@ -28,9 +28,13 @@ struct nvme_op {
 	uint8_t on;       /* enum nvme_on */
 	bool ready;       /* only while the controller is enabled and not shut down */
 	bool ns;          /* needs an active namespace */
+	bool all;         /* NVME_NSID_ALL names all of them */
 	bool exact;       /* the SGL's length must be what the command moves; else it may be more */
 	bool any_len;     /* it moves what the SGL names; data_len is NULL */
 	bool filtered;    /* a hook may change the library's answer */
+	bool fua;         /* CDW12 has a FUA bit */
+	bool required;    /* only where the backend has native; else there is a substitute */
+	uint32_t native;  /* WRASSE_IO_BIT() of the backend's own opcode for it; 0: any has it */
 	uint32_t effects; /* beside NVME_EFFECT_SUPPORTED */
 
 	/* How many bytes the command moves, or NVME_REFUSED after nvme_refuse(). NULL: none. */
@@ -94,6 +98,9 @@ enum nvme_next nvme_refuse(struct nvme_request *request, struct wrasse_status st
 enum nvme_next nvme_refuse_quietly(struct nvme_request *request, struct wrasse_status status,
 				   const char *why);
 
+/* Whether its queue still takes the command; if not it is refused. */
+bool nvme_request_may_go_on(struct nvme_request *request);
+
 /* Answers with Invalid Field in Command. */
 static inline enum nvme_next nvme_refuse_field(struct nvme_request *request, uint16_t location,
 					       const char *why)
@@ -126,6 +133,9 @@ void nvme_out_end(struct nvme_out *out);
  * Copies the first bytes of a host-to-controller command's data; zeroes what the host did not send.
  */
 void nvme_in_get(const struct nvme_request *request, void *data, size_t len);
+
+/* The same from byte @offset of the data on. */
+void nvme_in_get_at(const struct nvme_request *request, uint64_t offset, void *data, size_t len);
 
 /*
  * Parses a command's SGL (NVMe Base 2.0 4.1.2, RDMA 1.0 3.4): fills data but for xfer.

@@ -40,6 +40,9 @@ struct wrasse_namespace {
 	uint8_t nguid[16], eui64[8], uuid[16];
 	bool read_only;
 	bool volatile_cache;
+	uint32_t io_opcodes; /* WRASSE_IO_BIT() of what the backend takes */
+	uint64_t max_write_zeroes_len, max_discard_len; /* bytes; 0: no limit */
+	bool discard_zeroes;
 	_Atomic(bool) write_protected; /* by a host; any thread, as the next */
 	_Atomic(bool) cache_off;       /* by a host */
 	struct wrasse_backend_ops

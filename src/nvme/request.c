@@ -33,9 +33,11 @@ static void request_put_status(struct nvme_request *request, struct wrasse_statu
 	nvme_put16(&request->cqe.status, value);
 }
 
-/* What was asked to end is no error. */
+/* What was asked to end is no error, and a Compare that finds a difference has done its work. */
 static bool status_is_error(struct wrasse_status status)
 {
+	if (status.sct == WRASSE_SCT_MEDIA && status.sc == WRASSE_SC_COMPARE_FAILURE)
+		return false;
 	return status.sct != WRASSE_SCT_GENERIC ||
 	       (status.sc != WRASSE_SC_ABORTED && status.sc != NVME_SC_SQ_DELETED);
 }
@@ -169,6 +171,23 @@ static bool request_check_queue(struct nvme_request *request, const struct nvme_
 	return false;
 }
 
+static bool request_check_ns(struct nvme_request *request, const struct nvme_op *op)
+{
+	const struct nvme_ns_port *port = nvme_request_port(request);
+
+	if (op->all && nvme_get32(request->cmd.nsid) == NVME_NSID_ALL)
+		return true;
+	if (!port)
+		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
+			    "no such namespace");
+	else if (op->required && !(port->ns->io_opcodes & op->native))
+		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_INVALID_OPCODE), 0,
+			    "not of this namespace");
+	else
+		return true;
+	return false;
+}
+
 static bool request_check_capsule(struct nvme_request *request, const struct nvme_op *op)
 {
 	const struct nvme_cmd *cmd = &request->cmd;
@@ -177,12 +196,7 @@ static bool request_check_capsule(struct nvme_request *request, const struct nvm
 		nvme_refuse_field(request, NVME_AT_FLAGS, "FUSE or PSDT is not supported");
 		return false;
 	}
-	if (op->ns && !nvme_request_port(request)) {
-		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
-			    "no such namespace");
-		return false;
-	}
-	return true;
+	return !op->ns || request_check_ns(request, op);
 }
 
 /* Finds where the data is. @need: bytes that the command moves. */
@@ -235,6 +249,7 @@ static void data_init(struct nvme_data *data)
 	data->xfer = NVME_XFER_NONE;
 	data->len = 0;
 	data->in_capsule = false;
+	data->scratch_len = 0;
 	data->invalidate = false;
 	data->desc_count = 0;
 }
@@ -249,6 +264,7 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 	request->next = NULL;
 	request->retry_until_ns = 0;
 	request->why = NULL;
+	request->steps.next = NULL;
 	data_init(&request->data);
 
 	queue_advance(request->queue);
@@ -258,6 +274,11 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 		return true;
 	data_init(&request->data);
 	return false;
+}
+
+bool nvme_request_may_go_on(struct nvme_request *request)
+{
+	return request_check_queue(request, request->op);
 }
 
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,

@@ -159,7 +159,21 @@ struct nvme_rw_cmd {
 };
 NVME_WIRE_SIZE(struct nvme_rw_cmd, 24);
 
-#define NVME_RW_FUA 0x4000
+#define NVME_RW_FUA  0x4000
+#define NVME_RW_DEAC 0x0200 /* Write Zeroes */
+
+/* Dataset Management (NVM Command Set 1.0 3.2.3): CDW10, CDW11, and one of its ranges. */
+#define NVME_DSM_NR(cdw10)  (((cdw10)&0xff) + 1)
+#define NVME_DSM_DEALLOCATE 0x04u
+
+struct nvme_dsm_range {
+	nvme_le32 attributes;
+	nvme_le32 nlb; /* 1-based */
+	nvme_le64 slba;
+};
+NVME_WIRE_SIZE(struct nvme_dsm_range, 16);
+
+#define NVME_LEAST_WZSL 8192u /* WZSL counts 4096 * 2^n bytes, and n is not 0 */
 
 /* A command, without its in-capsule data. */
 struct nvme_cmd {
@@ -217,6 +231,11 @@ enum nvme_opcode {
 	NVME_OPC_FLUSH = 0x00,
 	NVME_OPC_WRITE = 0x01,
 	NVME_OPC_READ = 0x02,
+	NVME_OPC_WRITE_UNCORRECTABLE = 0x04,
+	NVME_OPC_COMPARE = 0x05,
+	NVME_OPC_WRITE_ZEROES = 0x08,
+	NVME_OPC_DATASET_MANAGEMENT = 0x09,
+	NVME_OPC_VERIFY = 0x0c,
 };
 
 /* Fabrics command types; their low two bits are a direction too. */

@@ -24,6 +24,15 @@ _Static_assert(offsetof(struct nvme_id_ns_independent, nstat) == 14, "NSTAT");
 
 #define NVME_NSTAT_READY 0x1u
 
+/* Identify Controller of the NVM command set (NVM Command Set 1.0 figure 102). */
+struct nvme_id_ctrl_nvm {
+	uint8_t vsl, wzsl, wusl, dmrl;
+	nvme_le32 dmrsl;
+	nvme_le64 dmsl;
+	uint8_t rsvd16[4080];
+};
+NVME_WIRE_SIZE(struct nvme_id_ctrl_nvm, NVME_PAGE_LEN);
+
 /* A controller list (NVMe Base 2.0 4.4.1): ascending. */
 #define NVME_CTRL_LIST_MAX 2047
 

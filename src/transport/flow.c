@@ -33,10 +33,11 @@ static void submit(struct rdmat_request *request)
 
 	request->backend = true;
 	request->io_done = false;
-	if (nvme->io.opcode == WRASSE_IO_READ) {
+	/* Commands: those of several I/Os are none of these. */
+	if (nvme->cmd.opcode == NVME_OPC_READ) {
 		rdmat_count(&group->stats.reads, 1);
 		rdmat_count(&group->stats.read_bytes, nvme->io.length);
-	} else if (nvme->io.opcode == WRASSE_IO_WRITE) {
+	} else if (nvme->cmd.opcode == NVME_OPC_WRITE) {
 		rdmat_count(&group->stats.writes, 1);
 		rdmat_count(&group->stats.write_bytes, nvme->io.length);
 	}
@@ -152,7 +153,7 @@ static void execute(struct rdmat_request *request)
 /* Buffers and WRs are there. */
 static void start_transfer(struct rdmat_request *request)
 {
-	if (request->nvme.data.xfer == NVME_XFER_H2C) {
+	if (request->nvme.data.xfer == NVME_XFER_H2C && request->first) {
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 		rdmat_sendq_fill(request->qp);
 	} else {
@@ -180,7 +181,7 @@ static void start(struct rdmat_request *request)
 		request->nvme.iov = request->iov;
 		request->nvme.iov_count = 1;
 	}
-	if (data->in_capsule || data->len == 0)
+	if (!rdmat_request_needs_resources(request))
 		execute(request);
 	else if (pool_list_is_empty(&group->waiting[request->class->admin]) &&
 		 rdmat_request_take_resources(request))
@@ -248,11 +249,13 @@ void rdmat_flow_retired(struct rdmat_request *request)
 
 void rdmat_flow_io_done(struct rdmat_request *request)
 {
+	enum nvme_next next;
+
 	request->backend = false;
 	request->io_done = false;
-	nvme_request_complete_io(&request->nvme, request->io_status);
+	next = nvme_request_complete_io(&request->nvme, request->io_status);
 	if (request->state == RDMAT_REQUEST_EXECUTING)
-		respond(request);
+		executed(request, next);
 	else
 		rdmat_request_settle(request);
 }

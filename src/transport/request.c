@@ -13,6 +13,8 @@
 #include "transport/chain.h"
 #include "transport/group.h"
 
+_Static_assert(NVME_SCRATCH_MAX <= RDMAT_LARGE_LEN, "scratch is one buffer");
+
 const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_COUNT] = {
 #define RDMAT_X(state, what, holds, successors) \
 	[RDMAT_REQUEST_##state] = {#state, what, holds, successors},
@@ -106,8 +108,12 @@ static uint32_t request_keeps(const struct rdmat_request *request, enum rdmat_re
 
 static void buffers_give(struct rdmat_request *request)
 {
-	request->items_out -= pool_give(request->buffers->pool, request->buffers);
+	if (request->buffers)
+		request->items_out -= pool_give(request->buffers->pool, request->buffers);
+	if (request->scratch)
+		request->items_out -= pool_give(request->scratch->pool, request->scratch);
 	request->buffers = NULL;
+	request->scratch = NULL;
 }
 
 /* The whole chain, posted or not: it was taken in one step and goes back in one. */
@@ -127,7 +133,7 @@ static void release(struct rdmat_request *request, uint32_t keeps)
 		rdmat_rx_give(request->slot);
 		request->slot = NULL;
 	}
-	if (request->buffers && !(keeps & RDMAT_HOLD_BUFFERS))
+	if (!(keeps & RDMAT_HOLD_BUFFERS))
 		buffers_give(request);
 	if (request->first && !(keeps & RDMAT_HOLD_CHAIN))
 		chain_give(request);
@@ -274,45 +280,85 @@ static void iov_fill(struct rdmat_request *request, uint32_t piece_len)
 	request->nvme.iov_count = request->iov_count;
 }
 
-bool rdmat_request_take_resources(struct rdmat_request *request)
+static bool buffer_is_small(uint32_t len)
+{
+	return len <= RDMAT_SMALL_LEN * RDMAT_MAX_IOV;
+}
+
+/* Takes @count buffers of a pool. */
+static struct pool_item *buffers_take(struct rdmat_request *request, bool small, uint32_t count)
 {
 	struct wrasse_poll_group *group = request->class->group;
-	const struct nvme_data *data = &request->nvme.data;
-	bool small = data->len <= RDMAT_SMALL_LEN * RDMAT_MAX_IOV;
-	uint32_t piece_len = small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
-	uint32_t pieces = (data->len + piece_len - 1) / piece_len;
-	struct rdmat_chain_shape shape = rdmat_chain_count(data, piece_len, request->qp->max_sge);
-	bool embedded = shape.wrs == 1 && shape.max_sges <= RDMAT_EMBED_SGES;
-	bool admin = request->class->admin;
-	struct pool *pool = small ? group->small : group->large;
+	uint32_t reserve = small && !request->class->admin ? group->small_reserve : 0;
+	struct pool_item *items =
+		pool_take(small ? group->small : group->large, count, reserve, request);
 
-	request->buffers =
-		pool_take(pool, pieces, small && !admin ? group->small_reserve : 0, request);
-	if (!request->buffers)
-		return false;
-	request->items_out += pieces;
-	if (!embedded) {
-		request->chain = pool_take(group->wr_pool, shape.wrs, admin ? 0 : group->wr_reserve,
-					   request);
-		if (!request->chain) {
-			buffers_give(request);
-			return false;
-		}
-		request->chain_count = wrs_link(request, request->chain);
-		request->items_out += request->chain_count;
-	} else {
+	if (items)
+		request->items_out += count;
+	return items;
+}
+
+static bool chain_take(struct rdmat_request *request, const struct rdmat_chain_shape *shape)
+{
+	struct wrasse_poll_group *group = request->class->group;
+
+	if (shape->wrs == 1 && shape->max_sges <= RDMAT_EMBED_SGES) {
 		request->first = &request->data_wr;
 		request->data_wr.chain_next = NULL;
 		request->chain_count = 1;
+		return true;
 	}
+	request->chain = pool_take(group->wr_pool, shape->wrs,
+				   request->class->admin ? 0 : group->wr_reserve, request);
+	if (!request->chain)
+		return false;
+	request->chain_count = wrs_link(request, request->chain);
+	request->items_out += request->chain_count;
+	return true;
+}
+
+/* What moves the data: buffers and chain. */
+static bool transfer_take(struct rdmat_request *request)
+{
+	const struct nvme_data *data = &request->nvme.data;
+	uint32_t piece_len = buffer_is_small(data->len) ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
+	uint32_t pieces = (data->len + piece_len - 1) / piece_len;
+	struct rdmat_chain_shape shape = rdmat_chain_count(data, piece_len, request->qp->max_sge);
+
+	request->buffers = buffers_take(request, buffer_is_small(data->len), pieces);
+	if (!request->buffers || !chain_take(request, &shape))
+		return false;
 	iov_fill(request, piece_len);
-	rdmat_chain_build(request->first,
-			  data->xfer == NVME_XFER_H2C ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, data,
-			  request->iov,
-			  pool_payload_slab(pool)->lkey[request->qp->device->device->index],
-			  request->qp->max_sge);
+	rdmat_chain_build(
+		request->first, data->xfer == NVME_XFER_H2C ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE,
+		data, request->iov,
+		pool_payload_slab(request->buffers->pool)->lkey[request->qp->device->device->index],
+		request->qp->max_sge);
 	request->cursor = request->first;
 	return true;
+}
+
+static bool scratch_take(struct rdmat_request *request)
+{
+	bool small = request->nvme.data.scratch_len <= RDMAT_SMALL_LEN;
+
+	request->scratch = buffers_take(request, small, 1);
+	if (!request->scratch)
+		return false;
+	request->nvme.scratch.iov_base = request->scratch->payload;
+	request->nvme.scratch.iov_len = small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
+	return true;
+}
+
+bool rdmat_request_take_resources(struct rdmat_request *request)
+{
+	const struct nvme_data *data = &request->nvme.data;
+
+	if ((!data->scratch_len || scratch_take(request)) &&
+	    (!data->len || data->in_capsule || transfer_take(request)))
+		return true;
+	buffers_give(request);
+	return false;
 }
 
 bool rdmat_request_settle(struct rdmat_request *request)
@@ -338,14 +384,21 @@ static void describe_queue(const struct rdmat_request *request, struct wrasse_ho
 	holder->qid = request->last_qid;
 }
 
+static void describe_buffers(const struct rdmat_request *request, const struct pool_item *item,
+			     struct wrasse_holder *holder)
+{
+	for (; item; item = item->next) {
+		if (item->pool == request->class->group->small)
+			holder->small_buffers++;
+		else
+			holder->large_buffers++;
+	}
+}
+
 void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns,
 			    struct wrasse_holder *holder)
 {
-	uint32_t buffers = 0;
-
 	memset(holder, 0, sizeof(*holder));
-	for (const struct pool_item *item = request->buffers; item; item = item->next)
-		buffers++;
 	holder->group = request->class->group->index;
 	holder->state = rdmat_request_states[request->state].name;
 	describe_queue(request, holder);
@@ -354,10 +407,8 @@ void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns
 	holder->admin = request->class->admin || nvme_request_is_fabrics(&request->nvme);
 	holder->age_ns = now_ns - request->received_ns;
 	holder->wrs = request->chain ? request->chain_count : 0;
-	if (request->buffers && request->buffers->pool == request->class->group->small)
-		holder->small_buffers = buffers;
-	else
-		holder->large_buffers = buffers;
+	describe_buffers(request, request->buffers, holder);
+	describe_buffers(request, request->scratch, holder);
 	holder->queue_slots = request->sq_out;
 	holder->read_credits = request->reads_out;
 	holder->receive_slot = request->slot != NULL;

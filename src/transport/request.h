@@ -24,7 +24,7 @@ struct wrasse_poll_group;
 /* What a request can hold. */
 enum rdmat_hold {
 	RDMAT_HOLD_SLOT = 1u << 0,    /* the receive slot with its in-capsule data */
-	RDMAT_HOLD_BUFFERS = 1u << 1, /* data buffers */
+	RDMAT_HOLD_BUFFERS = 1u << 1, /* data buffers, scratch among them */
 	RDMAT_HOLD_CHAIN = 1u << 2,   /* WRs of the pool */
 	RDMAT_HOLD_SQ = 1u << 3,      /* send-queue slots: WRs that the hardware has */
 	RDMAT_HOLD_READS = 1u << 4,   /* those of them that are RDMA READs */
@@ -129,6 +129,7 @@ struct rdmat_request {
 	struct rdmat_wr *cursor; /* the next of it to queue for posting; NULL: all are */
 	struct pool_item *chain; /* the WRs of the pool in it; NULL: the embedded one serves */
 	struct pool_item *buffers;
+	struct pool_item *scratch; /* one more buffer, for src/nvme's own use */
 	struct rdmat_slot *slot;
 	uint64_t received_ns;
 	uint32_t last_queue;  /* while FREE, the queue pair that it served last: rdmat_qp.number, */
@@ -189,9 +190,17 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
  */
 void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to);
 
+/* Whether it needs anything of the pools. */
+static inline bool rdmat_request_needs_resources(const struct rdmat_request *request)
+{
+	const struct nvme_data *data = &request->nvme.data;
+
+	return data->scratch_len || (data->len && !data->in_capsule);
+}
+
 /*
- * Takes the buffers and the WR chain that a request's data needs, both or neither, and builds the
- * chain.
+ * Takes the buffers, the scratch and the WR chain that a request needs, all or nothing, and builds
+ * the chain.
  *
  * Return: whether it got them. One that did not holds nothing.
  */

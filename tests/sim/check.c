@@ -31,10 +31,23 @@ struct sums {
 static uint32_t holds(const struct rdmat_request *request)
 {
 	return (request->slot ? RDMAT_HOLD_SLOT : 0u) |
-	       (request->buffers ? RDMAT_HOLD_BUFFERS : 0u) |
+	       (request->buffers || request->scratch ? RDMAT_HOLD_BUFFERS : 0u) |
 	       (request->first ? RDMAT_HOLD_CHAIN : 0u) | (request->sq_out ? RDMAT_HOLD_SQ : 0u) |
 	       (request->reads_out ? RDMAT_HOLD_READS : 0u) |
 	       (request->backend ? RDMAT_HOLD_BACKEND : 0u);
+}
+
+static void sum_buffers(const struct rdmat_request *request, const struct pool_item *item,
+			struct sums *sums)
+{
+	for (; item; item = item->next) {
+		if (item->holder != request)
+			sim_fail("a buffer's holder is another request");
+		if (item->pool == request->class->group->small)
+			sums->small++;
+		else
+			sums->large++;
+	}
 }
 
 static void check_request(const struct rdmat_qp *qp, const struct rdmat_request *request,
@@ -55,14 +68,8 @@ static void check_request(const struct rdmat_qp *qp, const struct rdmat_request 
 	sums->slots[class] += request->slot != NULL;
 	sums->wrs += request->chain ? request->chain_count : 0;
 	sums->backend += request->backend;
-	for (const struct pool_item *item = request->buffers; item; item = item->next) {
-		if (item->holder != request)
-			sim_fail("a buffer's holder is another request");
-		if (item->pool == qp->group->small)
-			sums->small++;
-		else
-			sums->large++;
-	}
+	sum_buffers(request, request->buffers, sums);
+	sum_buffers(request, request->scratch, sums);
 }
 
 static void check_sendq(const struct rdmat_qp *qp, uint32_t sq_out, uint32_t reads_out)

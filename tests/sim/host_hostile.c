@@ -15,7 +15,7 @@ static uint32_t bytes_make(struct queue *queue, struct slot *slot, uint8_t *caps
 	for (uint32_t i = 0; i < len; i++)
 		capsule[i] = (uint8_t)rng_next();
 	/* It must not write to what others check. */
-	if (capsule[SQE_OPC] == OPC_WRITE)
+	if (capsule[SQE_OPC] == OPC_WRITE || capsule[SQE_OPC] == OPC_WRITE_ZEROES)
 		capsule[SQE_OPC] = OPC_READ;
 	return len;
 }

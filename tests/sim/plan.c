@@ -88,7 +88,7 @@ static void plan_group(void)
 	opts->admin_slots = ONE_OF(8, 32);
 	opts->wrs = ONE_OF(32, 64, 128);
 	opts->small_buffers = ONE_OF(16, 32);
-	opts->large_buffers = 8;
+	opts->large_buffers = 9;
 	opts->poll_budget = ONE_OF(1, 4, 64);
 }
 

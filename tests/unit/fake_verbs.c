@@ -357,7 +357,7 @@ void fake_data(struct rdmat_request *request, enum nvme_xfer xfer, uint32_t desc
 uint32_t fake_holds(const struct rdmat_request *request)
 {
 	return (request->slot ? RDMAT_HOLD_SLOT : 0u) |
-	       (request->buffers ? RDMAT_HOLD_BUFFERS : 0u) |
+	       (request->buffers || request->scratch ? RDMAT_HOLD_BUFFERS : 0u) |
 	       (request->first || request->chain ? RDMAT_HOLD_CHAIN : 0u) |
 	       (request->sq_out ? RDMAT_HOLD_SQ : 0u) |
 	       (request->reads_out ? RDMAT_HOLD_READS : 0u) |

@@ -94,6 +94,19 @@ static void io_ends(struct fake *fake, unsigned which, struct wrasse_status stat
 	rdmat_flow_io_done(request);
 }
 
+/* Verify of so many blocks, which the library does by reads of 128 KiB. */
+static void verify_comes(struct fake *fake, uint32_t blocks)
+{
+	struct rdmat_slot *slot = slot_take(fake);
+	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
+
+	cmd->opcode = NVME_OPC_VERIFY;
+	cmd->flags = NVME_PSDT_SGL;
+	nvme_put32(&cmd->nsid, 1);
+	nvme_put16(&cmd->rw.nlb, (uint16_t)(blocks - 1));
+	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
+}
+
 /* ---- capsules ---- */
 
 static void expect_hostile(struct fake *fake)
@@ -652,6 +665,70 @@ static void an_authentication_loses_its_turn_with_its_queue_pair(void **state)
 	fake_fini(&fake);
 }
 
+/* ---- commands of several I/Os ---- */
+
+static void a_command_of_several_ios_is_answered_after_the_last(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	verify_comes(&fake, 600);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(submit_count, i + 1);
+		assert_int_equal(submitted[i]->opcode, WRASSE_IO_READ);
+		assert_int_equal(submitted[i]->offset, i * RDMAT_LARGE_LEN);
+		assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE - 1);
+		assert_true(pool_list_is_empty(&fake.qp->lists[RDMAT_REQUEST_RESPONDING]));
+		io_ends(&fake, i, wrasse_status_ok());
+	}
+	assert_int_equal(submit_count, 3);
+	assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE);
+	assert_false(pool_list_is_empty(&fake.qp->lists[RDMAT_REQUEST_RESPONDING]));
+	/* It is no Read, whatever it is made of. */
+	assert_int_equal(fake.group->stats.reads, 0);
+	assert_int_equal(fake.group->stats.errors, 0);
+	fake_fini(&fake);
+}
+
+static void a_command_of_several_ios_ends_with_its_connection(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	verify_comes(&fake, 600);
+	io_ends(&fake, 0, wrasse_status_ok());
+	rdmat_qp_disconnect(fake.qp, "a test");
+	assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE - 1);
+	io_ends(&fake, 1, wrasse_status_ok());
+	assert_int_equal(submit_count, 2);
+	assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE);
+	fake_fini(&fake);
+}
+
+static void a_command_waits_for_its_scratch(void **state)
+{
+	static int other;
+	struct pool_item *hog;
+	struct fake fake;
+
+	fake_init(&fake);
+	namespace_add(&fake);
+	hog = pool_take(fake.group->large, FAKE_LARGE, 0, &other);
+	verify_comes(&fake, 600);
+	assert_int_equal(submit_count, 0);
+	assert_false(pool_list_is_empty(&fake.qp->lists[RDMAT_REQUEST_WAIT_RESOURCES]));
+	rdmat_flow_resume(fake.group);
+	assert_int_equal(submit_count, 0);
+	pool_give(fake.group->large, hog);
+	rdmat_flow_resume(fake.group);
+	assert_int_equal(submit_count, 1);
+	io_ends(&fake, 0, wrasse_status_make(2, 0x81, true));
+	assert_int_equal(fake.group->stats.errors, 1);
+	fake_fini(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -674,6 +751,9 @@ int main(void)
 		cmocka_unit_test(an_authentication_is_made_in_its_turn),
 		cmocka_unit_test(a_poll_makes_an_authentication_and_posts_its_answer),
 		cmocka_unit_test(an_authentication_loses_its_turn_with_its_queue_pair),
+		cmocka_unit_test(a_command_of_several_ios_is_answered_after_the_last),
+		cmocka_unit_test(a_command_of_several_ios_ends_with_its_connection),
+		cmocka_unit_test(a_command_waits_for_its_scratch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

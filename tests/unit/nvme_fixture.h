@@ -226,7 +226,11 @@ static FX_UNUSED void fx_execute(struct fx_run *run, struct nvme_request *reques
 {
 	uint32_t len = request->data.len;
 	uint32_t first = len > 1000 ? 1000 : len / 2;
+	static uint8_t scratch[NVME_SCRATCH_MAX];
 
+	memset(scratch, FX_STALE, sizeof(scratch));
+	request->scratch.iov_base = request->data.scratch_len ? scratch : NULL;
+	request->scratch.iov_len = request->data.scratch_len > 8192 ? NVME_SCRATCH_MAX : 8192;
 	iov[0] = (struct iovec){buffer, first};
 	iov[1] = (struct iovec){buffer + first, len - first};
 	request->iov = len ? iov : NULL;
@@ -250,7 +254,7 @@ static FX_UNUSED struct fx_run fx_run_request(struct nvme_request *request,
 {
 	struct fx_run run = {.next = NVME_RESPOND};
 	static uint8_t stale[1 << 20];
-	struct iovec iov[2];
+	static struct iovec iov[2];
 	uint8_t *buffer = stale;
 
 	memset(request, 0x5a, sizeof(*request));
@@ -275,7 +279,8 @@ static FX_UNUSED struct fx_run fx_run_request(struct nvme_request *request,
 	if (run.next == NVME_RESPOND && run.status != 0)
 		assert_non_null(request->why);
 	nvme_request_stamp(request);
-	request->iov = NULL;
+	if (run.next != NVME_SUBMIT)
+		request->iov = NULL;
 	return run;
 }
 

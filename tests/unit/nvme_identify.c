@@ -70,9 +70,9 @@ static void controller_page_has_what_linux_needs(void **state)
 	assert_int_equal(page[513], 0x44);       /* CQES */
 	assert_int_equal(get16(514), 128);       /* MAXCMD */
 	assert_int_equal(get32(516), 256);       /* NN */
-	assert_int_equal(get16(520), 0x50);      /* ONCS: Save and Select, Timestamp */
+	assert_int_equal(get16(520), 0xd9);      /* ONCS: what needs no backend for it */
 	assert_int_equal(get16(522), 0);         /* FUSES */
-	assert_int_equal(page[525], 4);          /* VWC: none */
+	assert_int_equal(page[525], 6);          /* VWC: none; Flush of all */
 	assert_int_equal(page[531], 1);          /* NWPC */
 	assert_int_equal(get32(536), 0x100005);  /* SGLS */
 	assert_int_equal(get32(540), 256);       /* MNAN */
@@ -117,10 +117,44 @@ static void controller_page_tells_of_a_volatile_cache(void **state)
 
 	(void)state;
 	identify(queue, 1, 0);
-	assert_int_equal(page[525], 4);
+	assert_int_equal(page[525], 6);
 	ns->volatile_cache = true;
 	identify(queue, 1, 0);
-	assert_int_equal(page[525], 5);
+	assert_int_equal(page[525], 7);
+	fx_queue_gone(queue);
+}
+
+static void controller_page_tells_of_what_backends_take(void **state)
+{
+	struct nvme_queue *queue = fx_ready();
+	struct wrasse_namespace *ns = fx_add_ns(fx_subsystem, 5, 100);
+
+	(void)state;
+	identify(queue, 1, 0);
+	assert_int_equal(get16(520), 0xd9);
+	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_DISCARD);
+	identify(queue, 1, 0);
+	assert_int_equal(get16(520), 0xdd);
+	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE);
+	identify(queue, 1, 0);
+	assert_int_equal(get16(520), 0xdb);
+	fx_queue_gone(queue);
+}
+
+static void namespace_page_tells_what_is_read_after_a_discard(void **state)
+{
+	struct nvme_queue *queue = fx_ready();
+	struct wrasse_namespace *ns = fx_add_ns(fx_subsystem, 5, 100);
+
+	(void)state;
+	identify(queue, 0, 5);
+	assert_int_equal(page[33], 0);
+	ns->discard_zeroes = true;
+	identify(queue, 0, 5);
+	assert_int_equal(page[33], 1);
+	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES);
+	identify(queue, 0, 5);
+	assert_int_equal(page[33], 9);
 	fx_queue_gone(queue);
 }
 
@@ -389,7 +423,7 @@ static void each_page_has_its_own_rule_for_namespace_ids(void **state)
 		{0x02, {EMPTY, FULL, FULL, EMPTY, EMPTY, NS}},
 		{0x03, {FULL, NS, NS, NS, NS, NS}},
 		{0x05, {EMPTY, EMPTY, NS, NS, NS, NS}},
-		{0x06, {EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY}},
+		{0x06, {FULL, FULL, FULL, FULL, FULL, FULL}},
 		{0x07, {EMPTY, FULL, FULL, EMPTY, EMPTY, NS}},
 		{0x08, {FULL, EMPTY, NS, NS, NS, NS}},
 		{0x10, {EMPTY, FULL, FULL, EMPTY, EMPTY, NS}},
@@ -529,6 +563,8 @@ int main(void)
 		TEST(controller_page_has_what_linux_needs),
 		TEST(controller_page_follows_the_limits),
 		TEST(controller_page_tells_of_a_volatile_cache),
+		TEST(controller_page_tells_of_what_backends_take),
+		TEST(namespace_page_tells_what_is_read_after_a_discard),
 		TEST(discovery_controller_has_the_controller_page_only),
 		TEST(unknown_cns_is_an_invalid_field),
 		TEST(namespace_page_tells_size_and_names),

@@ -317,6 +317,8 @@ static void firmware_log_has_one_slot(void **state)
 
 static void effects_log_is_the_command_tables(void **state)
 {
+	/* Flush, Write, Read, Compare, Write Zeroes, Verify */
+	static const uint8_t io_effects[] = {1, 3, 1, 0, 0, 1, 0, 0, 3, 0, 0, 0, 1};
 	struct nvme_queue *queue = fx_ready();
 	struct nvme_cmd cmd = fx_log_cmd(NVME_LID_EFFECTS, page, 4096, 0);
 
@@ -326,9 +328,17 @@ static void effects_log_is_the_command_tables(void **state)
 		bool admin = i == 2 || i == 6 || (i >= 8 && i <= 10) || i == 12 || i == 24;
 
 		assert_int_equal(get32(4 * i), admin ? 1 : 0);
-		assert_int_equal(get32(1024 + 4 * i), i == 1 ? 3 : i == 0 || i == 2 ? 1 : 0);
+		assert_int_equal(get32(1024 + 4 * i), i < sizeof(io_effects) ? io_effects[i] : 0);
 	}
 	assert_zero(2048, 4096);
+	/* Two more that only some backends take. */
+	fx_add_ns(fx_subsystem, 1, 100)->io_opcodes = UINT32_MAX;
+	assert_int_equal(read_log(queue, 5, 4096).status, 0);
+	for (unsigned i = 0; i < 256; i++) {
+		uint32_t effects = i < sizeof(io_effects) ? io_effects[i] : 0;
+
+		assert_int_equal(get32(1024 + 4 * i), i == 4 || i == 9 ? 3 : effects);
+	}
 	nvme_put32(&cmd.cdw14, 1u << 24); /* CSI of another command set */
 	assert_int_equal(fx_run(queue, &cmd).status, FIELD);
 	fx_queue_gone(queue);

@@ -50,7 +50,8 @@ static void sweep(struct nvme_queue *queue, const struct expectation *good, unsi
 				 run.status, status);
 		assert_int_equal(nvme_get16(request.cqe.cid), 0x1234);
 		if (run.next == NVME_SUBMIT || run.next == NVME_HOOK)
-			nvme_request_complete_io(&request, wrasse_status_ok());
+			assert_int_equal(nvme_request_complete_io(&request, wrasse_status_ok()),
+					 NVME_RESPOND);
 	}
 }
 
@@ -113,7 +114,18 @@ static const struct expectation discovery_known[] = {
 static const struct expectation io_ready[] = {
 	{0x00, 0, NVME_SUBMIT},        /* Flush */
 	{0x01, SGL_LEN, NVME_RESPOND}, /* Write of one block with 4096 bytes */
-	{0x02, SGL_LEN, NVME_RESPOND},
+	{0x02, SGL_LEN, NVME_RESPOND}, {0x05, SGL_LEN, NVME_RESPOND}, /* Compare */
+	{0x08, 0, NVME_SUBMIT},                                       /* Write Zeroes */
+	{0x0c, 0, NVME_SUBMIT},                                       /* Verify */
+};
+
+/* Those that only some backends have. */
+static const struct expectation io_ready_native[] = {
+	{0x00, 0, NVME_SUBMIT},        {0x01, SGL_LEN, NVME_RESPOND},
+	{0x02, SGL_LEN, NVME_RESPOND}, {0x04, 0, NVME_SUBMIT}, /* Write Uncorrectable */
+	{0x05, SGL_LEN, NVME_RESPOND}, {0x08, 0, NVME_SUBMIT},
+	{0x09, 0, NVME_RESPOND}, /* Dataset Management without an attribute */
+	{0x0c, 0, NVME_SUBMIT},
 };
 
 static const struct expectation fabrics_admin[] = {
@@ -216,10 +228,13 @@ static void io_queue_takes_its_table(void **state)
 {
 	struct nvme_queue *admin = fx_ready();
 	struct nvme_queue *io = fx_io_queue(admin, 1);
+	struct wrasse_namespace *ns;
 
 	(void)state;
-	fx_add_ns(fx_subsystem, 1, 100);
+	ns = fx_add_ns(fx_subsystem, 1, 100);
 	sweep(io, io_ready, COUNT(io_ready), OPCODE);
+	ns->io_opcodes = UINT32_MAX;
+	sweep(io, io_ready_native, COUNT(io_ready_native), OPCODE);
 	sweep_fabrics(io, fabrics_io, COUNT(fabrics_io), OPCODE);
 	fx_queue_gone(io);
 	fx_queue_gone(admin);
@@ -227,9 +242,9 @@ static void io_queue_takes_its_table(void **state)
 
 /* Commands that the queue knows; the others are still unknown opcodes. */
 static const struct expectation io_ended[] = {
-	{0x00, 0x08, NVME_RESPOND},
-	{0x01, 0x08, NVME_RESPOND},
-	{0x02, 0x08, NVME_RESPOND},
+	{0x00, 0x08, NVME_RESPOND}, {0x01, 0x08, NVME_RESPOND}, {0x02, 0x08, NVME_RESPOND},
+	{0x04, 0x08, NVME_RESPOND}, {0x05, 0x08, NVME_RESPOND}, {0x08, 0x08, NVME_RESPOND},
+	{0x09, 0x08, NVME_RESPOND}, {0x0c, 0x08, NVME_RESPOND},
 };
 
 static void io_queue_does_nothing_after_a_reset_or_shutdown(void **state)

@@ -54,6 +54,9 @@ enum shape {
 	READ_EMBEDDED,
 	READ_CHAIN,
 	READ_FAILED, /* the answer carries no data */
+	SCRATCH,     /* no data, but memory of its own */
+	SCRATCH_IN_CAPSULE,
+	SCRATCH_FETCH,
 	SHAPES
 };
 
@@ -82,21 +85,31 @@ static void shape_set(struct rdmat_request *request, enum shape shape)
 	case READ_FAILED:
 		fake_data(request, NVME_XFER_C2H, 16, 4096);
 		break;
+	case SCRATCH:
+		request->nvme.data = (struct nvme_data){.scratch_len = NVME_SCRATCH_MAX};
+		break;
+	case SCRATCH_IN_CAPSULE:
+		request->nvme.data = (struct nvme_data){.xfer = NVME_XFER_H2C,
+							.len = 512,
+							.in_capsule = true,
+							.icd_off = 64,
+							.scratch_len = 512};
+		break;
+	case SCRATCH_FETCH:
+		fake_data(request, NVME_XFER_H2C, 4, 10000);
+		request->nvme.data.scratch_len = 40000;
+		break;
 	default:
 		fail();
 	}
-}
-
-static bool needs_resources(const struct rdmat_request *request)
-{
-	return request->nvme.data.len && !request->nvme.data.in_capsule;
 }
 
 /* Moves on one step as the library's own code would: resources are taken where it takes them. */
 static void step(struct rdmat_request *request, enum rdmat_request_state to, enum shape shape)
 {
 	if ((to == RDMAT_REQUEST_WAIT_FETCH || to == RDMAT_REQUEST_EXECUTING) && !request->first &&
-	    request->state <= RDMAT_REQUEST_WAIT_RESOURCES && needs_resources(request))
+	    !request->scratch && request->state <= RDMAT_REQUEST_WAIT_RESOURCES &&
+	    rdmat_request_needs_resources(request))
 		assert_true(rdmat_request_take_resources(request));
 	if (to == RDMAT_REQUEST_WAIT_RESPOND)
 		request->with_data = request->nvme.data.xfer == NVME_XFER_C2H && request->first &&
@@ -217,7 +230,8 @@ static void a_move_leaves_nothing_that_the_states_row_does_not_hold(void **state
 				fake_init(&fake);
 				request = request_in(&fake, from, shape);
 				/* The most that it could have at this point. */
-				if (from == RDMAT_REQUEST_RECEIVED && needs_resources(request))
+				if (from == RDMAT_REQUEST_RECEIVED &&
+				    rdmat_request_needs_resources(request))
 					assert_true(rdmat_request_take_resources(request));
 				step(request, to, shape);
 				assert_int_equal(
@@ -248,6 +262,11 @@ static void what_is_needed_later_is_kept(void **state)
 		{READ_CHAIN, RDMAT_REQUEST_RESPONDING, RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN},
 		{READ_EMBEDDED, RDMAT_REQUEST_RESPONDING, RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN},
 		{READ_FAILED, RDMAT_REQUEST_WAIT_RESPOND, 0},
+		{SCRATCH, RDMAT_REQUEST_EXECUTING, RDMAT_HOLD_BUFFERS},
+		{SCRATCH, RDMAT_REQUEST_WAIT_RESPOND, 0},
+		{SCRATCH_IN_CAPSULE, RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_HOLD_SLOT},
+		{SCRATCH_IN_CAPSULE, RDMAT_REQUEST_EXECUTING, RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS},
+		{SCRATCH_FETCH, RDMAT_REQUEST_EXECUTING, RDMAT_HOLD_BUFFERS},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -259,7 +278,9 @@ static void what_is_needed_later_is_kept(void **state)
 		shape_set(request, cases[i].shape);
 		if (cases[i].in == RDMAT_REQUEST_WAIT_RESOURCES) {
 			step(request, RDMAT_REQUEST_WAIT_RESOURCES, cases[i].shape);
-		} else if (request->nvme.data.xfer == NVME_XFER_H2C && needs_resources(request)) {
+		} else if (request->nvme.data.xfer == NVME_XFER_H2C &&
+			   !request->nvme.data.in_capsule &&
+			   rdmat_request_needs_resources(request)) {
 			step(request, RDMAT_REQUEST_WAIT_FETCH, cases[i].shape);
 			if (cases[i].in > RDMAT_REQUEST_WAIT_FETCH)
 				step(request, RDMAT_REQUEST_FETCHING, cases[i].shape);
@@ -483,6 +504,53 @@ static void resources_are_taken_all_or_not_at_all(void **state)
 	fake_fini(&fake);
 }
 
+static void scratch_is_one_buffer_taken_with_the_rest(void **state)
+{
+	static const uint32_t lens[] = {512, 8192, 8193, NVME_SCRATCH_MAX};
+	static int other;
+	struct wrasse_poll_group *group;
+	struct rdmat_request *request;
+	struct wrasse_holder holder;
+	struct pool_item *hog;
+	struct fake fake;
+
+	for (unsigned i = 0; i < 4; i++) {
+		bool small = lens[i] <= RDMAT_SMALL_LEN;
+
+		fake_init(&fake);
+		group = fake.group;
+		request = fake_request(&fake);
+		fake_data(request, NVME_XFER_H2C, 4, 10000);
+		request->nvme.data.scratch_len = lens[i];
+		assert_true(rdmat_request_take_resources(request));
+		assert_ptr_equal(request->nvme.scratch.iov_base, request->scratch->payload);
+		assert_int_equal(request->nvme.scratch.iov_len,
+				 small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN);
+		rdmat_request_describe(request, 0, &holder);
+		assert_int_equal(holder.small_buffers, small ? 6 : 5);
+		assert_int_equal(holder.large_buffers, small ? 0 : 1);
+		fake_fini(&fake);
+	}
+
+	/* Without the scratch nothing is taken; nor is the scratch without the rest. */
+	fake_init(&fake);
+	group = fake.group;
+	request = fake_request(&fake);
+	fake_data(request, NVME_XFER_H2C, 4, 10000);
+	request->nvme.data.scratch_len = NVME_SCRATCH_MAX;
+	hog = pool_take(group->large, FAKE_LARGE, 0, &other);
+	assert_false(rdmat_request_take_resources(request));
+	assert_int_equal(pool_free_count(group->small), FAKE_SMALL);
+	pool_give(group->large, hog);
+	hog = pool_take(group->wr_pool, FAKE_WRS, 0, &other);
+	assert_false(rdmat_request_take_resources(request));
+	assert_int_equal(fake_holds(request), RDMAT_HOLD_SLOT);
+	assert_int_equal(pool_free_count(group->small), FAKE_SMALL);
+	assert_int_equal(pool_free_count(group->large), FAKE_LARGE);
+	pool_give(group->wr_pool, hog);
+	fake_fini(&fake);
+}
+
 static void the_common_command_takes_no_wr_of_the_pool(void **state)
 {
 	struct rdmat_request *request;
@@ -673,6 +741,7 @@ int main(void)
 		cmocka_unit_test(failed_request_gives_back_its_whole_chain_posted_or_not),
 		cmocka_unit_test(resources_are_taken_all_or_not_at_all),
 		cmocka_unit_test(the_common_command_takes_no_wr_of_the_pool),
+		cmocka_unit_test(scratch_is_one_buffer_taken_with_the_rest),
 		cmocka_unit_test(buffers_cover_exactly_the_data),
 		cmocka_unit_test(the_next_command_has_no_buffers_of_the_one_before),
 		cmocka_unit_test(a_posted_slot_has_a_claim_on_a_free_request),

@@ -63,7 +63,7 @@ static struct wrasse_poll_group_opts group_opts(void)
 	opts.admin_requests = 16;
 	opts.wrs = 32;
 	opts.small_buffers = 16;
-	opts.large_buffers = 8;
+	opts.large_buffers = 9;
 	return opts;
 }
 
@@ -243,7 +243,7 @@ static void every_group_option_out_of_range_is_refused_by_name(void **state)
 		{OPT(io_requests), 16, 1u << 20},  {OPT(admin_requests), 16, 1u << 20},
 		{OPT(io_slots), 8, 1u << 20},      {OPT(admin_slots), 8, 1u << 20},
 		{OPT(wrs), 32, 1u << 20},          {OPT(small_buffers), 16, 1u << 20},
-		{OPT(large_buffers), 8, 1u << 16}, {OPT(poll_budget), 1, 65536},
+		{OPT(large_buffers), 9, 1u << 16}, {OPT(poll_budget), 1, 65536},
 #undef OPT
 	};
 	struct wrasse_target *target = target_make();
@@ -310,7 +310,7 @@ static void lent_memory_must_be_large_enough(void **state)
 	struct wrasse_poll_group *group = NULL;
 	size_t len = wrasse_poll_group_data_memory_len(&opts);
 
-	assert_int_equal(len, 16 * 8192 + 8 * 131072);
+	assert_int_equal(len, 16 * 8192 + 9 * 131072);
 	opts.data_memory = aligned_alloc(4096, len);
 	opts.data_memory_len = len - 1;
 	assert_int_equal(wrasse_poll_group_create(target, &opts, &group), -EINVAL);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of the I/O command set share: ranges of logical blocks, I/Os for the backend, and
+ * what each namespace, and so each controller, takes. The thread of the queue's group, but for what
+ * is constant.
+ */
+#ifndef WRASSE_NVME_IO_H
+#define WRASSE_NVME_IO_H
+
+#include "nvme/ctrl.h"
+
+/* Refuses a range that is beyond the namespace. @count: not 0. */
+bool nvme_io_check_range(struct nvme_request *request, const struct wrasse_namespace *ns,
+			 uint64_t slba, uint64_t count);
+
+/* Refuses a command that writes to a namespace that is read-only. */
+bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_namespace *ns);
+
+/*
+ * The namespace of a command that is about to be executed: it may have gone, or changed, while the
+ * request waited for its data. NULL: refused.
+ */
+struct nvme_ns_port *nvme_io_port(struct nvme_request *request);
+
+/* Fills request->io, without memory. Bytes. Return: NVME_SUBMIT, or the answer. */
+enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
+			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length);
+
+/* Whether the backend itself does what the command asks for. */
+static inline bool nvme_io_is_native(const struct nvme_request *request,
+				     const struct wrasse_namespace *ns)
+{
+	return ns->io_opcodes & request->op->native;
+}
+
+/* Bytes of one command that moves no data, in a namespace; 0: no limit. */
+uint64_t nvme_io_write_zeroes_max(const struct wrasse_namespace *ns,
+				  const struct nvme_limits *limits);
+uint64_t nvme_io_verify_max(const struct wrasse_namespace *ns, const struct nvme_limits *limits);
+
+/* ---- io_steps.c: commands of several I/Os ---- */
+
+enum nvme_next nvme_compare_steps(struct nvme_request *request, struct nvme_ns_port *port);
+enum nvme_next nvme_verify_steps(struct nvme_request *request, struct nvme_ns_port *port);
+enum nvme_next nvme_write_zeroes_steps(struct nvme_request *request, struct nvme_ns_port *port);
+enum nvme_next nvme_flush_steps(struct nvme_request *request);
+
+int64_t nvme_dsm_data_len(struct nvme_request *request);
+enum nvme_next nvme_dsm_execute(struct nvme_request *request, uint64_t now_ns,
+				struct nvme_actions *actions);
+
+/* ---- io_limits.c: what a controller tells of its namespaces ---- */
+
+/* Whether a namespace that the queue sees takes an opcode of the I/O command set. */
+bool nvme_io_is_supported(const struct nvme_queue *queue, unsigned opcode);
+
+/* The limits of Identify Controller, CNS 06h (NVM Command Set 1.0 4.1.5.4), as they are there. */
+struct nvme_io_limits {
+	uint8_t vsl, wzsl; /* 4096 * 2^n bytes; 0: no limit */
+	uint8_t dmrl;      /* ranges; 0: no limit, which is 256 */
+	uint32_t dmrsl;    /* blocks in a range; 0: no limit */
+	uint64_t dmsl;     /* blocks in all; 0: no limit */
+};
+
+void nvme_io_limits_get(const struct nvme_queue *queue, struct nvme_io_limits *limits);
+
+#endif
