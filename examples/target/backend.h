@@ -15,6 +15,8 @@ struct backend {
 	void (*destroy)(struct backend *backend); /* when the library uses it no more */
 	uint64_t size;                            /* bytes, a multiple of the block size */
 	bool volatile_cache;                      /* whether hosts must flush */
+	uint32_t io_opcodes;                      /* what it takes, as in struct wrasse_ns_opts */
+	bool discard_zeroes;                      /* what was discarded reads as zeroes */
 };
 
 /*

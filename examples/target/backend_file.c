@@ -5,7 +5,7 @@
  * once, and the ring's descriptor wakes the worker. An I/O goes in steps: usually one, more after
  * a short transfer or when it must be copied. With O_DIRECT, memory that is not aligned
  * (in-capsule data) goes through a bounce buffer; mixing in buffered I/O instead would let the
- * page cache write back stale neighbours. An I/O that finds no ring entry or bounce buffer waits
+ * page cache write back stale neighbours. Write Zeroes and discards are fallocate(2). An I/O that finds no ring entry or bounce buffer waits
  * in a FIFO.
  */
 #include <errno.h>
@@ -31,9 +31,19 @@
 /* What the library's scratch words of an I/O are for. */
 enum {
 	SCRATCH_NEXT,    /* the next I/O that waits */
-	SCRATCH_DONE,    /* bytes transferred */
+	SCRATCH_DONE,    /* bytes transferred; enum space_step where none are */
 	SCRATCH_BOUNCE,  /* its bounce buffer, or NULL */
 	SCRATCH_RETRIES, /* how often the kernel asked to try again */
+};
+
+/*
+ * How far an I/O is that gives back or zeroes space. File systems and devices do not all know both
+ * ways to do it: where the better one is refused the other is tried.
+ */
+enum space_step {
+	SPACE_FIRST, /* punch a hole to deallocate, else zero the range */
+	SPACE_OTHER,
+	SPACE_SYNC, /* Force Unit Access: zeroes are durable */
 };
 
 /* One namespace. */
@@ -185,8 +195,22 @@ static void prepare_vector(struct file_ring *ring, struct io_uring_sqe *sqe, str
 
 static bool is_durable(const struct file *file, const struct wrasse_io *io)
 {
-	return io->opcode == WRASSE_IO_WRITE &&
+	return (io->opcode == WRASSE_IO_WRITE || io->opcode == WRASSE_IO_WRITE_ZEROES) &&
 	       ((io->flags & WRASSE_IO_FUA) || atomic_load(&file->write_through));
+}
+
+static void prepare_space(struct file_ring *ring, struct io_uring_sqe *sqe,
+			  const struct wrasse_io *io)
+{
+	enum space_step step = (enum space_step)io->scratch[SCRATCH_DONE];
+	bool punch = io->opcode == WRASSE_IO_DISCARD || (io->flags & WRASSE_IO_DEALLOCATE);
+	int mode = punch == (step == SPACE_FIRST) ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+
+	if (step == SPACE_SYNC)
+		io_uring_prep_fsync(sqe, ring->file->info.fd, IORING_FSYNC_DATASYNC);
+	else
+		io_uring_prep_fallocate(sqe, ring->file->info.fd, mode | FALLOC_FL_KEEP_SIZE,
+					(off_t)io->offset, (off_t)io->length);
 }
 
 /* Puts the next step of an I/O into the ring, where there is an entry for it. */
@@ -196,13 +220,15 @@ static void step_prepare(struct file_ring *ring, struct wrasse_io *io)
 
 	if (io->opcode == WRASSE_IO_FLUSH)
 		io_uring_prep_fsync(sqe, ring->file->info.fd, IORING_FSYNC_DATASYNC);
+	else if (!io->iov_count)
+		prepare_space(ring, sqe, io);
 	else if (io->scratch[SCRATCH_BOUNCE])
 		prepare_bounced(ring, sqe, io);
 	else if (io->scratch[SCRATCH_DONE] || io->iov_count == 1)
 		prepare_rest(ring, sqe, io);
 	else
 		prepare_vector(ring, sqe, io);
-	if (is_durable(ring->file, io))
+	if (io->iov_count && is_durable(ring->file, io))
 		sqe->rw_flags = RWF_DSYNC;
 	io_uring_sqe_set_data(sqe, io);
 	ring->prepared = true;
@@ -260,6 +286,31 @@ static bool step_count(struct file_ring *ring, struct wrasse_io *io, size_t len)
 	return len > 0;
 }
 
+/*
+ * After a step of an I/O for space. A device that cannot discard is left as it is, which a discard
+ * allows. Returns whether the I/O has ended.
+ */
+static bool space_end(const struct file *file, struct wrasse_io *io, int result,
+		      struct wrasse_status *status)
+{
+	uintptr_t *step = &io->scratch[SCRATCH_DONE];
+
+	if (result == -EOPNOTSUPP && io->opcode == WRASSE_IO_DISCARD)
+		return true;
+	if (result == -EOPNOTSUPP && *step == SPACE_FIRST) {
+		*step = SPACE_OTHER;
+		return false;
+	}
+	if (result < 0) {
+		*status = file_status(io->opcode, -result);
+		return true;
+	}
+	if (!is_durable(file, io) || *step == SPACE_SYNC)
+		return true;
+	*step = SPACE_SYNC;
+	return false;
+}
+
 /* Acts on the result of a step. Returns whether the I/O has ended, with its status. */
 static bool step_end(struct file_ring *ring, struct wrasse_io *io, int result,
 		     struct wrasse_status *status)
@@ -269,6 +320,8 @@ static bool step_end(struct file_ring *ring, struct wrasse_io *io, int result,
 		if (io->scratch[SCRATCH_RETRIES]++ < MAX_RETRIES)
 			return false;
 	}
+	if (io->opcode == WRASSE_IO_WRITE_ZEROES || io->opcode == WRASSE_IO_DISCARD)
+		return space_end(ring->file, io, result, status);
 	if (result < 0) {
 		*status = file_status(io->opcode, -result);
 	} else if (io->opcode != WRASSE_IO_FLUSH) {
@@ -398,10 +451,16 @@ int backend_file_create(const struct ns_spec *spec, struct backend **backend)
 		free(file);
 		return result;
 	}
-	file->base = (struct backend){.ops = &file_ops,
-				      .destroy = file_destroy,
-				      .size = file->info.size,
-				      .volatile_cache = !spec->read_only};
+	file->base = (struct backend){
+		.ops = &file_ops,
+		.destroy = file_destroy,
+		.size = file->info.size,
+		.volatile_cache = !spec->read_only,
+		.io_opcodes = file->info.punches ? WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) |
+							   WRASSE_IO_BIT(WRASSE_IO_DISCARD) :
+						   0,
+		.discard_zeroes = file->info.punches && !file->info.device,
+	};
 	*backend = &file->base;
 	return 0;
 }

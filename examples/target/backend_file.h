@@ -16,6 +16,8 @@ struct file_info {
 	bool direct;           /* O_DIRECT: then the alignments hold, both powers of two */
 	uint32_t memory_align; /* of each iovec's address */
 	uint32_t offset_align; /* of offsets and lengths */
+	bool device;           /* a block device */
+	bool punches; /* a hole can be made: a file's reads as zeroes, a device may refuse */
 };
 
 /*

@@ -36,7 +36,14 @@ int backend_null_create(const struct ns_spec *spec, struct backend **backend)
 
 	if (!null)
 		return -ENOMEM;
-	*null = (struct backend){.ops = &null_ops, .destroy = null_destroy, .size = spec->size};
+	*null = (struct backend){
+		.ops = &null_ops,
+		.destroy = null_destroy,
+		.size = spec->size,
+		.io_opcodes = WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) |
+			      WRASSE_IO_BIT(WRASSE_IO_DISCARD) | WRASSE_IO_BIT(WRASSE_IO_VERIFY),
+		.discard_zeroes = true,
+	};
 	*backend = null;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <wrasse/wrasse.h>
 
@@ -19,15 +20,8 @@ struct ram {
 	uint8_t *bytes;
 };
 
-static void ram_submit(struct wrasse_io *io)
+static void ram_copy(const struct wrasse_io *io, uint8_t *at)
 {
-	const struct ram *ram = io->backend;
-	uint8_t *at = ram->bytes + io->offset;
-
-	if (io->opcode == WRASSE_IO_FLUSH) {
-		wrasse_io_complete(io, wrasse_status_ok());
-		return;
-	}
 	for (uint32_t i = 0; i < io->iov_count; i++) {
 		const struct iovec *iov = &io->iov[i];
 
@@ -37,7 +31,64 @@ static void ram_submit(struct wrasse_io *io)
 			memcpy(at, iov->iov_base, iov->iov_len);
 		at += iov->iov_len;
 	}
-	wrasse_io_complete(io, wrasse_status_ok());
+}
+
+static struct wrasse_status ram_compare(const struct wrasse_io *io, const uint8_t *at)
+{
+	for (uint32_t i = 0; i < io->iov_count; i++) {
+		if (memcmp(at, io->iov[i].iov_base, io->iov[i].iov_len) != 0)
+			return wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_COMPARE_FAILURE,
+						  true);
+		at += io->iov[i].iov_len;
+	}
+	return wrasse_status_ok();
+}
+
+/* Whole pages go back to the kernel; what is left at the ends is written. */
+static void ram_discard(uint8_t *at, size_t len)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t head = -(uintptr_t)at & (page - 1);
+	size_t pages;
+
+	if (head > len)
+		head = len;
+	memset(at, 0, head);
+	at += head;
+	len -= head;
+	pages = len & ~(page - 1);
+	if (pages && madvise(at, pages, MADV_DONTNEED))
+		memset(at, 0, pages);
+	memset(at + pages, 0, len - pages);
+}
+
+static void ram_submit(struct wrasse_io *io)
+{
+	const struct ram *ram = io->backend;
+	uint8_t *at = ram->bytes + io->offset;
+	struct wrasse_status status = wrasse_status_ok();
+
+	switch (io->opcode) {
+	case WRASSE_IO_READ:
+	case WRASSE_IO_WRITE:
+		ram_copy(io, at);
+		break;
+	case WRASSE_IO_COMPARE:
+		status = ram_compare(io, at);
+		break;
+	case WRASSE_IO_WRITE_ZEROES:
+		if (io->flags & WRASSE_IO_DEALLOCATE)
+			ram_discard(at, io->length);
+		else
+			memset(at, 0, io->length);
+		break;
+	case WRASSE_IO_DISCARD:
+		ram_discard(at, io->length);
+		break;
+	default: /* a flush or a verify has nothing to do */
+		break;
+	}
+	wrasse_io_complete(io, status);
 }
 
 static const struct wrasse_backend_ops ram_ops = {
@@ -59,7 +110,15 @@ int backend_ram_create(const struct ns_spec *spec, struct backend **backend)
 
 	if (!ram)
 		return -ENOMEM;
-	ram->base = (struct backend){.ops = &ram_ops, .destroy = ram_destroy, .size = spec->size};
+	ram->base = (struct backend){
+		.ops = &ram_ops,
+		.destroy = ram_destroy,
+		.size = spec->size,
+		.io_opcodes = WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) |
+			      WRASSE_IO_BIT(WRASSE_IO_DISCARD) | WRASSE_IO_BIT(WRASSE_IO_VERIFY) |
+			      WRASSE_IO_BIT(WRASSE_IO_COMPARE),
+		.discard_zeroes = true,
+	};
 	ram->bytes = mmap(NULL, spec->size, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ram->bytes == MAP_FAILED) {

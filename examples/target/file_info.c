@@ -96,6 +96,12 @@ static int device_size(const struct file_info *info, const struct ns_spec *spec,
 	return 0;
 }
 
+/* Behind the end there is nothing that could be lost. */
+static bool punch_probe(int fd, off_t end)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end, MAX_ALIGN) == 0;
+}
+
 static int size_get(struct file_info *info, const struct ns_spec *spec)
 {
 	struct stat stat;
@@ -105,7 +111,9 @@ static int size_get(struct file_info *info, const struct ns_spec *spec)
 	if (fstat(info->fd, &stat))
 		return fail(spec, "get the size of", errno);
 	size = (uint64_t)stat.st_size;
-	if (S_ISBLK(stat.st_mode)) {
+	info->device = S_ISBLK(stat.st_mode);
+	info->punches = info->device || (!spec->read_only && punch_probe(info->fd, stat.st_size));
+	if (info->device) {
 		result = device_size(info, spec, &size);
 		if (result)
 			return result;

@@ -119,6 +119,8 @@ static int namespace_add(struct wrasse_subsystem *subsystem, const struct subsys
 	opts.block_count = backend->size / ns_spec->block_size;
 	opts.read_only = ns_spec->read_only;
 	opts.volatile_cache = backend->volatile_cache;
+	opts.io_opcodes = backend->io_opcodes;
+	opts.discard_zeroes = backend->discard_zeroes;
 	opts.ops = backend->ops;
 	opts.backend = backend;
 	result = wrasse_subsystem_add_ns(subsystem, &opts, NULL);

@@ -277,6 +277,106 @@ static void every_write_is_dsync_while_the_cache_is_off(void **state)
 	}
 }
 
+/* ---- space ---- */
+
+static struct wrasse_status run_space(struct bench *bench, enum wrasse_io_opcode opcode,
+				      uint32_t flags, uint64_t offset, uint64_t length)
+{
+	struct wrasse_io io = make_io(bench, opcode, offset, NULL, 0);
+
+	io.flags = flags;
+	io.length = length;
+	completed = 0;
+	bench->backend->ops->submit(&io);
+	wait_for(bench, 1);
+	return last;
+}
+
+static blkcnt_t file_blocks(const struct bench *bench)
+{
+	struct stat stat;
+
+	assert_int_equal(fsync(((struct file *)bench->backend)->info.fd), 0);
+	assert_int_equal(lstat(bench->path, &stat), 0);
+	assert_int_equal(stat.st_size, FILE_SIZE);
+	return stat.st_blocks;
+}
+
+static void zeroed_and_discarded_ranges_read_as_zeroes(void **state)
+{
+	static const struct {
+		enum wrasse_io_opcode opcode;
+		uint32_t flags;
+	} cases[] = {
+		{WRASSE_IO_WRITE_ZEROES, 0},
+		{WRASSE_IO_WRITE_ZEROES, WRASSE_IO_FUA},
+		{WRASSE_IO_WRITE_ZEROES, WRASSE_IO_DEALLOCATE},
+		{WRASSE_IO_WRITE_ZEROES, WRASSE_IO_DEALLOCATE | WRASSE_IO_FUA},
+		{WRASSE_IO_DISCARD, 0},
+	};
+	struct bench *bench = *state;
+
+	if (!bench->backend->io_opcodes)
+		skip(); /* a file system without holes: the library writes zeroes */
+	assert_true(bench->backend->discard_zeroes);
+	for (unsigned i = 0; i < 5; i++) {
+		fill(bench->memory, FILE_SIZE, i);
+		assert_true(wrasse_status_is_ok(
+			run_one(bench, WRASSE_IO_WRITE, 0, bench->memory, FILE_SIZE)));
+		assert_true(wrasse_status_is_ok(run_space(bench, cases[i].opcode, cases[i].flags,
+							  65536 + 4096, 3 * 65536)));
+		memset(bench->memory + 65536 + 4096, 0, 3 * 65536);
+		file_has(bench, 0, bench->memory, FILE_SIZE);
+		assert_true(wrasse_status_is_ok(
+			run_one(bench, WRASSE_IO_READ, 0, bench->memory + FILE_SIZE, FILE_SIZE)));
+		assert_memory_equal(bench->memory, bench->memory + FILE_SIZE, FILE_SIZE);
+	}
+}
+
+static void discard_gives_space_back(void **state)
+{
+	struct bench *bench = *state;
+	blkcnt_t before;
+
+	if (!bench->backend->io_opcodes)
+		skip();
+	fill(bench->memory, FILE_SIZE, 9);
+	assert_true(
+		wrasse_status_is_ok(run_one(bench, WRASSE_IO_WRITE, 0, bench->memory, FILE_SIZE)));
+	before = file_blocks(bench);
+	assert_true(wrasse_status_is_ok(run_space(bench, WRASSE_IO_DISCARD, 0, 0, FILE_SIZE / 2)));
+	assert_true(file_blocks(bench) < before);
+}
+
+static void what_the_file_cannot_do_is_tried_another_way(void **state)
+{
+	struct wrasse_status status = wrasse_status_ok();
+	struct wrasse_io io = {.opcode = WRASSE_IO_WRITE_ZEROES};
+	struct file file = {.write_through = false};
+
+	assert_false(space_end(&file, &io, -EOPNOTSUPP, &status));
+	assert_int_equal(io.scratch[SCRATCH_DONE], SPACE_OTHER);
+	assert_true(space_end(&file, &io, -EOPNOTSUPP, &status));
+	assert_int_equal(status.sc, WRASSE_SC_WRITE_FAULT);
+	/* Durable, as asked for or because the cache is off. */
+	status = wrasse_status_ok();
+	assert_true(space_end(&file, &io, 0, &status));
+	io.flags = WRASSE_IO_FUA;
+	assert_false(space_end(&file, &io, 0, &status));
+	assert_int_equal(io.scratch[SCRATCH_DONE], SPACE_SYNC);
+	assert_true(space_end(&file, &io, 0, &status));
+	io.flags = 0;
+	io.scratch[SCRATCH_DONE] = SPACE_FIRST;
+	file.write_through = true;
+	assert_false(space_end(&file, &io, 0, &status));
+	io.opcode = WRASSE_IO_DISCARD;
+	io.scratch[SCRATCH_DONE] = SPACE_FIRST;
+	assert_true(space_end(&file, &io, -EOPNOTSUPP, &status));
+	assert_true(wrasse_status_is_ok(status));
+	assert_true(space_end(&file, &io, -ENOSPC, &status));
+	assert_int_equal(status.sc, WRASSE_SC_CAPACITY_EXCEEDED);
+}
+
 static void memory_at_odd_addresses_is_served(void **state)
 {
 	struct bench *bench = *state;
@@ -523,6 +623,8 @@ int main(void)
 		ATTACHED(flush_and_fua_succeed),
 		ATTACHED(fua_is_dsync_and_flush_is_fdatasync),
 		ATTACHED(every_write_is_dsync_while_the_cache_is_off),
+		ATTACHED(zeroed_and_discarded_ranges_read_as_zeroes),
+		ATTACHED(discard_gives_space_back),
 		ATTACHED(memory_at_odd_addresses_is_served),
 		ATTACHED(odd_memory_longer_than_a_bounce_buffer_goes_in_steps),
 		ATTACHED(more_ios_than_the_ring_holds_all_end),
@@ -536,6 +638,7 @@ int main(void)
 		PLAIN(files_that_cannot_be_served_are_refused),
 		PLAIN(file_is_served_once_or_read_only),
 		cmocka_unit_test(errno_values_become_statuses),
+		cmocka_unit_test(what_the_file_cannot_do_is_tried_another_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
