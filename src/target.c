@@ -248,10 +248,10 @@ static int group_opts_complete(struct rdmat *rdmat, const struct wrasse_poll_gro
 		{"admin_requests", &opts->admin_requests, 1024, 16, 1u << 20},
 		{"io_slots", &opts->io_slots, 1024, 8, 1u << 20},
 		{"admin_slots", &opts->admin_slots, 128, 8, 1u << 20},
-		/* The largest command: 16 descriptors over 8 buffers, on a device with one SGE per
-		   WR. */
-		{"wrs", &opts->wrs, 4096, 32, 1u << 20},
-		{"small_buffers", &opts->small_buffers, 768, 16, 1u << 20},
+		/* The largest fused pair, twice 16 descriptors over 8 buffers on a device with one
+		   SGE per WR, besides what is kept for admin queues. */
+		{"wrs", &opts->wrs, 4096, 52, 1u << 20},
+		{"small_buffers", &opts->small_buffers, 768, 18, 1u << 20},
 		/* The largest command, and one to compare its data with. */
 		{"large_buffers", &opts->large_buffers, 48, 9, 1u << 16},
 		{"poll_budget", &opts->poll_budget, 64, 1, 65536},

@@ -10,7 +10,12 @@
 
 WRASSE_BEGIN_DECLS
 
-/* What a namespace is. */
+/*
+ * What a namespace is. Fused Compare and Write needs nothing of it: the library executes the two
+ * one after the other, and no other fused pair of the namespace between them, on whatever queue and
+ * poll group. A Write that is no half of a pair, to the same blocks at the same time, may come
+ * between them.
+ */
 struct wrasse_ns_opts {
 	size_t size;   /* sizeof(struct wrasse_ns_opts) */
 	uint32_t nsid; /* 1 to the subsystem's max_namespaces; 0: the lowest that is free */

@@ -38,6 +38,9 @@ uint64_t nvme_io_write_zeroes_max(const struct wrasse_namespace *ns,
 				  const struct nvme_limits *limits);
 uint64_t nvme_io_verify_max(const struct wrasse_namespace *ns, const struct nvme_limits *limits);
 
+/* fused.c: bytes in each half of a fused pair. */
+uint64_t nvme_io_pair_max(const struct wrasse_namespace *ns);
+
 /* ---- io_steps.c: commands of several I/Os ---- */
 
 enum nvme_next nvme_compare_steps(struct nvme_request *request, struct nvme_ns_port *port);

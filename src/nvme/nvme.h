@@ -25,6 +25,7 @@ struct nvme_registry;
 #define NVME_MAX_DESCS 16 /* SGL descriptors in a command, MSDBD at most */
 #define NVME_NQN_LEN   223
 
+#define NVME_PAIR_MAX    8192u /* bytes in each half of a fused pair, or one block if that is more */
 #define NVME_SCRATCH_MAX 131072u /* bytes of nvme_data.scratch_len at most */
 
 /* What the target allows; constant after create. */
@@ -188,6 +189,8 @@ struct nvme_request {
 	struct iovec scratch; /* data.scratch_len bytes or more, set by the transport before execute
 				 if that is not 0 */
 	struct nvme_steps steps;
+	struct wrasse_namespace
+		*turn; /* the namespace whose turn for fused pairs it has, or NULL */
 	union {
 		struct wrasse_io io;           /* filled for NVME_SUBMIT */
 		struct wrasse_command command; /* filled for NVME_HOOK */
@@ -308,6 +311,46 @@ static inline bool nvme_request_is_fabrics(const struct nvme_request *request)
 {
 	return request->cmd.opcode == NVME_OPC_FABRICS;
 }
+
+/* ---- fused.c: Compare and Write as one (NVMe Base 2.0 3.4.2, NVM Command Set 1.0 2.1.4) ---- */
+
+/*
+ * Two commands that follow each other on a queue. The transport brings them together, has the data
+ * of both in place before the first is executed, and executes the second if that succeeded.
+ *
+ * What is promised: between the two halves no half of another fused pair of the same namespace is
+ * executed, whatever its host, queue and poll group. Other commands on the same blocks are not held
+ * up: whether a Write that is no half of a pair can come between the two is up to who uses the
+ * blocks.
+ */
+enum nvme_half {
+	NVME_HALF_NONE,
+	NVME_HALF_FIRST,
+	NVME_HALF_SECOND,
+};
+
+/* Which half a parsed command wants to be, also if it was refused. */
+enum nvme_half nvme_request_half(const struct nvme_request *request);
+
+/* Both halves are there. Return: whether they make a pair; if not both are refused. */
+bool nvme_pair_check(struct nvme_request *first, struct nvme_request *second);
+
+/* The other half did not come, or failed: refuses what is left, if it is not refused already. */
+void nvme_half_miss(struct nvme_request *request);
+void nvme_half_fail(struct nvme_request *request);
+
+/* There are too many first halves that wait for their second. */
+void nvme_half_reject(struct nvme_request *request);
+
+/*
+ * The turn of a namespace for fused pairs: one pair in the whole target has it. Taken before the
+ * first half is executed, passed on to the second, given back when that was.
+ *
+ * Return: whether it was taken; else try again soon. A namespace that is gone needs no turn.
+ */
+bool nvme_turn_take(struct nvme_request *first);
+void nvme_turn_pass(struct nvme_request *first, struct nvme_request *second);
+void nvme_turn_give(struct nvme_request *request);
 
 /* ---- controllers: the thread of the admin queue's group ---- */
 

@@ -33,6 +33,7 @@ struct nvme_op {
 	bool any_len;     /* it moves what the SGL names; data_len is NULL */
 	bool filtered;    /* a hook may change the library's answer */
 	bool fua;         /* CDW12 has a FUA bit */
+	uint8_t fuse;     /* NVME_FUSE_FIRST or SECOND: which half of a fused pair it can be */
 	bool required;    /* only where the backend has native; else there is a substitute */
 	uint32_t native;  /* WRASSE_IO_BIT() of the backend's own opcode for it; 0: any has it */
 	uint32_t effects; /* beside NVME_EFFECT_SUPPORTED */

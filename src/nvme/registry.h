@@ -48,6 +48,7 @@ struct wrasse_namespace {
 	struct wrasse_backend_ops
 		ops; /* a copy of as much as the embedder's size says; the rest zero */
 	void *backend;
+	_Atomic(bool) pair_turn;    /* a fused pair has its turn */
 	bool removing;              /* guarded by the lock: groups let go of it */
 	void (*removed)(void *ctx); /* called by the composition root when it is gone */
 	void *removed_ctx;

@@ -192,7 +192,9 @@ static bool request_check_capsule(struct nvme_request *request, const struct nvm
 {
 	const struct nvme_cmd *cmd = &request->cmd;
 
-	if ((cmd->flags & (NVME_CMD_PSDT | NVME_CMD_FUSE)) != NVME_PSDT_SGL) {
+	uint8_t fuse = cmd->flags & NVME_CMD_FUSE;
+
+	if ((cmd->flags & NVME_CMD_PSDT) != NVME_PSDT_SGL || (fuse && fuse != op->fuse)) {
 		nvme_refuse_field(request, NVME_AT_FLAGS, "FUSE or PSDT is not supported");
 		return false;
 	}
@@ -265,6 +267,7 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 	request->retry_until_ns = 0;
 	request->why = NULL;
 	request->steps.next = NULL;
+	request->turn = NULL;
 	data_init(&request->data);
 
 	queue_advance(request->queue);

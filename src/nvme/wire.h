@@ -71,11 +71,13 @@ static inline void nvme_put64(nvme_le64 *field, uint64_t value)
 
 /* ---- capsules (NVMe Base 2.0 3.3.3, NVMe-oF 1.1 2.1) ---- */
 
-#define NVME_CMD_LEN  64 /* also where in-capsule data begins: ICDOFF is 0 */
-#define NVME_CMD_FUSE 0x03
-#define NVME_CMD_PSDT 0xc0
-#define NVME_PSDT_SGL 0x40
-#define NVME_NSID_ALL 0xffffffffu
+#define NVME_CMD_LEN     64 /* also where in-capsule data begins: ICDOFF is 0 */
+#define NVME_CMD_FUSE    0x03
+#define NVME_CMD_PSDT    0xc0
+#define NVME_PSDT_SGL    0x40
+#define NVME_FUSE_FIRST  0x01
+#define NVME_FUSE_SECOND 0x02
+#define NVME_NSID_ALL    0xffffffffu
 
 /* SGL descriptor identifiers, type << 4 | subtype (NVMe Base 2.0 4.1.2). */
 enum nvme_sgl_id {
@@ -253,6 +255,8 @@ enum nvme_fctype {
 enum nvme_sc {
 	/* generic */
 	NVME_SC_SQ_DELETED = 0x08,
+	NVME_SC_FAILED_FUSED = 0x09,
+	NVME_SC_MISSING_FUSED = 0x0a,
 	NVME_SC_INVALID_NAMESPACE = 0x0b,
 	NVME_SC_SEQUENCE = 0x0c,
 	NVME_SC_SGL_SEGMENT = 0x0d,
@@ -412,7 +416,14 @@ _Static_assert(offsetof(struct nvme_id_ctrl, ofcs) == 1804, "OFCS");
 struct nvme_id_ns {
 	nvme_le64 nsze, ncap, nuse;
 	uint8_t nsfeat, nlbaf, flbas, mc, dpc, dps, nmic, rescap, fpi, dlfeat;
-	uint8_t rsvd34[65];
+	nvme_le16 nawun, nawupf, nacwu; /* @34 */
+	nvme_le16 nabsn, nabo, nabspf, noiob;
+	nvme_le64 nvmcap[2];
+	nvme_le16 npwg, npwa, npdg, npda, nows; /* @64 */
+	nvme_le16 mssrl;
+	nvme_le32 mcl;
+	uint8_t msrc;
+	uint8_t rsvd81[18];
 	uint8_t nsattr; /* @99 */
 	uint8_t rsvd100[4];
 	uint8_t nguid[16];
@@ -424,7 +435,10 @@ struct nvme_id_ns {
 	uint8_t vs[3712];
 };
 NVME_WIRE_SIZE(struct nvme_id_ns, NVME_PAGE_LEN);
+_Static_assert(offsetof(struct nvme_id_ns, npwg) == 64, "NPWG");
 _Static_assert(offsetof(struct nvme_id_ns, nsattr) == 99, "NSATTR");
+
+#define NVME_NSFEAT_NSABP 0x02 /* NAWUN, NAWUPF and NACWU are of the namespace */
 _Static_assert(offsetof(struct nvme_id_ns, lbaf) == 128, "LBAF");
 
 /* One descriptor of CNS 03h (NVMe Base 2.0 figure 277), followed by len bytes. */

@@ -10,12 +10,25 @@
 #include "nvme/registry.h"
 #include "pool/panic.h"
 #include "transport/group.h"
+#include "transport/pair.h"
 #include "transport/sendq.h"
 
-static void respond(struct rdmat_request *request)
+/* The second half of a fused pair, after the first. */
+static void go_on(struct rdmat_request *second, bool good)
+{
+	if (good) {
+		rdmat_flow_execute(second);
+		return;
+	}
+	nvme_half_fail(&second->nvme);
+	rdmat_flow_respond(second);
+}
+
+void rdmat_flow_respond(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
 	struct wrasse_status status = nvme_request_status(&request->nvme);
+	struct rdmat_request *second = rdmat_pair_part(request);
 
 	request->with_data =
 		request->nvme.data.xfer == NVME_XFER_C2H && wrasse_status_is_ok(status);
@@ -23,6 +36,8 @@ static void respond(struct rdmat_request *request)
 		rdmat_count(&qp->group->stats.errors, 1);
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
 	rdmat_sendq_fill(qp);
+	if (second)
+		go_on(second, wrasse_status_is_ok(status));
 }
 
 static void submit(struct rdmat_request *request)
@@ -61,7 +76,7 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 
 	switch (next) {
 	case NVME_RESPOND:
-		respond(request);
+		rdmat_flow_respond(request);
 		break;
 	case NVME_SUBMIT:
 		submit(request);
@@ -144,7 +159,7 @@ static void ask(struct rdmat_request *request, enum call call)
 	rdmat_flow_act(qp, &actions);
 }
 
-static void execute(struct rdmat_request *request)
+void rdmat_flow_execute(struct rdmat_request *request)
 {
 	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
 	ask(request, CALL_EXECUTE);
@@ -157,11 +172,11 @@ static void start_transfer(struct rdmat_request *request)
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 		rdmat_sendq_fill(request->qp);
 	} else {
-		execute(request);
+		rdmat_flow_execute(request);
 	}
 }
 
-static void wait_resources(struct rdmat_request *request)
+void rdmat_flow_wait_resources(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
 
@@ -170,24 +185,33 @@ static void wait_resources(struct rdmat_request *request)
 		pool_list_add_tail(&qp->group->waiting[qp->class->admin], &qp->wait_link);
 }
 
-static void start(struct rdmat_request *request)
+void rdmat_flow_start(struct rdmat_request *request)
 {
-	struct nvme_data *data = &request->nvme.data;
 	struct wrasse_poll_group *group = request->qp->group;
 
+	if (!rdmat_request_needs_resources(request))
+		rdmat_flow_execute(request);
+	else if (pool_list_is_empty(&group->waiting[request->class->admin]) &&
+		 rdmat_request_take_resources(request))
+		start_transfer(request);
+	else
+		rdmat_flow_wait_resources(request);
+}
+
+/* Parses the capsule of a request. Return: whether it is good; else it is refused. */
+static bool parse(struct rdmat_request *request, uint32_t len)
+{
+	const struct nvme_data *data = &request->nvme.data;
+
+	if (!nvme_request_parse(&request->nvme, request->slot->capsule, len))
+		return false;
 	if (data->in_capsule) {
 		request->iov[0].iov_base = request->slot->capsule + data->icd_off;
 		request->iov[0].iov_len = data->len;
 		request->nvme.iov = request->iov;
 		request->nvme.iov_count = 1;
 	}
-	if (!rdmat_request_needs_resources(request))
-		execute(request);
-	else if (pool_list_is_empty(&group->waiting[request->class->admin]) &&
-		 rdmat_request_take_resources(request))
-		start_transfer(request);
-	else
-		wait_resources(request);
+	return true;
 }
 
 static void hostile(struct rdmat_qp *qp, const char *why)
@@ -199,6 +223,7 @@ static void hostile(struct rdmat_qp *qp, const char *why)
 void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
 	struct rdmat_request *request;
+	bool good;
 
 	/* Once a drain has begun, what was not started is for the host to send again elsewhere. */
 	if (qp->tearing ||
@@ -217,10 +242,13 @@ void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t l
 	rdmat_count(&qp->group->stats.capsules, 1);
 	qp->outstanding++;
 	request = rdmat_request_take(qp->class, qp, slot);
-	if (nvme_request_parse(&request->nvme, slot->capsule, len))
-		start(request);
+	good = parse(request, len);
+	if (qp->half || nvme_request_half(&request->nvme) != NVME_HALF_NONE)
+		rdmat_pair_capsule(request, good);
+	else if (good)
+		rdmat_flow_start(request);
 	else
-		respond(request);
+		rdmat_flow_respond(request);
 }
 
 void rdmat_flow_retired(struct rdmat_request *request)
@@ -229,8 +257,12 @@ void rdmat_flow_retired(struct rdmat_request *request)
 
 	switch (request->state) {
 	case RDMAT_REQUEST_FETCHING:
-		if (!request->cursor)
-			execute(request);
+		if (request->cursor)
+			break;
+		if (request->pair)
+			rdmat_pair_fetched(request);
+		else
+			rdmat_flow_execute(request);
 		break;
 	case RDMAT_REQUEST_RESPONDING:
 		if (request->responded) {
@@ -273,9 +305,13 @@ static void resume_class(struct wrasse_poll_group *group, struct pool_list *wait
 
 		if (!pool_list_is_empty(list)) {
 			request = pool_container(pool_list_first(list), struct rdmat_request, link);
-			if (!rdmat_request_take_resources(request))
+			if (!(request->pair ? rdmat_pair_take(request) :
+					      rdmat_request_take_resources(request)))
 				return;
-			start_transfer(request);
+			if (request->pair)
+				rdmat_pair_start(request);
+			else
+				start_transfer(request);
 		}
 		if (!pool_link_is_on_list(link))
 			continue;
@@ -330,7 +366,7 @@ void rdmat_flow_act(struct rdmat_qp *qp, struct nvme_actions *actions)
 	}
 	for (struct nvme_request *done = actions->done; done; done = next) {
 		next = done->next;
-		respond(rdmat_request_of_nvme(done));
+		rdmat_flow_respond(rdmat_request_of_nvme(done));
 	}
 	if (actions->attention) {
 		rdmat_lock(qp->group->rdmat);

@@ -17,6 +17,14 @@ void rdmat_flow_retired(struct rdmat_request *request);
 /* The backend's answer, on the group's thread. */
 void rdmat_flow_io_done(struct rdmat_request *request);
 
+/* A request that goes on: taken from its capsule, with its data, or with an answer. */
+void rdmat_flow_start(struct rdmat_request *request);
+void rdmat_flow_execute(struct rdmat_request *request);
+void rdmat_flow_respond(struct rdmat_request *request);
+
+/* There are not the resources that a request needs, or others wait for theirs. */
+void rdmat_flow_wait_resources(struct rdmat_request *request);
+
 /* Hands resources to those that wait for them. */
 void rdmat_flow_resume(struct wrasse_poll_group *group);
 

@@ -16,6 +16,7 @@
 
 #include "pool/panic.h"
 #include "transport/flow.h"
+#include "transport/pair.h"
 #include "transport/sendq.h"
 
 /* Polls between two looks at the clock, timers and CM events of a group that never sleeps. */
@@ -276,7 +277,8 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 	pool_list_for_each(link, tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 
-		if (drain == RDMAT_DRAIN_FORCED || qp->requests_out == qp->held ||
+		/* What is held, and half of a pair whose other half will not be taken, go with it. */
+		if (drain == RDMAT_DRAIN_FORCED || qp->requests_out == qp->held + !!qp->half ||
 		    qp->nvme.state == NVME_QUEUE_NEW) {
 			rdmat_qp_disconnect(qp, NULL);
 			count++;
@@ -342,6 +344,10 @@ static int poll_once(struct wrasse_poll_group *group)
 		rdmat_flow_resume(group);
 		count += run_local(group);
 	}
+	if (!pool_list_is_empty(&group->pairs)) {
+		count += rdmat_pair_resume(group);
+		count += run_local(group);
+	}
 	drain = atomic_load_explicit(&group->drain, memory_order_relaxed);
 	if (drain != RDMAT_DRAIN_NO)
 		count += drain_step(group, drain);
@@ -389,6 +395,7 @@ static int timeout_ms(struct wrasse_poll_group *group)
 
 	/* What is on its way out waits for no event that the descriptor would show. */
 	if (!pool_list_is_empty(&group->dying) || group->leaving ||
+	    !pool_list_is_empty(&group->pairs) ||
 	    atomic_load(&group->drain) == RDMAT_DRAIN_GRACEFUL)
 		return 2;
 	if (group->next_timer_ns == UINT64_MAX)
@@ -486,7 +493,7 @@ static void lists_init(struct wrasse_poll_group *group)
 {
 	struct pool_list *lists[] = {&group->devices,    &group->receivers, &group->qps,
 				     &group->dying,      &group->dirty,     &group->waiting[0],
-				     &group->waiting[1], &group->auths};
+				     &group->waiting[1], &group->auths,     &group->pairs};
 
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		pool_list_init(lists[i]);

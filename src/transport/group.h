@@ -100,6 +100,8 @@ struct wrasse_poll_group {
 	struct pool_list
 		waiting[2]; /* queue pairs with requests in WAIT_RESOURCES: [0] I/O, [1] admin */
 	struct pool_list auths; /* queue pairs whose authentication waits for its turn */
+	struct pool_list pairs; /* queue pairs with a fused pair that waits for its turn */
+	uint32_t halves;        /* queue pairs with a first half whose second has not come */
 	struct rdmat_qp *buckets[RDMAT_QP_BUCKETS];
 	struct nvme_ns_port *ports;   /* attached and with a poll function: linked by next_work */
 	struct nvme_ns_port *leaving; /* wait for their last I/O */

@@ -314,6 +314,8 @@ static void disconnect(struct rdmat_qp *qp, enum wrasse_log_level level, const c
 		pool_list_del(&qp->auth_link);
 	if (pool_link_is_on_list(&qp->wait_link))
 		pool_list_del(&qp->wait_link);
+	if (pool_link_is_on_list(&qp->pair_link))
+		pool_list_del(&qp->pair_link);
 	flush_requests(qp);
 	rdmat_sendq_unqueue(qp);
 	if (pool_link_is_on_list(&qp->dirty_link))

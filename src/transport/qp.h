@@ -45,6 +45,7 @@ struct rdmat_qp {
 	struct pool_link dirty_link; /* group->dirty: has WRs to post */
 	struct pool_link wait_link;  /* group->waiting[]: has requests in WAIT_RESOURCES */
 	struct pool_link auth_link;  /* group->auths */
+	struct pool_link pair_link;  /* group->pairs: has a fused pair that waits for its turn */
 	struct rdmat_qp *hash_next;
 	struct wrasse_poll_group *group;
 	struct rdmat_group_device *device;
@@ -69,6 +70,7 @@ struct rdmat_qp {
 	struct rdmat_wr *sq_oldest; /* FIFO of all WRs queued or posted and not retired */
 	struct rdmat_wr *sq_newest;
 	struct rdmat_wr *sq_unposted; /* the first that the hardware does not have yet */
+	struct rdmat_request *half;   /* a first half of a fused pair whose second has not come */
 	struct rdmat_request *retry;  /* a Connect that waits for its queue id */
 	struct rdmat_request *auth;   /* waits for its turn among group->auths */
 	uint64_t deadline_ns;         /* of the connect phase, then of the flush */

@@ -12,6 +12,7 @@
 #include "pool/panic.h"
 #include "transport/chain.h"
 #include "transport/group.h"
+#include "transport/pair.h"
 
 _Static_assert(NVME_SCRATCH_MAX <= RDMAT_LARGE_LEN, "scratch is one buffer");
 
@@ -85,6 +86,8 @@ static uint32_t request_keeps(const struct rdmat_request *request, enum rdmat_re
 	uint32_t keeps = rdmat_request_states[state].holds;
 
 	switch (state) {
+	case RDMAT_REQUEST_WAIT_PAIR:
+	case RDMAT_REQUEST_WAIT_TURN:
 	case RDMAT_REQUEST_WAIT_RESOURCES:
 		if (!request->nvme.data.in_capsule)
 			keeps &= ~(uint32_t)RDMAT_HOLD_SLOT;
@@ -137,6 +140,8 @@ static void release(struct rdmat_request *request, uint32_t keeps)
 		buffers_give(request);
 	if (request->first && !(keeps & RDMAT_HOLD_CHAIN))
 		chain_give(request);
+	if (request->nvme.turn && !(keeps & RDMAT_HOLD_TURN))
+		nvme_turn_give(&request->nvme);
 	if (request->sq_out && !(keeps & RDMAT_HOLD_SQ))
 		pool_panic("a request with %u WRs in the hardware cannot let go of them",
 			   request->sq_out);
@@ -164,6 +169,7 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
 	request->nvme.queue = &qp->nvme;
 	request->nvme.iov = NULL;
 	request->nvme.iov_count = 0;
+	request->pair = NULL;
 	rdmat_request_move(request, RDMAT_REQUEST_RECEIVED);
 	return request;
 }
@@ -234,6 +240,8 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 		request->held = false;
 		request->qp->held--;
 	}
+	if (to == RDMAT_REQUEST_FLUSHING)
+		rdmat_pair_break(request);
 	pool_list_del(&request->link);
 	record(request, from, to);
 	request->state = (uint8_t)to;
@@ -367,6 +375,17 @@ bool rdmat_request_settle(struct rdmat_request *request)
 		return false;
 	rdmat_request_move(request, RDMAT_REQUEST_FREE);
 	return true;
+}
+
+bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second)
+{
+	if (!rdmat_request_take_resources(first))
+		return false;
+	if (rdmat_request_take_resources(second))
+		return true;
+	buffers_give(first);
+	chain_give(first);
+	return false;
 }
 
 static void describe_queue(const struct rdmat_request *request, struct wrasse_holder *holder)

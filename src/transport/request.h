@@ -29,11 +29,12 @@ enum rdmat_hold {
 	RDMAT_HOLD_SQ = 1u << 3,      /* send-queue slots: WRs that the hardware has */
 	RDMAT_HOLD_READS = 1u << 4,   /* those of them that are RDMA READs */
 	RDMAT_HOLD_BACKEND = 1u << 5, /* the backend has the I/O */
+	RDMAT_HOLD_TURN = 1u << 6,    /* the namespace's turn for fused pairs */
 };
 
 #define RDMAT_HOLD_ALL                                                             \
 	(RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | \
-	 RDMAT_HOLD_READS | RDMAT_HOLD_BACKEND)
+	 RDMAT_HOLD_READS | RDMAT_HOLD_BACKEND | RDMAT_HOLD_TURN)
 
 /*
  * The state machine: X(state, what happens, may hold, successors). A request is on its queue pair's
@@ -43,17 +44,25 @@ enum rdmat_hold {
 #define RDMAT_REQUEST_STATES(X)                                                                  \
 	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                            \
 	X(RECEIVED, "capsule came", RDMAT_HOLD_SLOT,                                             \
-	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) |                \
+	  RDMAT_TO(WAIT_PAIR) | RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) |                \
+		  RDMAT_TO(EXECUTING) | RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))             \
+	X(WAIT_PAIR, "half of a fused pair; waits for the other, then for what both need",       \
+	  RDMAT_HOLD_SLOT,                                                                       \
+	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(WAIT_TURN) |                \
 		  RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                                   \
 	X(WAIT_RESOURCES, "waits for buffers and WRs", RDMAT_HOLD_SLOT,                          \
-	  RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING))                       \
+	  RDMAT_TO(WAIT_FETCH) | RDMAT_TO(WAIT_TURN) | RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING)) \
 	X(WAIT_FETCH, "waits for READ credits and queue slots",                                  \
 	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN, RDMAT_TO(FETCHING) | RDMAT_TO(FLUSHING))        \
 	X(FETCHING, "RDMA READ",                                                                 \
 	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_READS,              \
-	  RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING))                                              \
+	  RDMAT_TO(WAIT_TURN) | RDMAT_TO(EXECUTING) | RDMAT_TO(FLUSHING))                        \
+	X(WAIT_TURN, "half of a fused pair, has its data; waits for its turn",                   \
+	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_TURN,                                \
+	  RDMAT_TO(EXECUTING) | RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                     \
 	X(EXECUTING, "in the controller or the backend",                                         \
-	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_BACKEND,          \
+	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_BACKEND |         \
+		  RDMAT_HOLD_TURN,                                                               \
 	  RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                                           \
 	X(WAIT_RESPOND, "waits for queue slots", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,          \
 	  RDMAT_TO(RESPONDING) | RDMAT_TO(FLUSHING))                                             \
@@ -114,6 +123,9 @@ struct rdmat_request {
 	struct pool_link link; /* the list of its state */
 	struct rdmat_qp *qp;   /* NULL while FREE */
 	struct rdmat_class *class;
+	struct rdmat_request
+		*pair;          /* the other half of a fused pair, from when both are there until
+				       the first is answered */
 	uint8_t state;          /* enum rdmat_request_state; written by rdmat_request_move() only */
 	bool backend;           /* submitted and not acted on yet */
 	bool io_done;           /* wrasse_io_complete() was called */
@@ -205,6 +217,9 @@ static inline bool rdmat_request_needs_resources(const struct rdmat_request *req
  * Return: whether it got them. One that did not holds nothing.
  */
 bool rdmat_request_take_resources(struct rdmat_request *request);
+
+/* The same for both halves of a fused pair: all that both need, or nothing for either. */
+bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second);
 
 /* Whether a FLUSHING request may go: then it is FREE. */
 bool rdmat_request_settle(struct rdmat_request *request);

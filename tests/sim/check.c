@@ -34,7 +34,8 @@ static uint32_t holds(const struct rdmat_request *request)
 	       (request->buffers || request->scratch ? RDMAT_HOLD_BUFFERS : 0u) |
 	       (request->first ? RDMAT_HOLD_CHAIN : 0u) | (request->sq_out ? RDMAT_HOLD_SQ : 0u) |
 	       (request->reads_out ? RDMAT_HOLD_READS : 0u) |
-	       (request->backend ? RDMAT_HOLD_BACKEND : 0u);
+	       (request->backend ? RDMAT_HOLD_BACKEND : 0u) |
+	       (request->nvme.turn ? RDMAT_HOLD_TURN : 0u);
 }
 
 static void sum_buffers(const struct rdmat_request *request, const struct pool_item *item,
@@ -117,6 +118,9 @@ static void check_progress(const struct rdmat_qp *qp)
 			 any(qp, RDMAT_REQUEST_WAIT_RESOURCES) ?
 				 "waits for resources and nobody knows" :
 				 "is on the list of those that wait, and does not");
+	if (qp->half && qp->half->state != RDMAT_REQUEST_WAIT_PAIR)
+		sim_fail("queue pair %u: a first half is in state %s", qp->qpn,
+			 NAME(qp->half->state));
 	if (any(qp, RDMAT_REQUEST_RECEIVED))
 		sim_fail("queue pair %u: a request was left in RECEIVED", qp->qpn);
 }

@@ -242,10 +242,10 @@ static void starve_buffers(void)
 	stage();
 	plan.hosts = 2;
 	plan.kind[0] = plan.kind[1] = HOST_GREEDY;
-	plan.blocks = 1024;
-	plan.max_len = 262144;
+	plan.blocks = 2048;
+	plan.max_len = 524288;
 	plan.group.io_requests = 64;
-	plan.group.small_buffers = 16;
+	plan.group.small_buffers = 18;
 }
 
 static void waiter_dies(void)
@@ -453,7 +453,7 @@ static void buffer_starvation(void)
 	plan.kato_ms = 1000;
 	plan.leave = 0;
 	curtain_up();
-	until(read_much, "reads and writes of 256 KiB go on");
+	until(read_much, "reads and writes of 512 KiB go on");
 	wrasse_poll_group_get_pools(target.group[0].group, lines, 16);
 	if (!lines[2].waits)
 		sim_fail("nobody ever waited for a large buffer");

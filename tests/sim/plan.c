@@ -86,8 +86,8 @@ static void plan_group(void)
 	opts->admin_requests = ONE_OF(32, 64);
 	opts->io_slots = ONE_OF(8, 16, 64);
 	opts->admin_slots = ONE_OF(8, 32);
-	opts->wrs = ONE_OF(32, 64, 128);
-	opts->small_buffers = ONE_OF(16, 32);
+	opts->wrs = ONE_OF(52, 64, 128);
+	opts->small_buffers = ONE_OF(18, 32);
 	opts->large_buffers = 9;
 	opts->poll_budget = ONE_OF(1, 4, 64);
 }

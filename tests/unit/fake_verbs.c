@@ -361,7 +361,8 @@ uint32_t fake_holds(const struct rdmat_request *request)
 	       (request->first || request->chain ? RDMAT_HOLD_CHAIN : 0u) |
 	       (request->sq_out ? RDMAT_HOLD_SQ : 0u) |
 	       (request->reads_out ? RDMAT_HOLD_READS : 0u) |
-	       (request->backend ? RDMAT_HOLD_BACKEND : 0u);
+	       (request->backend ? RDMAT_HOLD_BACKEND : 0u) |
+	       (request->nvme.turn ? RDMAT_HOLD_TURN : 0u);
 }
 
 void fake_complete(struct fake *fake)

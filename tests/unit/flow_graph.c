@@ -13,7 +13,8 @@
 #define END   "<!-- states end -->\n"
 
 static const char *const hold_names[] = {"receive slot",     "buffers",      "WR chain",
-					 "send-queue slots", "READ credits", "the backend's hold"};
+					 "send-queue slots", "READ credits", "the backend's hold",
+					 "the turn"};
 
 static void holds_print(FILE *out, uint32_t holds)
 {

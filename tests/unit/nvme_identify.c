@@ -71,7 +71,7 @@ static void controller_page_has_what_linux_needs(void **state)
 	assert_int_equal(get16(514), 128);       /* MAXCMD */
 	assert_int_equal(get32(516), 256);       /* NN */
 	assert_int_equal(get16(520), 0xd9);      /* ONCS: what needs no backend for it */
-	assert_int_equal(get16(522), 0);         /* FUSES */
+	assert_int_equal(get16(522), 1);         /* FUSES: Compare and Write */
 	assert_int_equal(page[525], 6);          /* VWC: none; Flush of all */
 	assert_int_equal(page[531], 1);          /* NWPC */
 	assert_int_equal(get32(536), 0x100005);  /* SGLS */
@@ -138,6 +138,40 @@ static void controller_page_tells_of_what_backends_take(void **state)
 	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE);
 	identify(queue, 1, 0);
 	assert_int_equal(get16(520), 0xdb);
+	fx_queue_gone(queue);
+}
+
+static void command_set_page_tells_limits(void **state)
+{
+	struct nvme_queue *queue = fx_ready();
+	struct wrasse_namespace *ns = fx_add_ns(fx_subsystem, 5, 100);
+
+	(void)state;
+	ns->max_discard_len = 1 << 20;
+	identify(queue, 6, 0);
+	assert_int_equal(page[0], 8); /* VSL: 1 MiB */
+	assert_int_equal(page[1], 8); /* WZSL */
+	assert_int_equal(page[3], 0); /* DMRL */
+	assert_int_equal(get32(4), 2048);
+	assert_zero(8, 4096);
+	fx_queue_gone(queue);
+}
+
+static void namespace_page_tells_how_large_a_fused_pair_may_be(void **state)
+{
+	static const struct {
+		uint32_t shift, nacwu;
+	} cases[] = {{9, 15}, {12, 1}, {13, 0}, {16, 0}};
+	struct nvme_queue *queue = fx_ready();
+	struct wrasse_namespace *ns = fx_add_ns(fx_subsystem, 5, 100);
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		ns->block_shift = cases[i].shift;
+		identify(queue, 0, 5);
+		assert_int_equal(page[24], 2); /* NSFEAT: NSABP */
+		assert_int_equal(get16(38), cases[i].nacwu);
+	}
 	fx_queue_gone(queue);
 }
 
@@ -211,9 +245,12 @@ static void namespace_page_tells_size_and_names(void **state)
 	assert_int_equal(get64(0), 0x123456789a);
 	assert_int_equal(get64(8), 0x123456789a);
 	assert_int_equal(get64(16), 0x123456789a);
-	assert_zero(24, 30);
+	assert_int_equal(page[24], 2); /* NSFEAT */
+	assert_zero(25, 30);
 	assert_int_equal(page[30], 1); /* NMIC */
-	assert_zero(31, 104);
+	assert_zero(31, 38);
+	assert_int_equal(get16(38), 1); /* NACWU */
+	assert_zero(40, 104);
 	assert_memory_equal(page + 104, ns->nguid, 16);
 	assert_memory_equal(page + 120, ns->eui64, 8);
 	assert_int_equal(get32(128), 12 << 16); /* LBAF 0 */
@@ -565,6 +602,8 @@ int main(void)
 		TEST(controller_page_tells_of_a_volatile_cache),
 		TEST(controller_page_tells_of_what_backends_take),
 		TEST(namespace_page_tells_what_is_read_after_a_discard),
+		TEST(namespace_page_tells_how_large_a_fused_pair_may_be),
+		TEST(command_set_page_tells_limits),
 		TEST(discovery_controller_has_the_controller_page_only),
 		TEST(unknown_cns_is_an_invalid_field),
 		TEST(namespace_page_tells_size_and_names),

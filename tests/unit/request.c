@@ -15,18 +15,29 @@ static const struct {
 	enum rdmat_request_state from, to;
 } legal_moves[] = {
 	{RDMAT_REQUEST_FREE, RDMAT_REQUEST_RECEIVED},
+	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_PAIR},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_RESOURCES},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_FETCH},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_EXECUTING},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_RESPOND},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_FLUSHING},
+	{RDMAT_REQUEST_WAIT_PAIR, RDMAT_REQUEST_WAIT_RESOURCES},
+	{RDMAT_REQUEST_WAIT_PAIR, RDMAT_REQUEST_WAIT_FETCH},
+	{RDMAT_REQUEST_WAIT_PAIR, RDMAT_REQUEST_WAIT_TURN},
+	{RDMAT_REQUEST_WAIT_PAIR, RDMAT_REQUEST_WAIT_RESPOND},
+	{RDMAT_REQUEST_WAIT_PAIR, RDMAT_REQUEST_FLUSHING},
 	{RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_REQUEST_WAIT_FETCH},
+	{RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_REQUEST_WAIT_TURN},
 	{RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_REQUEST_EXECUTING},
 	{RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_REQUEST_FLUSHING},
 	{RDMAT_REQUEST_WAIT_FETCH, RDMAT_REQUEST_FETCHING},
 	{RDMAT_REQUEST_WAIT_FETCH, RDMAT_REQUEST_FLUSHING},
+	{RDMAT_REQUEST_FETCHING, RDMAT_REQUEST_WAIT_TURN},
 	{RDMAT_REQUEST_FETCHING, RDMAT_REQUEST_EXECUTING},
 	{RDMAT_REQUEST_FETCHING, RDMAT_REQUEST_FLUSHING},
+	{RDMAT_REQUEST_WAIT_TURN, RDMAT_REQUEST_EXECUTING},
+	{RDMAT_REQUEST_WAIT_TURN, RDMAT_REQUEST_WAIT_RESPOND},
+	{RDMAT_REQUEST_WAIT_TURN, RDMAT_REQUEST_FLUSHING},
 	{RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_WAIT_RESPOND},
 	{RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_FLUSHING},
 	{RDMAT_REQUEST_WAIT_RESPOND, RDMAT_REQUEST_RESPONDING},
@@ -107,8 +118,10 @@ static void shape_set(struct rdmat_request *request, enum shape shape)
 /* Moves on one step as the library's own code would: resources are taken where it takes them. */
 static void step(struct rdmat_request *request, enum rdmat_request_state to, enum shape shape)
 {
-	if ((to == RDMAT_REQUEST_WAIT_FETCH || to == RDMAT_REQUEST_EXECUTING) && !request->first &&
-	    !request->scratch && request->state <= RDMAT_REQUEST_WAIT_RESOURCES &&
+	if ((to == RDMAT_REQUEST_WAIT_FETCH || to == RDMAT_REQUEST_WAIT_TURN ||
+	     to == RDMAT_REQUEST_EXECUTING) &&
+	    !request->first && !request->scratch &&
+	    request->state <= RDMAT_REQUEST_WAIT_RESOURCES &&
 	    rdmat_request_needs_resources(request))
 		assert_true(rdmat_request_take_resources(request));
 	if (to == RDMAT_REQUEST_WAIT_RESPOND)
@@ -267,6 +280,10 @@ static void what_is_needed_later_is_kept(void **state)
 		{SCRATCH_IN_CAPSULE, RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_HOLD_SLOT},
 		{SCRATCH_IN_CAPSULE, RDMAT_REQUEST_EXECUTING, RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS},
 		{SCRATCH_FETCH, RDMAT_REQUEST_EXECUTING, RDMAT_HOLD_BUFFERS},
+		{FETCH_CHAIN, RDMAT_REQUEST_WAIT_PAIR, 0},
+		{IN_CAPSULE, RDMAT_REQUEST_WAIT_PAIR, RDMAT_HOLD_SLOT},
+		{FETCH_CHAIN, RDMAT_REQUEST_WAIT_TURN, RDMAT_HOLD_BUFFERS},
+		{SCRATCH_IN_CAPSULE, RDMAT_REQUEST_WAIT_TURN, RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -276,16 +293,23 @@ static void what_is_needed_later_is_kept(void **state)
 		fake_init(&fake);
 		request = fake_request(&fake);
 		shape_set(request, cases[i].shape);
-		if (cases[i].in == RDMAT_REQUEST_WAIT_RESOURCES) {
-			step(request, RDMAT_REQUEST_WAIT_RESOURCES, cases[i].shape);
+		if (cases[i].in == RDMAT_REQUEST_WAIT_TURN)
+			step(request, RDMAT_REQUEST_WAIT_PAIR, cases[i].shape);
+		if (cases[i].in == RDMAT_REQUEST_WAIT_RESOURCES ||
+		    cases[i].in == RDMAT_REQUEST_WAIT_PAIR) {
+			step(request, cases[i].in, cases[i].shape);
 		} else if (request->nvme.data.xfer == NVME_XFER_H2C &&
 			   !request->nvme.data.in_capsule &&
 			   rdmat_request_needs_resources(request)) {
 			step(request, RDMAT_REQUEST_WAIT_FETCH, cases[i].shape);
 			if (cases[i].in > RDMAT_REQUEST_WAIT_FETCH)
 				step(request, RDMAT_REQUEST_FETCHING, cases[i].shape);
-			if (cases[i].in > RDMAT_REQUEST_FETCHING)
+			if (cases[i].in == RDMAT_REQUEST_WAIT_TURN)
+				step(request, RDMAT_REQUEST_WAIT_TURN, cases[i].shape);
+			else if (cases[i].in > RDMAT_REQUEST_FETCHING)
 				step(request, RDMAT_REQUEST_EXECUTING, cases[i].shape);
+		} else if (cases[i].in == RDMAT_REQUEST_WAIT_TURN) {
+			step(request, RDMAT_REQUEST_WAIT_TURN, cases[i].shape);
 		} else {
 			step(request, RDMAT_REQUEST_EXECUTING, cases[i].shape);
 		}
@@ -551,6 +575,35 @@ static void scratch_is_one_buffer_taken_with_the_rest(void **state)
 	fake_fini(&fake);
 }
 
+static void a_pair_takes_what_both_halves_need_or_nothing(void **state)
+{
+	static int other;
+	struct wrasse_poll_group *group;
+	struct rdmat_request *first, *second;
+	struct pool_item *hog;
+	struct fake fake;
+
+	for (uint32_t missing = 0; missing <= 2; missing++) {
+		fake_init(&fake);
+		group = fake.group;
+		first = fake_request(&fake);
+		second = fake_request(&fake);
+		fake_data(first, NVME_XFER_H2C, 4, 2048);
+		fake_data(second, NVME_XFER_H2C, 4, 2048);
+		first->nvme.data.scratch_len = 8192;
+		hog = pool_take(group->small, FAKE_SMALL - group->small_reserve - 3 + missing, 0,
+				&other);
+		assert_int_equal(rdmat_request_take_pair(first, second), missing == 0);
+		if (missing) {
+			assert_int_equal(fake_holds(first), RDMAT_HOLD_SLOT);
+			assert_int_equal(fake_holds(second), RDMAT_HOLD_SLOT);
+			assert_int_equal(pool_free_count(group->wr_pool), FAKE_WRS);
+		}
+		pool_give(group->small, hog);
+		fake_fini(&fake);
+	}
+}
+
 static void the_common_command_takes_no_wr_of_the_pool(void **state)
 {
 	struct rdmat_request *request;
@@ -742,6 +795,7 @@ int main(void)
 		cmocka_unit_test(resources_are_taken_all_or_not_at_all),
 		cmocka_unit_test(the_common_command_takes_no_wr_of_the_pool),
 		cmocka_unit_test(scratch_is_one_buffer_taken_with_the_rest),
+		cmocka_unit_test(a_pair_takes_what_both_halves_need_or_nothing),
 		cmocka_unit_test(buffers_cover_exactly_the_data),
 		cmocka_unit_test(the_next_command_has_no_buffers_of_the_one_before),
 		cmocka_unit_test(a_posted_slot_has_a_claim_on_a_free_request),

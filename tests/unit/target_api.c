@@ -61,8 +61,8 @@ static struct wrasse_poll_group_opts group_opts(void)
 	wrasse_poll_group_opts_init(&opts);
 	opts.io_requests = 16;
 	opts.admin_requests = 16;
-	opts.wrs = 32;
-	opts.small_buffers = 16;
+	opts.wrs = 52;
+	opts.small_buffers = 18;
 	opts.large_buffers = 9;
 	return opts;
 }
@@ -242,7 +242,7 @@ static void every_group_option_out_of_range_is_refused_by_name(void **state)
 #define OPT(name) #name, offsetof(struct wrasse_poll_group_opts, name)
 		{OPT(io_requests), 16, 1u << 20},  {OPT(admin_requests), 16, 1u << 20},
 		{OPT(io_slots), 8, 1u << 20},      {OPT(admin_slots), 8, 1u << 20},
-		{OPT(wrs), 32, 1u << 20},          {OPT(small_buffers), 16, 1u << 20},
+		{OPT(wrs), 52, 1u << 20},          {OPT(small_buffers), 18, 1u << 20},
 		{OPT(large_buffers), 9, 1u << 16}, {OPT(poll_budget), 1, 65536},
 #undef OPT
 	};
@@ -310,7 +310,7 @@ static void lent_memory_must_be_large_enough(void **state)
 	struct wrasse_poll_group *group = NULL;
 	size_t len = wrasse_poll_group_data_memory_len(&opts);
 
-	assert_int_equal(len, 16 * 8192 + 9 * 131072);
+	assert_int_equal(len, 18 * 8192 + 9 * 131072);
 	opts.data_memory = aligned_alloc(4096, len);
 	opts.data_memory_len = len - 1;
 	assert_int_equal(wrasse_poll_group_create(target, &opts, &group), -EINVAL);
