@@ -8,11 +8,7 @@
 #include "nvme/hook.h"
 #include "target.h"
 #include "transport/group.h"
-
-static struct rdmat *rdmat_of(const struct wrasse_subsystem *subsystem)
-{
-	return &((struct wrasse_target *)subsystem->owner)->rdmat;
-}
+#include "transport/listener.h"
 
 static void log_refusal(const struct rdmat *rdmat, const char *what, const char *name,
 			const char *why)
@@ -52,7 +48,7 @@ int wrasse_subsystem_create(struct wrasse_target *target, const struct wrasse_su
 
 int wrasse_subsystem_remove(struct wrasse_subsystem *subsystem, void (*done)(void *ctx), void *ctx)
 {
-	struct rdmat *rdmat = rdmat_of(subsystem);
+	struct rdmat *rdmat = subsystem_rdmat(subsystem);
 	int rc = 0;
 
 	rdmat_lock(rdmat);
@@ -70,7 +66,7 @@ int wrasse_subsystem_remove(struct wrasse_subsystem *subsystem, void (*done)(voi
 
 int wrasse_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *hostnqn)
 {
-	struct rdmat *rdmat = rdmat_of(subsystem);
+	struct rdmat *rdmat = subsystem_rdmat(subsystem);
 	int rc;
 
 	rdmat_lock(rdmat);
@@ -83,7 +79,7 @@ int wrasse_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *ho
 
 int wrasse_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char *hostnqn)
 {
-	struct rdmat *rdmat = rdmat_of(subsystem);
+	struct rdmat *rdmat = subsystem_rdmat(subsystem);
 	int rc;
 
 	rdmat_lock(rdmat);
@@ -96,7 +92,7 @@ int wrasse_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char 
 
 int wrasse_subsystem_raise(struct wrasse_subsystem *subsystem, enum wrasse_event event)
 {
-	struct rdmat *rdmat = rdmat_of(subsystem);
+	struct rdmat *rdmat = subsystem_rdmat(subsystem);
 
 	if ((unsigned)event > WRASSE_EVENT_TRANSIENT_ERROR)
 		return -EINVAL;
@@ -109,7 +105,7 @@ int wrasse_subsystem_raise(struct wrasse_subsystem *subsystem, enum wrasse_event
 
 int wrasse_subsystem_add_hook(struct wrasse_subsystem *subsystem, const struct wrasse_hook *given)
 {
-	struct rdmat *rdmat = rdmat_of(subsystem);
+	struct rdmat *rdmat = subsystem_rdmat(subsystem);
 	struct wrasse_hook hook;
 	const char *why = NULL;
 	int rc = options_copy(&hook, sizeof(hook), given, given->size);
@@ -123,10 +119,37 @@ int wrasse_subsystem_add_hook(struct wrasse_subsystem *subsystem, const struct w
 	return rc;
 }
 
+static int listener_change(struct wrasse_subsystem *subsystem,
+			   const struct wrasse_listener *listener,
+			   int (*change)(struct wrasse_subsystem *subsystem, uint16_t portal))
+{
+	struct rdmat *rdmat = subsystem_rdmat(subsystem);
+	int rc;
+
+	rdmat_lock(rdmat);
+	rc = change(subsystem, listener->portal);
+	if (!rc)
+		rdmat_attention(rdmat);
+	rdmat_unlock(rdmat);
+	return rc;
+}
+
+int wrasse_subsystem_add_listener(struct wrasse_subsystem *subsystem,
+				  struct wrasse_listener *listener)
+{
+	return listener_change(subsystem, listener, nvme_subsystem_add_portal);
+}
+
+int wrasse_subsystem_remove_listener(struct wrasse_subsystem *subsystem,
+				     struct wrasse_listener *listener)
+{
+	return listener_change(subsystem, listener, nvme_subsystem_remove_portal);
+}
+
 int wrasse_subsystem_add_ns(struct wrasse_subsystem *subsystem, const struct wrasse_ns_opts *given,
 			    struct wrasse_namespace **out)
 {
-	struct rdmat *rdmat = rdmat_of(subsystem);
+	struct rdmat *rdmat = subsystem_rdmat(subsystem);
 	struct wrasse_namespace *ns = NULL;
 	struct wrasse_ns_opts opts;
 	const char *why = NULL;
@@ -148,7 +171,7 @@ int wrasse_subsystem_add_ns(struct wrasse_subsystem *subsystem, const struct wra
 int wrasse_subsystem_remove_ns(struct wrasse_subsystem *subsystem, uint32_t nsid,
 			       void (*done)(void *ctx), void *ctx)
 {
-	struct rdmat *rdmat = rdmat_of(subsystem);
+	struct rdmat *rdmat = subsystem_rdmat(subsystem);
 	struct wrasse_namespace *ns;
 	int rc = 0;
 

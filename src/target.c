@@ -92,6 +92,11 @@ static int target_opts_complete(struct rdmat *rdmat)
 			  opts->in_capsule_data_len);
 		return -EINVAL;
 	}
+	if (opts->discovery_nqn && !nvme_nqn_is_valid(opts->discovery_nqn)) {
+		rdmat_log(rdmat, WRASSE_LOG_ERROR,
+			  "option discovery_nqn: not an NVMe Qualified Name");
+		return -EINVAL;
+	}
 	if (opts->no_in_capsule_data)
 		opts->in_capsule_data_len = 0;
 	return 0;
@@ -109,6 +114,7 @@ static void limits_fill(struct rdmat *rdmat)
 		.icd_len = opts->in_capsule_data_len,
 		.admin_icd_len = 1024, /* a Connect's data */
 		.group_count = opts->max_poll_groups,
+		.discovery_nqn = opts->discovery_nqn,
 	};
 }
 

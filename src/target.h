@@ -28,6 +28,11 @@ struct wrasse_target {
 	bool polling;
 };
 
+static inline struct rdmat *subsystem_rdmat(const struct wrasse_subsystem *subsystem)
+{
+	return &((struct wrasse_target *)subsystem->owner)->rdmat;
+}
+
 /* Brings an option struct to the library's size. Return: 0, -EINVAL for a size that cannot be,
  * -E2BIG. */
 int options_copy(void *to, size_t to_size, const void *from, size_t from_size);

@@ -28,7 +28,8 @@ static inline void wrasse_listener_opts_init(struct wrasse_listener_opts *opts)
 }
 
 /*
- * Starts to listen. Every subsystem of the target is reached through every listener.
+ * Starts to listen. Every subsystem of the target is reached through every listener, but for those
+ * that were made with no_auto_listener.
  *
  * @target: the target; not NULL.
  * @opts: where; copied.

@@ -26,8 +26,10 @@ struct wrasse_ns_opts {
 	uint8_t eui64[8];     /* IEEE Extended Unique Identifier; all zero: none */
 	uint8_t uuid[16]; /* namespace UUID (RFC 4122 byte order); all zero: made from subsystem NQN
 			     and nsid */
-	bool read_only;   /* writes are answered with Namespace is Write Protected */
-	bool volatile_cache; /* completed writes may be lost until a flush: hosts are told to flush
+	uint32_t ana_group;   /* ANA group, 1 to the subsystem's max_ana_groups; 0: 1 */
+	bool no_auto_visible; /* only hosts see it that wrasse_namespace_allow_host() named */
+	bool read_only;       /* writes are answered with Namespace is Write Protected */
+	bool volatile_cache;  /* completed writes may be lost until a flush: hosts are told to flush
 			      */
 
 	/* What the backend takes beside reads, writes and flushes: WRASSE_IO_BIT() of each. */
@@ -80,6 +82,42 @@ WRASSE_API int wrasse_subsystem_add_ns(struct wrasse_subsystem *subsystem,
  */
 WRASSE_API int wrasse_subsystem_remove_ns(struct wrasse_subsystem *subsystem, uint32_t nsid,
 					  void (*done)(void *ctx), void *ctx);
+
+/*
+ * Changes how many blocks a namespace has. Connected hosts are told (Namespace Attribute Changed).
+ *
+ * @ns: the namespace; not NULL, not being removed.
+ * @block_count: its logical blocks from now on; not 0.
+ *
+ * Context: any thread, also a callback. A command that a poll group takes after this call, or whose
+ * data arrives after it, is judged by the new size: LBA Out of Range beyond it. I/O that the
+ * backend has already may reach beyond a size that became smaller.
+ * Return: 0; -EINVAL if block_count is 0 or too large (the log names the limit).
+ */
+WRASSE_API int wrasse_namespace_resize(struct wrasse_namespace *ns, uint64_t block_count);
+
+/*
+ * Lets a host see a namespace that was added with no_auto_visible. For every other host of the
+ * subsystem it does not exist. Connected controllers of that host are told (Namespace Attribute
+ * Changed).
+ *
+ * @ns: the namespace; not NULL, not being removed.
+ * @hostnqn: the host's NQN, at most 223 bytes; copied. It need not be allowed to connect yet.
+ *
+ * Context: any thread, also a callback. It allocates.
+ * Return: 0; -EINVAL for a malformed NQN, or if every host sees the namespace; -EEXIST if that host
+ * sees it already; -ENOMEM.
+ */
+WRASSE_API int wrasse_namespace_allow_host(struct wrasse_namespace *ns, const char *hostnqn);
+
+/*
+ * Hides a namespace again from a host, which is told. Commands that a poll group takes after this
+ * call get Invalid Namespace; I/O that the backend has already is answered.
+ *
+ * Context: any thread, also a callback.
+ * Return: 0; -ENOENT if the host was not named.
+ */
+WRASSE_API int wrasse_namespace_disallow_host(struct wrasse_namespace *ns, const char *hostnqn);
 
 WRASSE_END_DECLS
 

@@ -9,6 +9,17 @@
 
 WRASSE_BEGIN_DECLS
 
+/*
+ * What happens when a host that has a controller connects again: the same host NQN and identifier,
+ * from the same address to the same address of the same listener. A host that uses several
+ * addresses (multipath) is no such case.
+ */
+enum wrasse_duplicate_policy {
+	WRASSE_DUPLICATE_ALLOW,   /* it gets another controller */
+	WRASSE_DUPLICATE_REPLACE, /* it gets another controller, and its older ones end */
+	WRASSE_DUPLICATE_REFUSE,  /* Connect Controller Busy while it has one */
+};
+
 /* What a subsystem is. Strings are copied. */
 struct wrasse_subsystem_opts {
 	size_t size;          /* sizeof(struct wrasse_subsystem_opts) */
@@ -25,9 +36,13 @@ struct wrasse_subsystem_opts {
 	uint32_t max_namespaces;       /* highest nsid, 1 to 65536; 0: 256 */
 	uint16_t cntlid_min;           /* controller ids to use, 1 to 0xFFEF; 0: 1 */
 	uint16_t cntlid_max;           /* 0: 0xFFEF */
+	uint32_t max_ana_groups;       /* highest ana_group of its namespaces, 1 to 1024; 0: 16 */
+	uint8_t ana_transition_s;      /* how long WRASSE_ANA_CHANGE may last, in s; 0: 10 */
 	bool allow_any_host; /* any host NQN may connect; else only those that were added */
 	/* Hosts must authenticate themselves on every queue; copied. NULL: they need not and cannot. */
 	const struct wrasse_auth_opts *auth;
+	bool no_auto_listener; /* reached only through listeners that were added */
+	enum wrasse_duplicate_policy duplicates; /* hosts that connect twice */
 };
 
 static inline void wrasse_subsystem_opts_init(struct wrasse_subsystem_opts *opts)
@@ -84,6 +99,28 @@ WRASSE_API int wrasse_subsystem_add_host(struct wrasse_subsystem *subsystem, con
  */
 WRASSE_API int wrasse_subsystem_remove_host(struct wrasse_subsystem *subsystem,
 					    const char *hostnqn);
+
+/*
+ * Makes a subsystem that has no_auto_listener reachable through a listener. Its discovery log
+ * entries follow.
+ *
+ * @listener: the listener; it is forgotten when it is destroyed.
+ *
+ * Context: any thread, also a callback. It may allocate.
+ * Return: 0; -EEXIST if it is reachable there already; -EINVAL if it has not no_auto_listener;
+ * -ENOMEM.
+ */
+WRASSE_API int wrasse_subsystem_add_listener(struct wrasse_subsystem *subsystem,
+					     struct wrasse_listener *listener);
+
+/*
+ * The reverse: connections to the subsystem that came in through the listener are ended.
+ *
+ * Context: any thread, also a callback.
+ * Return: 0; -ENOENT if it was not added.
+ */
+WRASSE_API int wrasse_subsystem_remove_listener(struct wrasse_subsystem *subsystem,
+						struct wrasse_listener *listener);
 
 WRASSE_END_DECLS
 

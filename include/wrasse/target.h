@@ -29,6 +29,8 @@ struct wrasse_target_opts {
 	uint32_t max_data_len;        /* bytes in one command, 4096 * 2^n up to 1 MiB; 0: 1 MiB */
 	uint32_t in_capsule_data_len; /* bytes in a capsule of an I/O queue, a multiple of 16 up to
 					 16384; 0: 4096 */
+	const char *discovery_nqn;    /* a name of its own for the discovery subsystem, beside the
+					 well-known one; NULL: none; copied */
 	bool no_in_capsule_data;      /* hosts may not send data in I/O capsules */
 	bool no_srq; /* a receive queue per queue pair even where the device has shared ones */
 	uint8_t max_read_depth;      /* RDMA READs outstanding per queue pair; 0: 16 */

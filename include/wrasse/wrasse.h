@@ -16,6 +16,7 @@
 #ifndef WRASSE_WRASSE_H
 #define WRASSE_WRASSE_H
 
+#include <wrasse/ana.h>
 #include <wrasse/auth.h>
 #include <wrasse/backend.h>
 #include <wrasse/base.h>
@@ -25,6 +26,7 @@
 #include <wrasse/namespace.h>
 #include <wrasse/poll_group.h>
 #include <wrasse/rdma_event.h>
+#include <wrasse/referral.h>
 #include <wrasse/report.h>
 #include <wrasse/status.h>
 #include <wrasse/subsystem.h>

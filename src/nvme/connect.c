@@ -91,6 +91,11 @@ static struct wrasse_subsystem *connect_admit(struct nvme_request *request,
 		connect_refuse_param(request, NVME_IPO_SUBNQN, "SUBNQN is unknown");
 		return NULL;
 	}
+	if (!nvme_subsystem_is_on(subsystem, request->queue->conn.portal)) {
+		connect_refuse_param(request, NVME_IPO_SUBNQN,
+				     "the subsystem is not reached through this listener");
+		return NULL;
+	}
 	if (!nvme_subsystem_allows(subsystem, data->hostnqn)) {
 		connect_refuse(request, NVME_SC_CONNECT_HOST, true, NVME_IPO_HOSTNQN,
 			       "the host is not allowed to use the subsystem");
@@ -111,8 +116,10 @@ static enum nvme_next connect_succeed(struct nvme_request *request, struct nvme_
 	queue->sqsize = nvme_get16(cmd->sqsize);
 	queue->sqhd %= queue->sqsize + 1u;
 	queue->sqflow_off = cmd->cattr & NVME_CATTR_NO_SQ_FLOW;
-	if (!ctrl->discovery)
+	if (!ctrl->discovery) {
 		queue->view = ctrl->subsystem->view[queue->conn.group];
+		queue->path = ctrl->path;
+	}
 	if (nvme_auth_start(queue, now_ns, actions))
 		return nvme_succeed(request, ctrl->cntlid | NVME_CONNECT_ATR);
 	return nvme_succeed(request, ctrl->cntlid);
@@ -145,26 +152,68 @@ static uint16_t cntlid_take(struct wrasse_subsystem *subsystem)
 	return 0;
 }
 
+/* Whether a controller is the one that this host has by the same way. */
+static bool ctrl_is_duplicate(const struct nvme_ctrl *ctrl, const struct nvme_connect_data *data,
+			      const struct nvme_conn *conn)
+{
+	return !atomic_load_explicit(&ctrl->ended, memory_order_acquire) &&
+	       ctrl->path->portal == conn->portal && strcmp(ctrl->hostnqn, data->hostnqn) == 0 &&
+	       memcmp(ctrl->hostid, data->hostid, sizeof(ctrl->hostid)) == 0 &&
+	       strcmp(ctrl->traddr, conn->traddr) == 0 && strcmp(ctrl->peer, conn->peer) == 0;
+}
+
+/*
+ * A host that is back before this target knows that it was gone, or one that is there twice. A
+ * refusal may be retried: the older controller may be about to end.
+ */
+static bool connect_check_duplicates(struct nvme_request *request,
+				     struct wrasse_subsystem *subsystem,
+				     const struct nvme_connect_data *data,
+				     struct nvme_actions *actions)
+{
+	if (subsystem->duplicates == WRASSE_DUPLICATE_ALLOW)
+		return true;
+	for (struct nvme_ctrl *ctrl = subsystem->ctrls; ctrl; ctrl = ctrl->next) {
+		if (!ctrl_is_duplicate(ctrl, data, &request->queue->conn))
+			continue;
+		if (subsystem->duplicates == WRASSE_DUPLICATE_REFUSE) {
+			connect_refuse(request, NVME_SC_CONNECT_BUSY, false, 0,
+				       "the host has a controller already");
+			return false;
+		}
+		nvme_ctrl_end(ctrl);
+		actions->attention = true;
+	}
+	return true;
+}
+
 static enum nvme_next connect_admin(struct nvme_request *request,
 				    struct wrasse_subsystem *subsystem,
 				    const struct nvme_connect_data *data, uint64_t now_ns,
 				    struct nvme_actions *actions)
 {
-	struct nvme_ctrl *ctrl;
+	struct nvme_ctrl *ctrl = NULL;
+	struct nvme_path *path;
 	uint16_t cntlid;
 
 	if (nvme_get16(data->cntlid) != NVME_CNTLID_DYNAMIC)
 		return connect_refuse_param(request, NVME_IPO_CNTLID,
 					    "CNTLID of an admin queue is not FFFFh");
+	if (!connect_check_duplicates(request, subsystem, data, actions))
+		return NVME_RESPOND;
 	cntlid = cntlid_take(subsystem);
 	if (cntlid == 0)
 		return connect_refuse(request, NVME_SC_CONNECT_BUSY, false, 0,
 				      "every controller id of the subsystem is in use");
-	ctrl = nvme_ctrl_create(subsystem, cntlid, data, request->queue->conn.portal);
+	path = nvme_path_get(subsystem, request->queue->conn.portal);
+	if (path)
+		ctrl = nvme_ctrl_create(path, cntlid, data);
 	if (!ctrl)
 		return nvme_refuse(request, wrasse_status_make(0, WRASSE_SC_INTERNAL, false),
 				   NVME_AT_NONE, "no memory for a controller");
 	nvme_features_init(&ctrl->features, now_ns);
+	memcpy(ctrl->traddr, request->queue->conn.traddr, sizeof(ctrl->traddr));
+	memcpy(ctrl->peer, request->queue->conn.peer, sizeof(ctrl->peer));
 	nvme_ctrl_set_kato(ctrl, nvme_get32(request->cmd.connect.kato_ms));
 	ctrl->auth_timeout_ms = ctrl->kato_ms ? ctrl->kato_ms : AUTH_TIMEOUT_MS;
 	ctrl->kato_deadline_ns = UINT64_MAX;
@@ -184,7 +233,7 @@ static struct nvme_ctrl *connect_find_ctrl(const struct wrasse_subsystem *subsys
 		if (ctrl->cntlid != cntlid)
 			continue;
 		if (atomic_load_explicit(&ctrl->ended, memory_order_acquire) ||
-		    ctrl->portal != portal || strcmp(ctrl->hostnqn, data->hostnqn) != 0 ||
+		    ctrl->path->portal != portal || strcmp(ctrl->hostnqn, data->hostnqn) != 0 ||
 		    memcmp(ctrl->hostid, data->hostid, sizeof(ctrl->hostid)) != 0)
 			return NULL;
 		return ctrl;

@@ -28,26 +28,34 @@ static size_t bitmap_words(uint32_t bits)
 	return (bits + 63) / 64;
 }
 
-struct nvme_ctrl *nvme_ctrl_create(struct wrasse_subsystem *subsystem, uint16_t cntlid,
-				   const struct nvme_connect_data *data, uint16_t portal)
+struct nvme_ctrl *nvme_ctrl_create(struct nvme_path *path, uint16_t cntlid,
+				   const struct nvme_connect_data *data)
 {
+	struct wrasse_subsystem *subsystem = path->subsystem;
 	const struct nvme_limits *limits = subsystem->registry->limits;
 	size_t qid_words = bitmap_words(limits->max_io_queues + 1);
-	size_t words = qid_words + bitmap_words(subsystem->max_namespaces);
-	struct nvme_ctrl *ctrl = calloc(1, sizeof(*ctrl) + words * sizeof(uint64_t));
+	size_t ns_words = bitmap_words(subsystem->max_namespaces);
+	struct nvme_ctrl *ctrl =
+		calloc(1, sizeof(*ctrl) + (qid_words + 3 * ns_words) * sizeof(uint64_t));
 
-	if (!ctrl)
+	if (!ctrl) {
+		nvme_path_put(path);
 		return NULL;
+	}
 	ctrl->subsystem = subsystem;
 	ctrl->limits = limits;
 	ctrl->discovery = subsystem->is_discovery;
 	ctrl->cntlid = cntlid;
-	ctrl->portal = portal;
+	ctrl->path = path;
+	ctrl->ana_seen = atomic_load_explicit(&path->changes, memory_order_relaxed);
 	memcpy(ctrl->hostid, data->hostid, sizeof(ctrl->hostid));
 	memcpy(ctrl->hostnqn, data->hostnqn, sizeof(ctrl->hostnqn) - 1);
 	ctrl->refs = 1;
 	ctrl->qids = ctrl->bits;
 	ctrl->changed = ctrl->bits + qid_words;
+	ctrl->sees = (void *)(ctrl->changed + ns_words);
+	ctrl->notes = ctrl->sees + ns_words;
+	nvme_mask_init(ctrl);
 	ctrl->next = subsystem->ctrls;
 	subsystem->ctrls = ctrl;
 	return ctrl;
@@ -67,6 +75,7 @@ void nvme_ctrl_put(struct nvme_ctrl *ctrl)
 	while (*link != ctrl)
 		link = &(*link)->next;
 	*link = ctrl->next;
+	nvme_path_put(ctrl->path);
 	free(ctrl);
 }
 
@@ -257,11 +266,32 @@ static void ctrl_take_raised(struct nvme_ctrl *ctrl, struct nvme_actions *action
 			       actions);
 }
 
+static void ctrl_take_notes(struct nvme_queue *queue, struct nvme_actions *actions)
+{
+	struct nvme_ctrl *ctrl = queue->ctrl;
+
+	if (!atomic_load_explicit(&ctrl->noted, memory_order_relaxed) ||
+	    !atomic_exchange_explicit(&ctrl->noted, false, memory_order_acquire))
+		return;
+	for (size_t i = 0; i < bitmap_words(ctrl->subsystem->max_namespaces); i++) {
+		uint64_t bits = atomic_exchange_explicit(&ctrl->notes[i], 0, memory_order_relaxed);
+
+		for (; bits != 0; bits &= bits - 1)
+			nvme_ctrl_ns_changed(
+				queue, (uint32_t)(i * 64) + 1 + (uint32_t)__builtin_ctzll(bits),
+				actions);
+	}
+}
+
 void nvme_ctrl_sync(struct nvme_queue *queue, struct nvme_actions *actions)
 {
 	if (queue->qid != 0 || queue->state != NVME_QUEUE_CONNECTED)
 		return;
 	ctrl_take_raised(queue->ctrl, actions);
+	if (!queue->path)
+		return;
+	ctrl_take_notes(queue, actions);
+	nvme_ana_sync(queue, actions);
 }
 
 void nvme_ctrl_discovery_changed(struct nvme_queue *queue, struct nvme_actions *actions)

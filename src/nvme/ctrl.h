@@ -37,6 +37,7 @@ struct nvme_error {
 enum nvme_event {
 	NVME_EV_NS_ATTR = 1 << 0,
 	NVME_EV_DISCOVERY = 1 << 1,
+	NVME_EV_ANA = 1 << 2,
 	/* Raised by the embedder: 1 << (8 + enum wrasse_event). */
 	NVME_EV_SPARE = 1 << 8,
 	NVME_EV_TEMPERATURE = 1 << 9,
@@ -69,16 +70,21 @@ struct nvme_ctrl {
 	_Atomic(bool) retry_delays; /* the host has set ACRE: CRD may say how long to wait */
 	_Atomic(uint64_t) error_count;
 	struct nvme_error errors[NVME_ERROR_ENTRIES];
+	_Atomic(uint64_t) *sees;  /* bitmap: restricted namespaces that it sees; see mask.c */
+	_Atomic(uint64_t) *notes; /* bitmap: namespaces that the control plane changed */
+	_Atomic(bool) noted;      /* there are notes; stored after them */
 
 	/* Constant. */
 	struct wrasse_subsystem *subsystem;
 	const struct nvme_limits *limits;
 	bool discovery;
 	uint16_t cntlid;
-	uint16_t portal;
+	struct nvme_path *path;   /* a reference */
 	uint32_t auth_timeout_ms; /* for each step of an authentication, on every queue */
 	uint8_t hostid[NVME_HOSTID_LEN];
 	char hostnqn[NVME_NQN_LEN + 1];
+	char traddr[64]; /* the address that the host came to */
+	char peer[64];   /* and the one that it came from */
 
 	/* Guarded by the target's lock. */
 	struct nvme_ctrl *next; /* subsystem->ctrls */
@@ -94,15 +100,20 @@ struct nvme_ctrl {
 	uint32_t aer_count;
 	uint32_t events_pending; /* happened, not told yet */
 	uint32_t events_told;    /* told, log page not read yet */
+	uint64_t ana_seen;       /* path->changes when it was looked at last */
 	uint64_t *changed;       /* bitmap: nsid - 1 */
 	uint64_t bits[];
 };
 
 /* ---- ctrl.c ---- */
 
-/* REGISTRY. A controller with one reference, in its subsystem's list; NULL: no memory. */
-struct nvme_ctrl *nvme_ctrl_create(struct wrasse_subsystem *subsystem, uint16_t cntlid,
-				   const struct nvme_connect_data *data, uint16_t portal);
+/*
+ * REGISTRY. A controller with one reference, in its subsystem's list; NULL: no memory.
+ *
+ * @path: taken over, also without memory.
+ */
+struct nvme_ctrl *nvme_ctrl_create(struct nvme_path *path, uint16_t cntlid,
+				   const struct nvme_connect_data *data);
 void nvme_ctrl_get(struct nvme_ctrl *ctrl);
 void nvme_ctrl_put(struct nvme_ctrl *ctrl);
 
@@ -142,6 +153,32 @@ void nvme_aer_raise(struct nvme_ctrl *ctrl, uint32_t raised, struct nvme_actions
 
 /* The log page of an event was read: the event may be told again. */
 void nvme_aer_log_read(struct nvme_ctrl *ctrl, uint8_t lid, struct nvme_actions *actions);
+
+/* ---- ana.c ---- */
+
+/* Whether the namespace can be used on this path; if not, answers the request. */
+bool nvme_ana_check(struct nvme_request *request, const struct nvme_ns_port *port);
+
+/* Whether the path's state hides how much of the namespace is in use. */
+bool nvme_ana_hides_use(const struct nvme_queue *queue, const struct nvme_ns_port *port);
+
+/* Raises an event if a group of a namespace that the host sees has changed. */
+void nvme_ana_sync(struct nvme_queue *queue, struct nvme_actions *actions);
+
+uint64_t nvme_ana_log_size(const struct nvme_queue *queue);
+/* REGISTRY. */
+void nvme_ana_log_put(struct nvme_request *request, struct nvme_out *out);
+
+/* ---- mask.c: REGISTRY ---- */
+
+/* What a new controller sees. */
+void nvme_mask_init(struct nvme_ctrl *ctrl);
+
+/* A new restricted namespace: nobody sees it yet. */
+void nvme_mask_hide(struct wrasse_namespace *ns);
+
+/* Makes the thread of the controller tell its host. Attention must follow. */
+void nvme_ctrl_note(struct nvme_ctrl *ctrl, uint32_t nsid);
 
 /* ---- error_log.c: any thread ---- */
 
@@ -240,11 +277,6 @@ enum nvme_next nvme_discovery_log(struct nvme_request *request);
 bool nvme_subsystem_allows(const struct wrasse_subsystem *subsystem, const char *hostnqn);
 struct wrasse_subsystem *nvme_subsystem_find(const struct nvme_registry *registry, const char *nqn);
 int nvme_subsystem_create_discovery(struct nvme_registry *registry);
-
-#define NVME_DISCOVERY_NQN "nqn.2014-08.org.nvmexpress.discovery"
-
-/* nqn.c: whether it is an NVMe Qualified Name (NVMe Base 2.0 4.5) without control characters. */
-bool nvme_nqn_is_valid(const char *nqn);
 
 /* A 64-bit digest of a string, for names that must be stable; not a secret. */
 uint64_t nvme_nqn_digest(const char *nqn, uint64_t seed);

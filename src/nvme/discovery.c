@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The discovery log (NVMe-oF 1.1 5.3): the subsystems that the asking host may use, at each portal,
- * and the discovery controller itself. Made anew at each read, under the target's lock: the
+ * The discovery log (NVMe-oF 1.1 5.3): the subsystems that the asking host may use, at each portal
+ * where it finds them, the discovery controller itself, and other discovery services. Made anew at each read, under the target's lock: the
  * generation counter tells a host that pages it read apart do not belong together.
  */
 #include "nvme/ctrl.h"
+#include "nvme/wire_path.h"
 
 typedef void (*entry_fn)(void *ctx, const struct nvme_disc_entry *entry);
 
@@ -47,7 +48,8 @@ static void each_portal(const struct nvme_queue *queue, const struct wrasse_subs
 	for (; portal; portal = portal->next) {
 		bool came = portal->number == queue->conn.portal;
 
-		if (portal->any_address && !came)
+		if ((portal->any_address && !came) ||
+		    !nvme_subsystem_is_on(subsystem, portal->number))
 			continue;
 		entry_init(&entry, queue->limits, subsystem->nqn, NVME_SUBTYPE_NVM);
 		if (portal->any_address) {
@@ -61,6 +63,24 @@ static void each_portal(const struct nvme_queue *queue, const struct wrasse_subs
 	}
 }
 
+/* What is known of another service: where it is. */
+static void each_referral(const struct nvme_queue *queue, entry_fn fn, void *ctx)
+{
+	const struct nvme_referral *referral = queue->registry->referrals;
+	struct nvme_disc_entry entry;
+
+	for (; referral; referral = referral->next) {
+		if (*referral->hostnqn && strcmp(referral->hostnqn, queue->ctrl->hostnqn) != 0)
+			continue;
+		entry_init(&entry, queue->limits, referral->nqn, NVME_SUBTYPE_REFERRAL);
+		entry.treq = 0;
+		nvme_put16(&entry.asqsz, NVME_ASQSZ_MIN);
+		entry_put_address(&entry, referral->adrfam, NVME_RDMA_PRTYPE_NONE, referral->traddr,
+				  referral->trsvcid);
+		fn(ctx, &entry);
+	}
+}
+
 static void each_entry(const struct nvme_queue *queue, entry_fn fn, void *ctx)
 {
 	const struct wrasse_subsystem *subsystem = queue->registry->subsystems;
@@ -69,6 +89,7 @@ static void each_entry(const struct nvme_queue *queue, entry_fn fn, void *ctx)
 	for (; subsystem; subsystem = subsystem->next) {
 		if (subsystem->is_discovery) {
 			entry_init(&entry, queue->limits, subsystem->nqn, NVME_SUBTYPE_CURRENT);
+			nvme_put16(&entry.eflags, NVME_EFLAGS_EPCSD);
 			entry_put_conn(&entry, &queue->conn);
 			fn(ctx, &entry);
 		} else if (!subsystem->removing &&
@@ -76,6 +97,7 @@ static void each_entry(const struct nvme_queue *queue, entry_fn fn, void *ctx)
 			each_portal(queue, subsystem, fn, ctx);
 		}
 	}
+	each_referral(queue, fn, ctx);
 }
 
 static void count_entry(void *ctx, const struct nvme_disc_entry *entry)

@@ -172,7 +172,8 @@ static enum nvme_next events_set(struct nvme_request *request, uint32_t value, u
 				 struct nvme_actions *actions)
 {
 	struct nvme_ctrl *ctrl = request_ctrl(request);
-	uint32_t legal = ctrl->discovery ? NVME_AEC_DISCOVERY : NVME_AEC_SMART | NVME_AEC_NS_ATTR;
+	uint32_t legal = ctrl->discovery ? NVME_AEC_DISCOVERY :
+					   NVME_AEC_SMART | NVME_AEC_NS_ATTR | NVME_AEC_ANA;
 
 	if (value & ~legal)
 		return refuse_value(request, "an asynchronous event that is not supported");

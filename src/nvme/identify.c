@@ -6,6 +6,7 @@
  */
 #include "nvme/hook.h"
 #include "nvme/io.h"
+#include "nvme/wire_path.h"
 
 #define CSI_SHIFT 24 /* CDW11: I/O command set */
 #define MSDBD_BIG_ICD \
@@ -98,8 +99,12 @@ static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
 	const struct wrasse_subsystem *subsystem = queue->ctrl->subsystem;
 	uint8_t vwc = 3u << 1; /* Flush of all namespaces at once is supported */
 
-	id->cmic = 1u << 0 | 1u << 1; /* several ports, several controllers */
-	nvme_put32(&id->oaes, NVME_AEC_NS_ATTR);
+	id->cmic = 1u << 0 | 1u << 1 | NVME_CMIC_ANA; /* several ports, several controllers */
+	nvme_put32(&id->oaes, NVME_AEC_NS_ATTR | NVME_AEC_ANA);
+	id->anatt = subsystem->ana_transition_s;
+	id->anacap = NVME_ANACAP;
+	nvme_put32(&id->anagrpmax, subsystem->ana_groups);
+	nvme_put32(&id->nanagrpid, subsystem->ana_groups);
 	for (unsigned i = 0; i < sizeof(id->crdt) / sizeof(id->crdt[0]); i++)
 		nvme_put16(&id->crdt[i], subsystem->retry_delay_100ms[i]);
 	nvme_put16(&id->oacs, id_oacs(queue));
@@ -175,9 +180,12 @@ static enum nvme_next identify_ns(struct nvme_request *request)
 	if (port) {
 		const struct wrasse_namespace *ns = port->ns;
 
-		nvme_put64(&id.nsze, ns->block_count);
-		nvme_put64(&id.ncap, ns->block_count);
-		nvme_put64(&id.nuse, ns->block_count);
+		uint64_t blocks = nvme_ns_blocks(ns);
+
+		nvme_put64(&id.nsze, blocks);
+		nvme_put64(&id.ncap, blocks);
+		nvme_put64(&id.nuse, nvme_ana_hides_use(request->queue, port) ? 0 : blocks);
+		nvme_put32(&id.anagrpid, ns->ana_group);
 		id.nmic = 1; /* may be attached to several controllers */
 		id.nsattr = nvme_ns_is_read_only(ns) ? 1 : 0;
 		id.dlfeat = id_dlfeat(ns);
@@ -200,7 +208,7 @@ static enum nvme_next identify_ns_list(struct nvme_request *request)
 	if (above >= NVME_NSID_ALL - 1)
 		return nvme_identify_refuse_nsid(request);
 	for (uint32_t i = above; i < view->count && count < NVME_PAGE_LEN / sizeof(list[0]); i++) {
-		if (view->port[i])
+		if (nvme_queue_port(request->queue, i + 1))
 			nvme_put32(&list[count++], i + 1);
 	}
 	return nvme_succeed_page(request, list, sizeof(list));

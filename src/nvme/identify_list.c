@@ -46,6 +46,7 @@ enum nvme_next nvme_identify_ns_independent(struct nvme_request *request)
 			      NVME_NS_PORT_FAILED;
 
 		id.nmic = 1;
+		nvme_put32(&id.anagrpid, port->ana_group);
 		id.nsattr = nvme_ns_is_read_only(port->ns) ? 1 : 0;
 		id.nstat = failed ? 0 : NVME_NSTAT_READY;
 	}
@@ -81,7 +82,8 @@ static void list_add(uint16_t *ids, uint32_t *count, uint16_t id)
 	ids[at] = id;
 }
 
-enum nvme_next nvme_identify_ctrls(struct nvme_request *request)
+/* Controllers that see a namespace; NULL: all. */
+static enum nvme_next list_ctrls(struct nvme_request *request, const struct nvme_ns_port *port)
 {
 	const struct wrasse_subsystem *subsystem = request->queue->ctrl->subsystem;
 	uint16_t least = (uint16_t)(nvme_get32(request->cmd.cdw10) >> CNTID_SHIFT);
@@ -92,6 +94,8 @@ enum nvme_next nvme_identify_ctrls(struct nvme_request *request)
 	for (const struct nvme_ctrl *ctrl = subsystem->ctrls; ctrl; ctrl = ctrl->next) {
 		bool ended = atomic_load_explicit(&ctrl->ended, memory_order_relaxed);
 
+		if (port && port->restricted && !nvme_ctrl_sees(ctrl, port->ns->nsid))
+			continue;
 		if (!ended && ctrl->cntlid >= least)
 			list_add(ids, &count, ctrl->cntlid);
 	}
@@ -101,14 +105,20 @@ enum nvme_next nvme_identify_ctrls(struct nvme_request *request)
 	return nvme_succeed_page(request, &list, sizeof(list));
 }
 
-/* A namespace is attached to every controller of its subsystem. */
+enum nvme_next nvme_identify_ctrls(struct nvme_request *request)
+{
+	return list_ctrls(request, NULL);
+}
+
+/* A namespace is attached to every controller of its subsystem that sees it. */
 enum nvme_next nvme_identify_ns_ctrls(struct nvme_request *request)
 {
+	const struct nvme_ns_port *port;
+
 	if (nvme_get32(request->cmd.nsid) == NVME_NSID_ALL)
 		return nvme_refuse_field(request, NVME_AT_NSID, "NSID is FFFFFFFFh");
 	if (!nvme_identify_nsid_is_valid(request))
 		return nvme_identify_refuse_nsid(request);
-	if (!nvme_request_port(request))
-		return nvme_succeed_page(request, NULL, 0);
-	return nvme_identify_ctrls(request);
+	port = nvme_request_port(request);
+	return port ? list_ctrls(request, port) : nvme_succeed_page(request, NULL, 0);
 }

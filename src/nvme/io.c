@@ -14,7 +14,9 @@
 bool nvme_io_check_range(struct nvme_request *request, const struct wrasse_namespace *ns,
 			 uint64_t slba, uint64_t count)
 {
-	if (slba < ns->block_count && count <= ns->block_count - slba)
+	uint64_t blocks = nvme_ns_blocks(ns);
+
+	if (slba < blocks && count <= blocks - slba)
 		return true;
 	nvme_refuse(request, NVME_GENERIC(WRASSE_SC_LBA_RANGE), NVME_AT_CDW10,
 		    "LBA range is beyond the namespace");

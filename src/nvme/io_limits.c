@@ -31,7 +31,9 @@ bool nvme_io_is_supported(const struct nvme_queue *queue, unsigned opcode)
 	if (!op || !op->required)
 		return op;
 	for (uint32_t i = 0; view && i < view->count; i++) {
-		if (view->port[i] && (view->port[i]->ns->io_opcodes & op->native))
+		const struct nvme_ns_port *port = nvme_queue_port(queue, i + 1);
+
+		if (port && (port->ns->io_opcodes & op->native))
 			return true;
 	}
 	return false;
@@ -57,10 +59,12 @@ void nvme_io_limits_get(const struct nvme_queue *queue, struct nvme_io_limits *l
 	uint64_t zeroes = 0, verify = 0, discard = 0;
 
 	for (uint32_t i = 0; view && i < view->count; i++) {
-		const struct wrasse_namespace *ns = view->port[i] ? view->port[i]->ns : NULL;
+		const struct nvme_ns_port *port = nvme_queue_port(queue, i + 1);
+		const struct wrasse_namespace *ns;
 
-		if (!ns)
+		if (!port)
 			continue;
+		ns = port->ns;
 		zeroes = lower(zeroes, nvme_io_write_zeroes_max(ns, queue->limits));
 		verify = lower(verify, nvme_io_verify_max(ns, queue->limits));
 		discard = lower(discard, ns->max_discard_len >> ns->block_shift);

@@ -205,8 +205,11 @@ static enum nvme_next flush_next(struct nvme_request *request, struct nvme_ns_po
 
 	(void)port;
 	while (request->steps.done < view->count) {
-		struct nvme_ns_port *next = view->port[request->steps.done++];
+		uint32_t nsid = (uint32_t)++request->steps.done;
+		struct nvme_ns_port *next = nvme_queue_port(request->queue, nsid);
 
+		if (next && !nvme_ana_check(request, next))
+			return NVME_RESPOND;
 		if (next && atomic_load_explicit(&next->state, memory_order_relaxed) ==
 				    NVME_NS_PORT_ATTACHED)
 			return nvme_io_submit(request, next, WRASSE_IO_FLUSH, 0, 0);

@@ -114,6 +114,7 @@ static const struct log_page pages[] = {
 	{NVME_LID_FIRMWARE, NVME_ON_ADMIN, sizeof(struct nvme_firmware_log), firmware_put},
 	{NVME_LID_CHANGED_NS, NVME_ON_ADMIN, NVME_PAGE_LEN, changed_ns_put},
 	{NVME_LID_EFFECTS, NVME_ON_ADMIN, sizeof(struct nvme_effects_log), effects_put},
+	{NVME_LID_ANA, NVME_ON_ADMIN, 0, NULL},
 	{NVME_LID_FEATURES, ON_BOTH, 1024, features_put},
 	{NVME_LID_DISCOVERY, NVME_ON_DISC, 0, NULL},
 };
@@ -209,10 +210,24 @@ enum nvme_next nvme_log_execute(struct nvme_request *request, uint64_t now_ns,
 	return nvme_succeed(request, 0);
 }
 
+static enum nvme_next ana_log(struct nvme_request *request)
+{
+	uint64_t offset = nvme_log_offset(request);
+	struct nvme_out out;
+
+	if (offset > nvme_ana_log_size(request->queue))
+		return nvme_refuse_field(request, NVME_AT_CDW12, "the log page offset is wrong");
+	nvme_out_init(&out, request, offset);
+	nvme_ana_log_put(request, &out);
+	nvme_out_end(&out);
+	return nvme_succeed(request, 0);
+}
+
 enum nvme_next nvme_log_execute_registry(struct nvme_request *request, uint64_t now_ns,
 					 struct nvme_actions *actions)
 {
-	enum nvme_next next = nvme_discovery_log(request);
+	bool ana = (uint8_t)nvme_get32(request->cmd.cdw10) == NVME_LID_ANA;
+	enum nvme_next next = ana ? ana_log(request) : nvme_discovery_log(request);
 
 	(void)now_ns;
 	if (nvme_get16(request->cqe.status) == 0)

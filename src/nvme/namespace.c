@@ -50,6 +50,15 @@ static bool ops_have_unknown_tail(const struct wrasse_backend_ops *ops)
 	return ops->size > sizeof(*ops) && !is_zero(bytes + sizeof(*ops), ops->size - sizeof(*ops));
 }
 
+static const char *size_check(uint64_t block_count, uint32_t block_size)
+{
+	if (block_count == 0)
+		return "block_count is 0";
+	if (block_count > (uint64_t)INT64_MAX / block_size)
+		return "block_count times block_size is above 2^63 - 1 bytes";
+	return NULL;
+}
+
 static const char *io_opts_check(const struct wrasse_ns_opts *opts, uint32_t block_size)
 {
 	if (opts->io_opcodes & ~(IO_REQUIRED | IO_OPTIONAL))
@@ -74,11 +83,11 @@ static const char *opts_check(const struct wrasse_subsystem *subsystem,
 		return "block_size is not a power of two from 512 to 65536";
 	if (block_size > subsystem->registry->limits->max_data_len)
 		return "block_size is above the target's max_data_len";
-	if (opts->block_count == 0)
-		return "block_count is 0";
-	if (opts->block_count > (uint64_t)INT64_MAX / block_size)
-		return "block_count times block_size is above 2^63 - 1 bytes";
-	why = io_opts_check(opts, block_size);
+	if (opts->ana_group > subsystem->ana_groups)
+		return "ana_group is above the subsystem's max_ana_groups";
+	why = size_check(opts->block_count, block_size);
+	if (!why)
+		why = io_opts_check(opts, block_size);
 	return why ? why : ops_check(opts->ops);
 }
 
@@ -127,6 +136,8 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 
 	ns->subsystem = subsystem;
 	ns->nsid = nsid;
+	ns->ana_group = opts->ana_group ? opts->ana_group : 1;
+	ns->restricted = opts->no_auto_visible;
 	ns->block_shift = (uint32_t)__builtin_ctz(block_size);
 	ns->block_count = opts->block_count;
 	memcpy(ns->nguid, opts->nguid, sizeof(ns->nguid));
@@ -142,8 +153,27 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 	ns->discard_zeroes = opts->discard_zeroes;
 	memcpy(&ns->ops, opts->ops, ops_len);
 	ns->backend = opts->backend;
-	for (uint32_t i = 0; i < subsystem->registry->limits->group_count; i++)
+	for (uint32_t i = 0; i < subsystem->registry->limits->group_count; i++) {
 		ns->port[i].ns = ns;
+		ns->port[i].ana_group = ns->ana_group;
+		ns->port[i].restricted = ns->restricted;
+	}
+}
+
+/* Where a namespace is in its ANA group, or belongs. */
+static struct wrasse_namespace **ana_link(const struct wrasse_namespace *ns)
+{
+	struct wrasse_namespace **link = &ns->subsystem->ana_first[ns->ana_group - 1];
+
+	while (*link && (*link)->nsid < ns->nsid)
+		link = &(*link)->ana_next;
+	return link;
+}
+
+static void ana_count_change(const struct wrasse_namespace *ns)
+{
+	ns->subsystem->ana_members[ns->ana_group - 1]++;
+	ns->subsystem->ana_members_changes++;
 }
 
 /* ---- life ---- */
@@ -211,6 +241,11 @@ int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_op
 	link = ns_link(subsystem, nsid);
 	made->next = *link;
 	*link = made;
+	link = ana_link(made);
+	made->ana_next = *link;
+	*link = made;
+	ana_count_change(made);
+	nvme_mask_hide(made);
 	*ns = made;
 	return (int)nsid;
 }
@@ -218,6 +253,19 @@ int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_op
 void nvme_ns_remove(struct wrasse_namespace *ns)
 {
 	ns->removing = true;
+	ana_count_change(ns);
+}
+
+int nvme_ns_resize(struct wrasse_namespace *ns, uint64_t block_count, const char **why)
+{
+	*why = size_check(block_count, 1u << ns->block_shift);
+	if (*why)
+		return -EINVAL;
+	if (nvme_ns_blocks(ns) == block_count)
+		return 0;
+	atomic_store_explicit(&ns->block_count, block_count, memory_order_relaxed);
+	nvme_ns_note(ns);
+	return 0;
 }
 
 bool nvme_ns_is_gone(const struct wrasse_namespace *ns)
@@ -240,5 +288,12 @@ void nvme_ns_free(struct wrasse_namespace *ns)
 	struct wrasse_namespace **link = ns_link(ns->subsystem, ns->nsid);
 
 	*link = ns->next;
+	*ana_link(ns) = ns->ana_next;
+	while (ns->hosts) {
+		struct nvme_host *host = ns->hosts;
+
+		ns->hosts = host->next;
+		free(host);
+	}
 	free(ns);
 }

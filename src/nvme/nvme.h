@@ -39,6 +39,7 @@ struct nvme_limits {
 				 */
 	uint32_t group_count;   /* poll groups at most: length of per-group arrays */
 	const char *version;    /* default firmware revision; NULL: blank */
+	const char *discovery_nqn; /* of the discovery subsystem; NULL: the well-known one only */
 };
 
 /* Which way data goes, as the host sees it. */
@@ -90,7 +91,9 @@ enum nvme_ns_port_state {
 
 struct nvme_ns_port {
 	struct wrasse_namespace *ns;
-	void *group_ctx; /* from attach() */
+	void *group_ctx;    /* from attach() */
+	uint32_t ana_group; /* constant: ANAGRPID */
+	bool restricted;    /* constant: only hosts that were allowed see it */
 	_Atomic(enum nvme_ns_port_state) state;
 	bool attach_failed;             /* while LEAVING: attach() had failed, so no detach() */
 	uint32_t in_flight;             /* I/Os that the backend has: counted by src/nvme from
@@ -132,7 +135,8 @@ struct nvme_queue {
 	uint32_t io_epoch;      /* ctrl->io_epoch at Connect (I/O queues) */
 	struct nvme_ctrl *ctrl; /* NULL before Connect; a reference */
 	struct nvme_view *view; /* this group's view of the subsystem; NULL before Connect and for
-				   discovery */
+				   discovery: see nvme_queue_port() */
+	const struct nvme_path *path; /* how the host came to the subsystem; NULL likewise */
 	struct nvme_registry *registry;
 	const struct nvme_limits *limits;
 	struct nvme_conn conn;
@@ -362,12 +366,15 @@ void nvme_turn_give(struct nvme_request *request);
  */
 uint64_t nvme_ctrl_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions);
 
+/*
+ * Tells the host what the control plane did meanwhile: masks, sizes, ANA states, events. To be
+ * called for every admin queue when the group was told to look.
+ */
+void nvme_ctrl_sync(struct nvme_queue *queue, struct nvme_actions *actions);
+
 /* A namespace of this controller's subsystem came, went or changed: event and changed-namespace
  * list. */
 void nvme_ctrl_ns_changed(struct nvme_queue *queue, uint32_t nsid, struct nvme_actions *actions);
-
-/* Looks at what the control plane has done to the controller of an admin queue. */
-void nvme_ctrl_sync(struct nvme_queue *queue, struct nvme_actions *actions);
 
 /* The discovery log changed: an event for discovery controllers that asked for it. */
 void nvme_ctrl_discovery_changed(struct nvme_queue *queue, struct nvme_actions *actions);

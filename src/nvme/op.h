@@ -8,7 +8,7 @@
 #ifndef WRASSE_NVME_OP_H
 #define WRASSE_NVME_OP_H
 
-#include "nvme/nvme.h"
+#include "nvme/registry.h"
 
 /* Kinds of queues, as bits: where a command is legal. */
 enum nvme_on {
@@ -149,12 +149,21 @@ struct wrasse_status nvme_sgl_parse(struct nvme_data *data, const uint8_t *capsu
 /* Keeps the first bytes of the host's memory only. @len: not more than data->len. */
 void nvme_data_truncate(struct nvme_data *data, uint32_t len);
 
-/* A namespace in the view of a queue's group; NULL: it is not active. */
+/*
+ * A namespace in the view of a queue's group; NULL: it is not active, or not for this host. The one
+ * way to a namespace: no other code reads view->port.
+ */
 static inline struct nvme_ns_port *nvme_queue_port(const struct nvme_queue *queue, uint32_t nsid)
 {
 	const struct nvme_view *view = queue->view;
+	struct nvme_ns_port *port;
 
-	return view && nsid - 1 < view->count ? view->port[nsid - 1] : NULL;
+	if (!view || nsid - 1 >= view->count)
+		return NULL;
+	port = view->port[nsid - 1];
+	if (port && __builtin_expect(port->restricted, false) && !nvme_ctrl_sees(queue->ctrl, nsid))
+		return NULL;
+	return port;
 }
 
 /* The namespace that a command names. */

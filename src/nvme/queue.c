@@ -46,6 +46,7 @@ void nvme_queue_fini(struct nvme_queue *queue)
 		return;
 	queue->ctrl = NULL;
 	queue->view = NULL;
+	queue->path = NULL;
 	if (queue->qid != 0)
 		atomic_fetch_sub_explicit(&ctrl->io_queues, 1, memory_order_release);
 	nvme_ctrl_put(ctrl);

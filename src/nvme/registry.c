@@ -37,6 +37,8 @@ void nvme_registry_destroy(struct nvme_registry *registry)
 	}
 	while (registry->portals)
 		nvme_registry_remove_portal(registry, registry->portals->number);
+	while (registry->referrals)
+		nvme_referral_remove(registry, registry->referrals);
 	free(registry);
 }
 
@@ -70,6 +72,15 @@ static struct nvme_portal **portal_find(struct nvme_registry *registry, uint16_t
 	while (*link && (*link)->number != number)
 		link = &(*link)->next;
 	return link;
+}
+
+bool nvme_registry_has_portal(const struct nvme_registry *registry, uint16_t number)
+{
+	const struct nvme_portal *portal = registry->portals;
+
+	while (portal && portal->number != number)
+		portal = portal->next;
+	return portal != NULL;
 }
 
 /* Numbers go around, past those in use. Return: a number, 0: none is left. */
@@ -116,5 +127,7 @@ void nvme_registry_remove_portal(struct nvme_registry *registry, uint16_t number
 		return;
 	*link = portal->next;
 	free(portal);
+	for (struct wrasse_subsystem *s = registry->subsystems; s; s = s->next)
+		nvme_paths_forget(s, number);
 	registry->genctr++;
 }

@@ -7,11 +7,17 @@
 #ifndef WRASSE_NVME_REGISTRY_H
 #define WRASSE_NVME_REGISTRY_H
 
+#include <wrasse/ana.h>
 #include <wrasse/auth.h>
 #include <wrasse/namespace.h>
 #include <wrasse/subsystem.h>
 
 #include "nvme/nvme.h"
+
+#define NVME_DISCOVERY_NQN "nqn.2014-08.org.nvmexpress.discovery"
+
+/* nqn.c: whether it is an NVMe Qualified Name (NVMe Base 2.0 4.5) without control characters. */
+bool nvme_nqn_is_valid(const char *nqn);
 
 /* A host that may connect to a subsystem. */
 struct nvme_host {
@@ -30,13 +36,51 @@ struct nvme_portal {
 	char trsvcid[8];
 };
 
-/* A namespace: constant after create, but for what hosts set, removing and the ports. */
+/* Another discovery service. */
+struct nvme_referral {
+	struct nvme_referral *next;
+	uint8_t adrfam;
+	char traddr[64];
+	char trsvcid[8];
+	char nqn[NVME_NQN_LEN + 1];
+	char hostnqn[NVME_NQN_LEN + 1]; /* "": for every host */
+};
+
+/* One ANA group on one path. */
+struct nvme_ana_group {
+	_Atomic(uint8_t) state;       /* enum wrasse_ana_state */
+	_Atomic(uint64_t) changes;    /* how often the state changed */
+	_Atomic(uint64_t) changed_at; /* path->changes when it last did */
+};
+
+/*
+ * How a subsystem is reached through one portal. What may change is written with the target's lock
+ * held and read by any thread without it.
+ */
+struct nvme_path {
+	struct nvme_path *next; /* subsystem->paths */
+	struct wrasse_subsystem *subsystem;
+	uint16_t portal;
+	bool added;                  /* the portal is one of a subsystem with no_auto_listener */
+	uint32_t refs;               /* controllers, and one while it is in the list */
+	_Atomic(uint64_t) changes;   /* of the states of all groups; stored after them */
+	struct nvme_ana_group ana[]; /* by ANAGRPID - 1, subsystem->ana_groups of them */
+};
+
+/*
+ * A namespace: constant after create, but for block_count, hosts, what hosts set, removing
+ * and the ports.
+ */
 struct wrasse_namespace {
 	struct wrasse_subsystem *subsystem;
-	struct wrasse_namespace *next; /* subsystem->namespaces, ascending nsid */
+	struct wrasse_namespace *next;     /* subsystem->namespaces, ascending nsid */
+	struct wrasse_namespace *ana_next; /* subsystem->ana_first[], ascending nsid */
 	uint32_t nsid;
-	uint32_t block_shift; /* log2 of the block size */
-	uint64_t block_count;
+	uint32_t ana_group;
+	uint32_t block_shift;          /* log2 of the block size */
+	_Atomic(uint64_t) block_count; /* written with the lock: see nvme_ns_blocks() */
+	bool restricted;               /* seen by these hosts only */
+	struct nvme_host *hosts;
 	uint8_t nguid[16], eui64[8], uuid[16];
 	bool read_only;
 	bool volatile_cache;
@@ -74,7 +118,16 @@ struct wrasse_subsystem {
 	uint16_t retry_delay_100ms[3];
 	uint32_t max_namespaces;
 	uint16_t cntlid_min, cntlid_max;
-	uint16_t cntlid_next; /* ids are used again as late as possible */
+	uint16_t cntlid_next;                /* ids are used again as late as possible */
+	uint32_t ana_groups;                 /* ANAGRPMAX */
+	uint8_t ana_transition_s;            /* ANATT */
+	uint8_t *ana_initial;                /* states of paths to come */
+	uint64_t *ana_members;               /* how often a group's namespaces changed */
+	uint64_t ana_members_changes;        /* the same of all groups */
+	struct wrasse_namespace **ana_first; /* a group's namespaces */
+	struct nvme_path *paths;
+	enum wrasse_duplicate_policy duplicates;
+	bool no_auto_listener;
 	bool allow_any_host;
 	struct wrasse_auth_opts auth; /* constant; get_key NULL: hosts need not authenticate */
 	bool removing;
@@ -92,6 +145,7 @@ struct nvme_registry {
 	const struct nvme_limits *limits;
 	struct wrasse_subsystem *subsystems; /* the discovery subsystem among them */
 	struct nvme_portal *portals;
+	struct nvme_referral *referrals;
 	uint64_t genctr;      /* of the discovery log: changes whenever its content would */
 	uint16_t portal_next; /* number of the next portal */
 };
@@ -119,6 +173,8 @@ void nvme_subsystem_free(struct wrasse_subsystem *subsystem);
 
 /* An event for every controller of the subsystem. Attention must follow. */
 void nvme_subsystem_raise(struct wrasse_subsystem *subsystem, enum wrasse_event event);
+/* Where a host is in a list, or the list's end. */
+struct nvme_host **nvme_host_find(struct nvme_host *const *hosts, const char *hostnqn);
 
 int nvme_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *hostnqn);
 
@@ -129,6 +185,22 @@ int nvme_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char *h
 int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_opts *opts,
 		   struct wrasse_namespace **ns, const char **why);
 struct wrasse_namespace *nvme_ns_find(struct wrasse_subsystem *subsystem, uint32_t nsid);
+
+/* Blocks of a namespace now. A check reads it once: it may be resized meanwhile. Any thread. */
+static inline uint64_t nvme_ns_blocks(const struct wrasse_namespace *ns)
+{
+	return atomic_load_explicit(&ns->block_count, memory_order_relaxed);
+}
+
+/* Return: 0, or -EINVAL with @why. */
+int nvme_ns_resize(struct wrasse_namespace *ns, uint64_t block_count, const char **why);
+
+/* Tells every controller that sees it. */
+void nvme_ns_note(struct wrasse_namespace *ns);
+
+/* Who sees a restricted namespace. */
+int nvme_ns_allow_host(struct wrasse_namespace *ns, const char *hostnqn);
+int nvme_ns_disallow_host(struct wrasse_namespace *ns, const char *hostnqn);
 
 /* Marks it as removing. */
 void nvme_ns_remove(struct wrasse_namespace *ns);
@@ -149,6 +221,50 @@ void nvme_registry_remove_portal(struct nvme_registry *registry, uint16_t portal
 
 /* Whether a controller with this id lives, in any subsystem. */
 bool nvme_registry_has_ctrl(const struct nvme_registry *registry, uint16_t cntlid);
+bool nvme_registry_has_portal(const struct nvme_registry *registry, uint16_t portal);
+
+/* ---- referral.c ---- */
+
+/* Return: 0, -EINVAL, -EEXIST, -ENOMEM; 0, -ENOENT. @referral: copied, compared. */
+int nvme_referral_add(struct nvme_registry *registry, const struct nvme_referral *referral);
+int nvme_referral_remove(struct nvme_registry *registry, const struct nvme_referral *referral);
+
+/* ---- path.c ---- */
+
+/* The path of a new controller: a reference, or NULL: no memory. */
+struct nvme_path *nvme_path_get(struct wrasse_subsystem *subsystem, uint16_t portal);
+void nvme_path_put(struct nvme_path *path);
+
+/* Whether it is reached through a portal. */
+bool nvme_subsystem_is_on(const struct wrasse_subsystem *subsystem, uint16_t portal);
+
+/* Of a subsystem with no_auto_listener. Return: 0, -EINVAL, -EEXIST, -ENOMEM; 0, -ENOENT. */
+int nvme_subsystem_add_portal(struct wrasse_subsystem *subsystem, uint16_t portal);
+int nvme_subsystem_remove_portal(struct wrasse_subsystem *subsystem, uint16_t portal);
+
+/* The portal is gone, 0: every one is. Controllers keep what they have until they end. */
+void nvme_paths_forget(struct wrasse_subsystem *subsystem, uint16_t portal);
+
+/*
+ * Sets the ANA state of a group on a path.
+ *
+ * @portal: 0: on every path, also those to come. @group: 0: every group.
+ * Return: 0, -EINVAL, -ENOMEM.
+ */
+int nvme_path_set_ana(struct wrasse_subsystem *subsystem, uint16_t portal, uint32_t group,
+		      enum wrasse_ana_state state);
+
+/* Return: the state, or -EINVAL. */
+int nvme_path_get_ana(struct wrasse_subsystem *subsystem, uint16_t portal, uint32_t group);
+
+/* The state of a group now. Any thread. */
+static inline uint8_t nvme_path_state(const struct nvme_path *path, uint32_t group)
+{
+	return atomic_load_explicit(&path->ana[group - 1].state, memory_order_acquire);
+}
+
+/* Whether a controller sees a restricted namespace. Any thread. */
+bool nvme_ctrl_sees(const struct nvme_ctrl *ctrl, uint32_t nsid);
 
 /* How many controllers there are; for the end of drains and for tests. */
 unsigned nvme_registry_ctrl_count(const struct nvme_registry *registry);

@@ -171,6 +171,7 @@ static bool request_check_queue(struct nvme_request *request, const struct nvme_
 	return false;
 }
 
+/* The namespace is there for this host, takes the command, and can be used on this path. */
 static bool request_check_ns(struct nvme_request *request, const struct nvme_op *op)
 {
 	const struct nvme_ns_port *port = nvme_request_port(request);
@@ -184,8 +185,16 @@ static bool request_check_ns(struct nvme_request *request, const struct nvme_op 
 		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_INVALID_OPCODE), 0,
 			    "not of this namespace");
 	else
-		return true;
+		return nvme_ana_check(request, port);
 	return false;
+}
+
+/* If the namespace has gone while the request waited, its handler says so. */
+static bool request_check_path(struct nvme_request *request)
+{
+	const struct nvme_ns_port *port = request->op->ns ? nvme_request_port(request) : NULL;
+
+	return !port || nvme_ana_check(request, port);
 }
 
 static bool request_check_capsule(struct nvme_request *request, const struct nvme_op *op)
@@ -289,8 +298,9 @@ enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_n
 {
 	enum nvme_next next;
 
-	/* A request may have waited for resources while its controller was reset or shut down. */
-	if (!request_check_queue(request, request->op))
+	/* A request may have waited for resources while its controller was reset or shut down, or
+	 * its namespace made inaccessible. */
+	if (!request_check_queue(request, request->op) || !request_check_path(request))
 		return NVME_RESPOND;
 	if (request->op->filtered)
 		request->hook = nvme_hook_find(request->queue, request->cmd.opcode);

@@ -11,6 +11,9 @@
 
 #define MAX_NAMESPACES     65536
 #define DEFAULT_NAMESPACES 256
+#define MAX_ANA_GROUPS     1024
+#define DEFAULT_ANA_GROUPS 16 /* with 256 namespaces their log still fits one page */
+#define DEFAULT_ANATT_S    10
 #define CNTLID_MAX         0xffef
 #define DEFAULT_MODEL      "wrasse"
 #define AUTH_HASHES        ((1u << (NVME_HASH_COUNT - 1)) - 1)
@@ -59,6 +62,10 @@ static const char *opts_check(const struct wrasse_subsystem_opts *opts)
 		return "ieee_oui has more than 24 bits";
 	if (opts->max_namespaces > MAX_NAMESPACES)
 		return "max_namespaces is above 65536";
+	if ((unsigned)opts->duplicates > WRASSE_DUPLICATE_REFUSE)
+		return "duplicates is not a policy";
+	if (opts->max_ana_groups > MAX_ANA_GROUPS)
+		return "max_ana_groups is above 1024";
 	if (min > max || max > CNTLID_MAX)
 		return "cntlid_min to cntlid_max is not a range from 1 to 0xFFEF";
 	return opts->auth ? auth_check(opts->auth) : NULL;
@@ -80,6 +87,20 @@ static int views_create(struct wrasse_subsystem *subsystem, uint32_t groups)
 	return 0;
 }
 
+/* Until something else is said every group is optimized on every path. */
+static int ana_create(struct wrasse_subsystem *subsystem)
+{
+	uint32_t groups = subsystem->ana_groups;
+
+	subsystem->ana_initial = malloc(groups);
+	subsystem->ana_members = calloc(groups, sizeof(*subsystem->ana_members));
+	subsystem->ana_first = calloc(groups, sizeof(struct wrasse_namespace *));
+	if (!subsystem->ana_initial || !subsystem->ana_members || !subsystem->ana_first)
+		return -ENOMEM;
+	memset(subsystem->ana_initial, WRASSE_ANA_OPTIMIZED, groups);
+	return 0;
+}
+
 static void subsystem_destroy(struct wrasse_subsystem *subsystem, uint32_t groups)
 {
 	while (subsystem->hosts) {
@@ -88,6 +109,10 @@ static void subsystem_destroy(struct wrasse_subsystem *subsystem, uint32_t group
 		subsystem->hosts = host->next;
 		free(host);
 	}
+	nvme_paths_forget(subsystem, 0);
+	free(subsystem->ana_initial);
+	free(subsystem->ana_members);
+	free(subsystem->ana_first);
 	for (uint32_t i = 0; subsystem->view && i < groups; i++)
 		free(subsystem->view[i]);
 	free(subsystem->view);
@@ -132,11 +157,15 @@ static int subsystem_make(struct nvme_registry *registry, const struct wrasse_su
 	made->cntlid_min = opts->cntlid_min ? opts->cntlid_min : 1;
 	made->cntlid_max = opts->cntlid_max ? opts->cntlid_max : CNTLID_MAX;
 	made->cntlid_next = made->cntlid_min;
+	made->ana_groups = opts->max_ana_groups ? opts->max_ana_groups : DEFAULT_ANA_GROUPS;
+	made->ana_transition_s = opts->ana_transition_s ? opts->ana_transition_s : DEFAULT_ANATT_S;
+	made->no_auto_listener = opts->no_auto_listener;
+	made->duplicates = opts->duplicates;
 	made->allow_any_host = opts->allow_any_host;
 	if (opts->auth)
 		made->auth = *opts->auth;
 	set_identity(made, opts, registry->limits->version);
-	if (views_create(made, registry->limits->group_count)) {
+	if (views_create(made, registry->limits->group_count) || ana_create(made)) {
 		subsystem_destroy(made, registry->limits->group_count);
 		return -ENOMEM;
 	}
@@ -155,7 +184,8 @@ int nvme_subsystem_create_discovery(struct nvme_registry *registry)
 	int err;
 
 	wrasse_subsystem_opts_init(&opts);
-	opts.nqn = NVME_DISCOVERY_NQN;
+	opts.nqn = registry->limits->discovery_nqn ? registry->limits->discovery_nqn :
+						     NVME_DISCOVERY_NQN;
 	opts.allow_any_host = true;
 	err = subsystem_make(registry, &opts, 0, &subsystem);
 	if (!err)
@@ -181,8 +211,10 @@ int nvme_subsystem_create(struct nvme_registry *registry, const struct wrasse_su
 struct wrasse_subsystem *nvme_subsystem_find(const struct nvme_registry *registry, const char *nqn)
 {
 	struct wrasse_subsystem *subsystem = registry->subsystems;
+	bool discovery = strcmp(nqn, NVME_DISCOVERY_NQN) == 0;
 
-	while (subsystem && strcmp(subsystem->nqn, nqn) != 0)
+	while (subsystem && strcmp(subsystem->nqn, nqn) != 0 &&
+	       !(discovery && subsystem->is_discovery))
 		subsystem = subsystem->next;
 	return subsystem;
 }
@@ -226,9 +258,9 @@ void nvme_subsystem_raise(struct wrasse_subsystem *subsystem, enum wrasse_event 
 
 /* ---- hosts ---- */
 
-static struct nvme_host **host_find(const struct wrasse_subsystem *subsystem, const char *hostnqn)
+struct nvme_host **nvme_host_find(struct nvme_host *const *hosts, const char *hostnqn)
 {
-	struct nvme_host **link = (struct nvme_host **)&subsystem->hosts;
+	struct nvme_host **link = (struct nvme_host **)(uintptr_t)hosts;
 
 	while (*link && strcmp((*link)->nqn, hostnqn) != 0)
 		link = &(*link)->next;
@@ -237,7 +269,7 @@ static struct nvme_host **host_find(const struct wrasse_subsystem *subsystem, co
 
 bool nvme_subsystem_allows(const struct wrasse_subsystem *subsystem, const char *hostnqn)
 {
-	return subsystem->allow_any_host || *host_find(subsystem, hostnqn);
+	return subsystem->allow_any_host || *nvme_host_find(&subsystem->hosts, hostnqn);
 }
 
 int nvme_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *hostnqn)
@@ -246,7 +278,7 @@ int nvme_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *host
 
 	if (!nvme_nqn_is_valid(hostnqn))
 		return -EINVAL;
-	if (*host_find(subsystem, hostnqn))
+	if (*nvme_host_find(&subsystem->hosts, hostnqn))
 		return -EEXIST;
 	host = calloc(1, sizeof(*host));
 	if (!host)
@@ -260,7 +292,7 @@ int nvme_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *host
 
 int nvme_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char *hostnqn)
 {
-	struct nvme_host **link = host_find(subsystem, hostnqn);
+	struct nvme_host **link = nvme_host_find(&subsystem->hosts, hostnqn);
 	struct nvme_host *host = *link;
 
 	if (!host)

@@ -267,6 +267,11 @@ enum nvme_sc {
 	NVME_SC_KATO_EXPIRED = 0x19,
 	NVME_SC_KATO_INVALID = 0x1a,
 
+	/* path related */
+	NVME_SC_ANA_PERSISTENT_LOSS = 0x01,
+	NVME_SC_ANA_INACCESSIBLE = 0x02,
+	NVME_SC_ANA_TRANSITION = 0x03,
+
 	/* command specific */
 	NVME_SC_ABORT_LIMIT = 0x03,
 	NVME_SC_AER_LIMIT = 0x05,
@@ -382,7 +387,10 @@ struct nvme_id_ctrl {
 	nvme_le16 wctemp, cctemp, mtfa;
 	uint8_t rsvd272[48];
 	nvme_le16 kas; /* @320 */
-	uint8_t rsvd322[190];
+	uint8_t rsvd322[20];
+	uint8_t anatt, anacap;          /* @342: see NVME_ANACAP */
+	nvme_le32 anagrpmax, nanagrpid; /* @344 */
+	uint8_t rsvd352[160];
 	uint8_t sqes, cqes; /* @512 */
 	nvme_le16 maxcmd;
 	nvme_le32 nn;
@@ -407,6 +415,7 @@ struct nvme_id_ctrl {
 };
 NVME_WIRE_SIZE(struct nvme_id_ctrl, NVME_PAGE_LEN);
 _Static_assert(offsetof(struct nvme_id_ctrl, kas) == 320, "KAS");
+_Static_assert(offsetof(struct nvme_id_ctrl, anagrpmax) == 344, "ANAGRPMAX");
 _Static_assert(offsetof(struct nvme_id_ctrl, sqes) == 512, "SQES");
 _Static_assert(offsetof(struct nvme_id_ctrl, sgls) == 536, "SGLS");
 _Static_assert(offsetof(struct nvme_id_ctrl, subnqn) == 768, "SUBNQN");
@@ -423,7 +432,9 @@ struct nvme_id_ns {
 	nvme_le16 mssrl;
 	nvme_le32 mcl;
 	uint8_t msrc;
-	uint8_t rsvd81[18];
+	uint8_t rsvd81[11];
+	nvme_le32 anagrpid; /* @92 */
+	uint8_t rsvd96[3];
 	uint8_t nsattr; /* @99 */
 	uint8_t rsvd100[4];
 	uint8_t nguid[16];
@@ -436,6 +447,7 @@ struct nvme_id_ns {
 };
 NVME_WIRE_SIZE(struct nvme_id_ns, NVME_PAGE_LEN);
 _Static_assert(offsetof(struct nvme_id_ns, npwg) == 64, "NPWG");
+_Static_assert(offsetof(struct nvme_id_ns, anagrpid) == 92, "ANAGRPID");
 _Static_assert(offsetof(struct nvme_id_ns, nsattr) == 99, "NSATTR");
 
 #define NVME_NSFEAT_NSABP 0x02 /* NAWUN, NAWUPF and NACWU are of the namespace */
@@ -463,6 +475,7 @@ enum nvme_lid {
 	NVME_LID_FIRMWARE = 0x03,
 	NVME_LID_CHANGED_NS = 0x04,
 	NVME_LID_EFFECTS = 0x05,
+	NVME_LID_ANA = 0x0c,
 	NVME_LID_FEATURES = 0x12,
 	NVME_LID_DISCOVERY = 0x70,
 };
@@ -514,36 +527,7 @@ NVME_WIRE_SIZE(struct nvme_effects_log, NVME_PAGE_LEN);
 #define NVME_EFFECT_SUPPORTED 0x1u /* CSUPP */
 #define NVME_EFFECT_DATA      0x2u /* LBCC: changes logical block content */
 
-/* The discovery log (NVMe-oF 1.1 5.3; NVMe Base 2.0 5.16.1.23). */
-struct nvme_disc_header {
-	nvme_le64 genctr, numrec;
-	nvme_le16 recfmt;
-	uint8_t rsvd18[1006];
-};
-NVME_WIRE_SIZE(struct nvme_disc_header, 1024);
-
-struct nvme_disc_entry {
-	uint8_t trtype, adrfam, subtype, treq;
-	nvme_le16 portid, cntlid, asqsz, eflags;
-	uint8_t rsvd12[20];
-	char trsvcid[32]; /* @32 */
-	uint8_t rsvd64[192];
-	char subnqn[NVME_NQN_FIELD];
-	char traddr[256];
-	uint8_t qptype, prtype, cms; /* @768: TSAS of RDMA (RDMA 1.0 4) */
-	uint8_t rsvd771[5];
-	nvme_le16 pkey;
-	uint8_t rsvd778[246];
-};
-NVME_WIRE_SIZE(struct nvme_disc_entry, 1024);
-_Static_assert(offsetof(struct nvme_disc_entry, pkey) == 776, "PKEY");
-
-#define NVME_TRTYPE_RDMA     1
-#define NVME_SUBTYPE_NVM     2
-#define NVME_SUBTYPE_CURRENT 3
-#define NVME_TREQ_NO_SQ_FLOW 0x04
-#define NVME_RDMA_QPTYPE_RC  1
-#define NVME_RDMA_CMS_CM     1
+#define NVME_TRTYPE_RDMA 1 /* in log pages */
 
 /* ---- asynchronous events (NVMe Base 2.0 5.2.1) ---- */
 
@@ -557,9 +541,11 @@ _Static_assert(offsetof(struct nvme_disc_entry, pkey) == 776, "PKEY");
 #define NVME_SMART_TEMPERATURE 0x01
 #define NVME_SMART_SPARE       0x02
 #define NVME_NOTICE_NS_ATTR    0x00
+#define NVME_NOTICE_ANA        0x03
 #define NVME_NOTICE_DISCOVERY  0xf0
 #define NVME_AEC_SMART         0xffu /* of critical warnings, in the order of their bits */
 #define NVME_AEC_NS_ATTR       (1u << 8)
+#define NVME_AEC_ANA           (1u << 11)
 #define NVME_AEC_DISCOVERY     (1u << 31)
 
 /* ---- features (NVMe Base 2.0 5.27.1) ---- */

@@ -38,7 +38,7 @@ static void stop_polling(struct wrasse_poll_group *group, struct nvme_ns_port *p
 		*link = port->next_work;
 }
 
-/* Tells this group's controllers of the subsystem. */
+/* Tells this group's controllers of the subsystem, as far as the namespace is for their hosts. */
 static void tell_hosts(struct wrasse_poll_group *group, const struct wrasse_namespace *ns)
 {
 	struct pool_link *link, *tmp;
@@ -48,7 +48,8 @@ static void tell_hosts(struct wrasse_poll_group *group, const struct wrasse_name
 		struct nvme_actions actions = {0};
 
 		if (qp->nvme.qid || qp->nvme.state != NVME_QUEUE_CONNECTED ||
-		    qp->nvme.view != view_of(group, ns))
+		    qp->nvme.view != view_of(group, ns) ||
+		    (ns->restricted && !nvme_ctrl_sees(qp->nvme.ctrl, ns->nsid)))
 			continue;
 		nvme_ctrl_ns_changed(&qp->nvme, ns->nsid, &actions);
 		rdmat_flow_act(qp, &actions);

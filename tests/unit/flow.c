@@ -27,9 +27,11 @@ static void namespace_add(struct fake *fake)
 {
 	static struct wrasse_namespace *ns;
 	static struct nvme_view *view;
+	static struct nvme_path *path;
 
 	free(ns);
 	free(view);
+	free(path);
 	ns = calloc(1, sizeof(*ns) + sizeof(ns->port[0]));
 	view = calloc(1, sizeof(*view) + sizeof(view->port[0]));
 	ns->nsid = 1;
@@ -38,6 +40,10 @@ static void namespace_add(struct fake *fake)
 	ns->ops.submit = submit;
 	ns->port[0].ns = ns;
 	ns->port[0].state = NVME_NS_PORT_ATTACHED;
+	ns->port[0].ana_group = 1;
+	path = calloc(1, sizeof(*path) + sizeof(path->ana[0]));
+	path->ana[0].state = WRASSE_ANA_OPTIMIZED;
+	fake->qp->nvme.path = path;
 	view->count = 1;
 	view->port[0] = &ns->port[0];
 	fake->qp->nvme.view = view;

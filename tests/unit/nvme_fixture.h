@@ -97,8 +97,9 @@ static FX_UNUSED int fx_teardown(void **state)
 }
 
 /* A namespace of 512-byte blocks that both groups see. */
-static FX_UNUSED struct wrasse_namespace *fx_add_ns(struct wrasse_subsystem *subsystem,
-						    uint32_t nsid, uint64_t blocks)
+static FX_UNUSED struct wrasse_namespace *fx_add_ns_with(struct wrasse_subsystem *subsystem,
+							 uint32_t nsid, uint64_t blocks,
+							 uint32_t ana_group, bool restricted)
 {
 	struct wrasse_namespace *ns = NULL;
 	struct wrasse_ns_opts opts;
@@ -107,6 +108,8 @@ static FX_UNUSED struct wrasse_namespace *fx_add_ns(struct wrasse_subsystem *sub
 	wrasse_ns_opts_init(&opts);
 	opts.nsid = nsid;
 	opts.block_count = blocks;
+	opts.ana_group = ana_group;
+	opts.no_auto_visible = restricted;
 	opts.ops = &fx_ops;
 	assert_int_equal(nvme_ns_create(subsystem, &opts, &ns, &why), nsid);
 	for (unsigned group = 0; group < FX_GROUPS; group++) {
@@ -114,6 +117,12 @@ static FX_UNUSED struct wrasse_namespace *fx_add_ns(struct wrasse_subsystem *sub
 		subsystem->view[group]->port[nsid - 1] = &ns->port[group];
 	}
 	return ns;
+}
+
+static FX_UNUSED struct wrasse_namespace *fx_add_ns(struct wrasse_subsystem *subsystem,
+						    uint32_t nsid, uint64_t blocks)
+{
+	return fx_add_ns_with(subsystem, nsid, blocks, 0, false);
 }
 
 /* ---- queues ---- */

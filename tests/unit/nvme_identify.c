@@ -52,11 +52,11 @@ static void controller_page_has_what_linux_needs(void **state)
 	assert_memory_equal(page + 4, "SERIAL              ", 20);
 	assert_memory_equal(page + 24, "MODEL                                   ", 40);
 	assert_memory_equal(page + 64, "9.8.7   ", 8);
-	assert_int_equal(page[76], 3); /* CMIC */
-	assert_int_equal(page[77], 8); /* MDTS: 1 MiB */
+	assert_int_equal(page[76], 0x0b); /* CMIC */
+	assert_int_equal(page[77], 8);    /* MDTS: 1 MiB */
 	assert_int_equal(get16(78), nvme_queue_cntlid(queue));
 	assert_int_equal(get32(80), 0x00020000); /* VER */
-	assert_int_equal(get32(92), 0x100);      /* OAES */
+	assert_int_equal(get32(92), 0x900);      /* OAES */
 	assert_int_equal(get32(96), 0x41);       /* CTRATT */
 	assert_int_equal(page[111], 1);          /* CNTRLTYPE */
 	assert_int_equal(get16(256), 0);         /* OACS */
@@ -250,7 +250,9 @@ static void namespace_page_tells_size_and_names(void **state)
 	assert_int_equal(page[30], 1); /* NMIC */
 	assert_zero(31, 38);
 	assert_int_equal(get16(38), 1); /* NACWU */
-	assert_zero(40, 104);
+	assert_zero(40, 92);
+	assert_int_equal(get32(92), 1); /* ANAGRPID */
+	assert_zero(96, 104);
 	assert_memory_equal(page + 104, ns->nguid, 16);
 	assert_memory_equal(page + 120, ns->eui64, 8);
 	assert_int_equal(get32(128), 12 << 16); /* LBAF 0 */
@@ -435,7 +437,9 @@ static void independent_page_tells_whether_a_namespace_is_ready(void **state)
 	assert_int_equal(identify(queue, 8, 3).status, 0);
 	assert_int_equal(page[0], 0);
 	assert_int_equal(page[1], 1); /* NMIC */
-	assert_zero(2, 14);
+	assert_zero(2, 4);
+	assert_int_equal(get32(4), 1); /* ANAGRPID */
+	assert_zero(8, 14);
 	assert_int_equal(page[14], 1); /* NSTAT */
 	assert_zero(15, 4096);
 	ns->read_only = true;

@@ -17,6 +17,7 @@ static struct nvme_ctrl ctrl;
 static uint64_t qids[1];
 static struct wrasse_namespace *ns;
 static struct nvme_view *view;
+static struct nvme_path *path;
 static struct wrasse_io *submitted[16];
 static unsigned submit_count;
 
@@ -32,6 +33,7 @@ static void setup(struct fake *fake)
 	fake_init(fake);
 	free(ns);
 	free(view);
+	free(path);
 	ns = calloc(1, sizeof(*ns) + sizeof(ns->port[0]));
 	view = calloc(1, sizeof(*view) + sizeof(view->port[0]));
 	ns->nsid = 1;
@@ -41,6 +43,10 @@ static void setup(struct fake *fake)
 	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_COMPARE);
 	ns->port[0].ns = ns;
 	ns->port[0].state = NVME_NS_PORT_ATTACHED;
+	ns->port[0].ana_group = 1;
+	path = calloc(1, sizeof(*path) + sizeof(path->ana[0]));
+	path->ana[0].state = WRASSE_ANA_OPTIMIZED;
+	fake->qp->nvme.path = path;
 	view->count = 1;
 	view->port[0] = &ns->port[0];
 	fake->qp->nvme.view = view;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the embedder changes of a namespace while hosts use it: its size, and who sees it. The lock
+ * taken, poll groups told to look; the rest is in src/nvme. Any thread.
+ */
+#include "target.h"
+
+int wrasse_namespace_resize(struct wrasse_namespace *ns, uint64_t block_count)
+{
+	struct rdmat *rdmat = subsystem_rdmat(ns->subsystem);
+	const char *why;
+	int rc;
+
+	rdmat_lock(rdmat);
+	rc = nvme_ns_resize(ns, block_count, &why);
+	if (!rc)
+		rdmat_attention(rdmat);
+	rdmat_unlock(rdmat);
+	if (rc)
+		rdmat_log(rdmat, WRASSE_LOG_ERROR, "%s namespace %u: %s", ns->subsystem->nqn,
+			  ns->nsid, why);
+	return rc;
+}
+
+static int mask_change(struct wrasse_namespace *ns, const char *hostnqn,
+		       int (*change)(struct wrasse_namespace *ns, const char *hostnqn))
+{
+	struct rdmat *rdmat = subsystem_rdmat(ns->subsystem);
+	int rc;
+
+	rdmat_lock(rdmat);
+	rc = change(ns, hostnqn);
+	if (!rc)
+		rdmat_attention(rdmat);
+	rdmat_unlock(rdmat);
+	return rc;
+}
+
+int wrasse_namespace_allow_host(struct wrasse_namespace *ns, const char *hostnqn)
+{
+	return mask_change(ns, hostnqn, nvme_ns_allow_host);
+}
+
+int wrasse_namespace_disallow_host(struct wrasse_namespace *ns, const char *hostnqn)
+{
+	return mask_change(ns, hostnqn, nvme_ns_disallow_host);
+}
