@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The command line. It is only read here: nothing is opened, so that a mistake in the last word
- * costs nothing. Order matters in one way: --allow-host, --namespace and --dhchap-... belong to
- * the --subsystem before them.
+ * costs nothing. Order matters in one way: --allow-host, --namespace, --ana, --duplicates and
+ * --dhchap-... belong to the --subsystem before them.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -28,6 +28,9 @@ enum {
 	OPT_SECRETS,
 	OPT_HASHES,
 	OPT_GROUPS,
+	OPT_ANA,
+	OPT_DUPLICATES,
+	OPT_REFERRAL,
 	OPT_POLL,
 	OPT_NO_SRQ,
 	OPT_READY_FILE,
@@ -73,6 +76,9 @@ static const struct option words[] = {
 	{"dhchap-secrets", required_argument, NULL, OPT_SECRETS},
 	{"dhchap-hashes", required_argument, NULL, OPT_HASHES},
 	{"dhchap-groups", required_argument, NULL, OPT_GROUPS},
+	{"ana", required_argument, NULL, OPT_ANA},
+	{"duplicates", required_argument, NULL, OPT_DUPLICATES},
+	{"referral", required_argument, NULL, OPT_REFERRAL},
 	{"poll", required_argument, NULL, OPT_POLL},
 	{"no-srq", no_argument, NULL, OPT_NO_SRQ},
 	{"ready-file", required_argument, NULL, OPT_READY_FILE},
@@ -101,7 +107,13 @@ static const char help[] =
 	"                            ram:SIZE    memory, lost at exit\n"
 	"                            file:PATH   a file or block device, through io_uring\n"
 	"                            null:SIZE   reads zeroes, forgets writes\n"
-	"                          and after it, if wanted, ,bs=BYTES (512) and ,ro (read only)\n"
+	"                          and after it, if wanted, ,bs=BYTES (512), ,ana=GROUP (1)\n"
+	"                          and ,ro (read only)\n"
+	"  --ana L:G=STATE         ANA state of group G on the Lth --listen, 0 for every one:\n"
+	"                          optimized, non-optimized, inaccessible, persistent-loss,\n"
+	"                          change; repeatable (optimized)\n"
+	"  --duplicates POLICY     hosts that connect twice: allow, replace, refuse (allow)\n"
+	"  --referral ADDR[:PORT]  tell hosts of another discovery service; repeatable (8009)\n"
 	"\n"
 	"How it runs:\n"
 	"  --groups N              poll groups, each with its own thread; 1 to 256 (1)\n"
@@ -261,6 +273,44 @@ static enum options_result dhchap_set(struct options *options, int opt, const ch
 	return wrong ? bad(errors, "--dhchap-%s '%s' %s", name, text, wrong) : OPTIONS_RUN;
 }
 
+static enum options_result ana_add(struct options *options, const char *text, FILE *errors)
+{
+	struct subsystem_spec *subsystem = subsystem_last(options, errors);
+	struct ana_spec *spec;
+	const char *wrong;
+
+	subsystem->anas = grow(subsystem->anas, subsystem->ana_count, sizeof(*spec));
+	spec = &subsystem->anas[subsystem->ana_count++];
+	wrong = ana_spec_parse(text, spec);
+	return wrong ? bad(errors, "--ana '%s' %s", text, wrong) : OPTIONS_RUN;
+}
+
+static enum options_result duplicates_set(struct options *options, const char *text, FILE *errors)
+{
+	static const char *const names[] = {"allow", "replace", "refuse"};
+	struct subsystem_spec *subsystem = subsystem_last(options, errors);
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			subsystem->duplicates = (enum wrasse_duplicate_policy)i;
+			return OPTIONS_RUN;
+		}
+	}
+	return bad(errors, "--duplicates '%s' is not a policy: it must be allow, replace or refuse",
+		   text);
+}
+
+static enum options_result referral_add(struct options *options, const char *text, FILE *errors)
+{
+	struct listen_spec *spec;
+	const char *wrong;
+
+	options->referrals = grow(options->referrals, options->referral_count, sizeof(*spec));
+	spec = &options->referrals[options->referral_count++];
+	wrong = referral_spec_parse(text, spec);
+	return wrong ? bad(errors, "--referral '%s' %s", text, wrong) : OPTIONS_RUN;
+}
+
 static enum options_result number_set(struct options *options, const struct number *number,
 				      const char *text, FILE *errors)
 {
@@ -310,6 +360,12 @@ static enum options_result option_set(struct options *options, int opt, char **a
 	case OPT_HASHES:
 	case OPT_GROUPS:
 		return dhchap_set(options, opt, optarg, errors);
+	case OPT_ANA:
+		return ana_add(options, optarg, errors);
+	case OPT_DUPLICATES:
+		return duplicates_set(options, optarg, errors);
+	case OPT_REFERRAL:
+		return referral_add(options, optarg, errors);
 	case OPT_POLL:
 		return poll_set(options, optarg, errors);
 	case OPT_NO_SRQ:
@@ -337,6 +393,21 @@ static enum options_result option_set(struct options *options, int opt, char **a
 	}
 }
 
+static enum options_result anas_check(const struct options *options, FILE *errors)
+{
+	for (unsigned i = 0; i < options->subsystem_count; i++) {
+		const struct subsystem_spec *subsystem = &options->subsystems[i];
+
+		for (unsigned j = 0; j < subsystem->ana_count; j++) {
+			if (subsystem->anas[j].listener > options->listen_count)
+				return bad(errors,
+					   "--ana names listener %" PRIu32 ", but there are %u",
+					   subsystem->anas[j].listener, options->listen_count);
+		}
+	}
+	return OPTIONS_RUN;
+}
+
 /* What can be said only when all options are known. */
 static enum options_result options_finish(struct options *options, FILE *errors)
 {
@@ -358,9 +429,9 @@ static enum options_result options_finish(struct options *options, FILE *errors)
 			   "--cpu '%" PRIu32 "' with --groups '%" PRIu32
 			   "' goes past the last CPU: %d",
 			   options->cpu, options->groups, CPU_SETSIZE - 1);
-	if (options->listen_count == 0)
-		return listen_add(options, "0.0.0.0", errors);
-	return OPTIONS_RUN;
+	if (options->listen_count == 0 && listen_add(options, "0.0.0.0", errors))
+		return OPTIONS_BAD;
+	return anas_check(options, errors);
 }
 
 enum options_result options_init(struct options *options, int argc, char **argv, FILE *errors)
@@ -397,7 +468,9 @@ void options_fini(struct options *options)
 			ns_spec_fini(&subsystem->namespaces[j]);
 		free(subsystem->namespaces);
 		free(subsystem->hosts);
+		free(subsystem->anas);
 	}
 	free(options->subsystems);
 	free(options->listens);
+	free(options->referrals);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <wrasse/subsystem.h>
 
 #include "spec.h"
 
@@ -32,12 +33,17 @@ struct subsystem_spec {
 	uint32_t groups;
 	struct ns_spec *namespaces;
 	unsigned namespace_count;
+	struct ana_spec *anas;
+	unsigned ana_count;
+	enum wrasse_duplicate_policy duplicates;
 };
 
 /* Zero in a number means the library's default. Strings that are not in a spec live in argv. */
 struct options {
 	struct listen_spec *listens;
 	unsigned listen_count;
+	struct listen_spec *referrals;
+	unsigned referral_count;
 	struct subsystem_spec *subsystems;
 	unsigned subsystem_count;
 

@@ -117,6 +117,7 @@ static int namespace_add(struct wrasse_subsystem *subsystem, const struct subsys
 	wrasse_ns_opts_init(&opts);
 	opts.block_size = ns_spec->block_size;
 	opts.block_count = backend->size / ns_spec->block_size;
+	opts.ana_group = ns_spec->ana_group;
 	opts.read_only = ns_spec->read_only;
 	opts.volatile_cache = backend->volatile_cache;
 	opts.io_opcodes = backend->io_opcodes;
@@ -137,7 +138,7 @@ static void auth_fill(struct wrasse_auth_opts *auth, const struct subsystem_spec
 }
 
 static int subsystem_create(struct server *server, const struct subsystem_spec *spec,
-			    struct backend *const *backends)
+			    struct backend *const *backends, struct wrasse_subsystem **out)
 {
 	struct wrasse_subsystem *subsystem;
 	struct wrasse_subsystem_opts opts;
@@ -149,6 +150,7 @@ static int subsystem_create(struct server *server, const struct subsystem_spec *
 	wrasse_subsystem_opts_init(&opts);
 	opts.nqn = spec->nqn;
 	opts.allow_any_host = spec->host_count == 0;
+	opts.duplicates = spec->duplicates;
 	if (spec->secrets) {
 		result = secrets_check(spec->secrets);
 		if (result)
@@ -161,6 +163,7 @@ static int subsystem_create(struct server *server, const struct subsystem_spec *
 	result = wrasse_subsystem_create(server->target, &opts, &subsystem);
 	if (result)
 		return fail(result, "make subsystem ", spec->nqn);
+	*out = subsystem;
 	for (unsigned i = 0; i < spec->host_count; i++) {
 		result = wrasse_subsystem_add_host(subsystem, spec->hosts[i]);
 		if (result)
@@ -177,15 +180,56 @@ static int subsystem_create(struct server *server, const struct subsystem_spec *
 static int subsystems_create(struct server *server)
 {
 	struct backend *const *backends = server->backends;
+	unsigned count = server->options->subsystem_count;
 	int result;
 
-	for (unsigned i = 0; i < server->options->subsystem_count; i++) {
+	server->subsystems = calloc(count, sizeof(struct wrasse_subsystem *));
+	if (!server->subsystems)
+		return fail(-ENOMEM, "make subsystems", "");
+	for (unsigned i = 0; i < count; i++) {
 		const struct subsystem_spec *spec = &server->options->subsystems[i];
 
-		result = subsystem_create(server, spec, backends);
+		result = subsystem_create(server, spec, backends, &server->subsystems[i]);
 		if (result)
 			return result;
 		backends += spec->namespace_count;
+	}
+	return 0;
+}
+
+static int referrals_add(struct server *server)
+{
+	for (unsigned i = 0; i < server->options->referral_count; i++) {
+		const struct listen_spec *spec = &server->options->referrals[i];
+		struct wrasse_referral_opts opts;
+		int result;
+
+		wrasse_referral_opts_init(&opts);
+		opts.address = spec->address;
+		opts.port = spec->port;
+		result = wrasse_target_add_referral(server->target, &opts);
+		if (result)
+			return fail(result, "refer hosts to ", spec->address);
+	}
+	return 0;
+}
+
+/* States of listeners that nobody can come through yet: the target is not polled. */
+static int anas_set(struct server *server)
+{
+	for (unsigned i = 0; i < server->options->subsystem_count; i++) {
+		const struct subsystem_spec *subsystem = &server->options->subsystems[i];
+
+		for (unsigned j = 0; j < subsystem->ana_count; j++) {
+			const struct ana_spec *spec = &subsystem->anas[j];
+			int result = wrasse_subsystem_set_ana_state(
+				server->subsystems[i],
+				spec->listener ? server->listeners[spec->listener - 1] : NULL,
+				spec->group, spec->state);
+
+			if (result)
+				return fail(result, "set an ANA state of ", subsystem->nqn);
+		}
 	}
 	return 0;
 }
@@ -194,6 +238,9 @@ static int listeners_create(struct server *server)
 {
 	int result;
 
+	server->listeners = calloc(server->options->listen_count, sizeof(struct wrasse_listener *));
+	if (!server->listeners)
+		return fail(-ENOMEM, "make listeners", "");
 	for (unsigned i = 0; i < server->options->listen_count; i++) {
 		const struct listen_spec *spec = &server->options->listens[i];
 		struct wrasse_listener_opts opts;
@@ -201,7 +248,7 @@ static int listeners_create(struct server *server)
 		wrasse_listener_opts_init(&opts);
 		opts.address = spec->address;
 		opts.port = spec->port;
-		result = wrasse_listener_create(server->target, &opts, NULL);
+		result = wrasse_listener_create(server->target, &opts, &server->listeners[i]);
 		if (result) {
 			log_line(WRASSE_LOG_ERROR, "cannot listen on %s port %u: %s%s",
 				 spec->address, spec->port, strerror(-result),
@@ -211,7 +258,7 @@ static int listeners_create(struct server *server)
 			return result;
 		}
 	}
-	return 0;
+	return anas_set(server);
 }
 
 int server_init(struct server *server, const struct options *options)
@@ -226,6 +273,8 @@ int server_init(struct server *server, const struct options *options)
 		result = workers_create(server);
 	if (result == 0)
 		result = subsystems_create(server);
+	if (result == 0)
+		result = referrals_add(server);
 	if (result == 0)
 		result = listeners_create(server);
 	if (result)
@@ -251,6 +300,8 @@ int server_fini(struct server *server)
 	for (unsigned i = 0; i < server->backend_count; i++)
 		server->backends[i]->destroy(server->backends[i]);
 	free(server->workers);
+	free(server->subsystems);
+	free(server->listeners);
 	free(server->backends);
 	return 0;
 }

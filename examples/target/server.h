@@ -19,6 +19,8 @@ struct server {
 	unsigned worker_count;
 	struct backend **backends;
 	unsigned backend_count;
+	struct wrasse_subsystem **subsystems; /* in the order of the options */
+	struct wrasse_listener **listeners;
 };
 
 /*

@@ -10,6 +10,8 @@
 
 #include "spec.h"
 
+#define DISCOVERY_PORT     8009
+#define MAX_ANA_GROUP      16 /* the library's default */
 #define DEFAULT_PORT       4420
 #define DEFAULT_BLOCK_SIZE 512
 #define MAX_BYTES          (UINT64_C(1) << 60)
@@ -88,14 +90,14 @@ static bool is_ipv6(const char *address)
 	return inet_pton(AF_INET6, bare, &in6) == 1;
 }
 
-const char *listen_spec_parse(const char *text, struct listen_spec *spec)
+static const char *address_parse(const char *text, uint16_t port, struct listen_spec *spec)
 {
 	const char *address = text, *end, *rest;
 	bool bracket = *text == '[';
 	struct in_addr in;
 	bool v6;
 
-	spec->port = DEFAULT_PORT;
+	spec->port = port;
 	if (bracket) {
 		address = text + 1;
 		end = strchr(address, ']');
@@ -123,6 +125,68 @@ const char *listen_spec_parse(const char *text, struct listen_spec *spec)
 			      "has text after the address that is not :PORT";
 }
 
+const char *listen_spec_parse(const char *text, struct listen_spec *spec)
+{
+	return address_parse(text, DEFAULT_PORT, spec);
+}
+
+const char *referral_spec_parse(const char *text, struct listen_spec *spec)
+{
+	return address_parse(text, DISCOVERY_PORT, spec);
+}
+
+static const char *ana_state_parse(const char *text, enum wrasse_ana_state *state)
+{
+	static const struct {
+		const char *name;
+		enum wrasse_ana_state state;
+	} states[] = {
+		{"optimized", WRASSE_ANA_OPTIMIZED},
+		{"non-optimized", WRASSE_ANA_NON_OPTIMIZED},
+		{"inaccessible", WRASSE_ANA_INACCESSIBLE},
+		{"persistent-loss", WRASSE_ANA_PERSISTENT_LOSS},
+		{"change", WRASSE_ANA_CHANGE},
+	};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		if (strcmp(text, states[i].name) == 0) {
+			*state = states[i].state;
+			return NULL;
+		}
+	}
+	return "has a bad state: it must be optimized, non-optimized, inaccessible, "
+	       "persistent-loss or change";
+}
+
+/* Takes a number off the front, up to a character. */
+static const char *ana_number_parse(const char **text, char end, uint32_t max, uint32_t *number)
+{
+	static const char wrong[] = "must be LISTENER:GROUP=STATE, with the number of a --listen "
+				    "and an ANA group from 1 to 16, or 0 for every one";
+	char digits[12];
+	uint64_t value;
+	size_t len = strcspn(*text, (char[]){end, '\0'});
+
+	if (len >= sizeof(digits) || (*text)[len] != end)
+		return wrong;
+	memcpy(digits, *text, len);
+	digits[len] = '\0';
+	if (number_parse(digits, false, &value) || value > max)
+		return wrong;
+	*number = (uint32_t)value;
+	*text += len + 1;
+	return NULL;
+}
+
+const char *ana_spec_parse(const char *text, struct ana_spec *spec)
+{
+	const char *wrong = ana_number_parse(&text, ':', UINT16_MAX, &spec->listener);
+
+	if (!wrong)
+		wrong = ana_number_parse(&text, '=', MAX_ANA_GROUP, &spec->group);
+	return wrong ? wrong : ana_state_parse(text, &spec->state);
+}
+
 /* Takes one ",word" off a namespace's end, if it is one that is known. */
 static const char *ns_suffix_parse(const char *word, struct ns_spec *spec, bool *known)
 {
@@ -136,6 +200,10 @@ static const char *ns_suffix_parse(const char *word, struct ns_spec *spec, bool 
 		    (size & (size - 1)))
 			return "has a bad block size: bs must be a power of two from 512 to 65536";
 		spec->block_size = (uint32_t)size;
+	} else if (strncmp(word, "ana=", 4) == 0) {
+		if (number_parse(word + 4, false, &size) || size < 1 || size > MAX_ANA_GROUP)
+			return "has a bad ANA group: ana must be from 1 to 16";
+		spec->ana_group = (uint32_t)size;
 	} else {
 		*known = false;
 	}
@@ -165,7 +233,7 @@ static const char *ns_suffixes_parse(char *text, struct ns_spec *spec)
 static const char *ns_size_parse(const char *text, struct ns_spec *spec)
 {
 	if (strchr(text, ','))
-		return "has an unknown suffix: only ,bs=BYTES and ,ro may follow the size";
+		return "has an unknown suffix: only ,bs=BYTES, ,ana=GROUP and ,ro may follow the size";
 	if (number_parse(text, true, &spec->size))
 		return "has a bad size: it must be a number of bytes (digits, then K, M, G or T if "
 		       "wanted)";

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <wrasse/ana.h>
+
 enum ns_kind {
 	NS_RAM,
 	NS_FILE,
@@ -22,6 +24,14 @@ struct ns_spec {
 	uint64_t size; /* bytes; 0 for NS_FILE: the file's size */
 	uint32_t block_size;
 	bool read_only;
+	uint32_t ana_group; /* 0: the library's default */
+};
+
+/* The state of an ANA group on a listener. */
+struct ana_spec {
+	uint32_t listener; /* number of the --listen, from 1; 0: every one */
+	uint32_t group;    /* 0: every one */
+	enum wrasse_ana_state state;
 };
 
 /* One address to listen on. */
@@ -37,8 +47,14 @@ struct listen_spec {
  */
 const char *number_parse(const char *text, bool suffix, uint64_t *number);
 
+/* Parses LISTENER:GROUP=STATE. */
+const char *ana_spec_parse(const char *text, struct ana_spec *spec);
+
 /* Parses ADDR[:PORT] with an IPv4 address, or [ADDR][:PORT] or ADDR with an IPv6 one. */
 const char *listen_spec_parse(const char *text, struct listen_spec *spec);
+
+/* The same, of another discovery service. */
+const char *referral_spec_parse(const char *text, struct listen_spec *spec);
 
 /*
  * Parses ram:SIZE, null:SIZE or file:PATH, each with ,bs=BYTES and ,ro if wanted. On success call

@@ -150,6 +150,64 @@ static void numbers_that_are_none_are_refused(void **state)
 	REFUSED("--poll", "lazy", "adaptive, busy or event");
 }
 
+static void ana_states_belong_to_the_subsystem_before_them(void **state)
+{
+	struct options options;
+
+	assert_int_equal(PARSE(&options, "--listen", "192.0.2.1", "--listen", "192.0.2.2",
+			       "--subsystem", "nqn.2026-01.org.example:a", "--namespace",
+			       "ram:1M,ana=16,ro", "--ana", "2:16=non-optimized", "--ana",
+			       "0:0=change", "--duplicates", "refuse", "--subsystem",
+			       "nqn.2026-01.org.example:b", "--namespace", "ram:1M", "--ana",
+			       "1:1=persistent-loss"),
+			 OPTIONS_RUN);
+	assert_int_equal(options.subsystems[0].namespaces[0].ana_group, 16);
+	assert_true(options.subsystems[0].namespaces[0].read_only);
+	assert_int_equal(options.subsystems[0].ana_count, 2);
+	assert_int_equal(options.subsystems[0].anas[0].listener, 2);
+	assert_int_equal(options.subsystems[0].anas[0].group, 16);
+	assert_int_equal(options.subsystems[0].anas[0].state, WRASSE_ANA_NON_OPTIMIZED);
+	assert_int_equal(options.subsystems[0].anas[1].listener, 0);
+	assert_int_equal(options.subsystems[0].anas[1].state, WRASSE_ANA_CHANGE);
+	assert_int_equal(options.subsystems[0].duplicates, WRASSE_DUPLICATE_REFUSE);
+	assert_int_equal(options.subsystems[1].namespaces[0].ana_group, 0);
+	assert_int_equal(options.subsystems[1].anas[0].state, WRASSE_ANA_PERSISTENT_LOSS);
+	assert_int_equal(options.subsystems[1].duplicates, WRASSE_DUPLICATE_ALLOW);
+	options_fini(&options);
+}
+
+static void bad_ana_states_and_policies_are_refused(void **state)
+{
+	REFUSED("--ana", "1:1", "LISTENER:GROUP=STATE");
+	REFUSED("--ana", "1=optimized", "LISTENER:GROUP=STATE");
+	REFUSED("--ana", "x:1=optimized", "LISTENER:GROUP=STATE");
+	REFUSED("--ana", "1:17=optimized", "1 to 16");
+	REFUSED("--ana", "123456789012:1=optimized", "LISTENER:GROUP=STATE");
+	REFUSED("--ana", "1:1=good", "persistent-loss");
+	REFUSED("--namespace", "ram:1G,ana=0", "from 1 to 16");
+	REFUSED("--namespace", "ram:1G,ana=17", "from 1 to 16");
+	REFUSED("--duplicates", "both", "allow, replace or refuse");
+	refused((const char *[]){"wrasse-target", "--namespace", "ram:1M", "--ana", "2:1=optimized",
+				 NULL},
+		(const char *[]){"--ana", "listener 2", "there are 1", NULL});
+}
+
+static void referrals_have_the_port_of_discovery(void **state)
+{
+	struct options options;
+
+	assert_int_equal(PARSE(&options, "--namespace", "ram:1M", "--referral", "192.0.2.1",
+			       "--referral", "[2001:db8::1]:4420"),
+			 OPTIONS_RUN);
+	assert_int_equal(options.referral_count, 2);
+	assert_string_equal(options.referrals[0].address, "192.0.2.1");
+	assert_int_equal(options.referrals[0].port, 8009);
+	assert_string_equal(options.referrals[1].address, "2001:db8::1");
+	assert_int_equal(options.referrals[1].port, 4420);
+	options_fini(&options);
+	REFUSED("--referral", "host", "numeric");
+}
+
 static void sizes_have_suffixes_and_do_not_overflow(void **state)
 {
 	uint64_t size = 0;
@@ -412,6 +470,9 @@ int main(void)
 		cmocka_unit_test(every_number_lands_in_its_place),
 		cmocka_unit_test(numbers_out_of_range_name_the_limit),
 		cmocka_unit_test(numbers_that_are_none_are_refused),
+		cmocka_unit_test(ana_states_belong_to_the_subsystem_before_them),
+		cmocka_unit_test(bad_ana_states_and_policies_are_refused),
+		cmocka_unit_test(referrals_have_the_port_of_discovery),
 		cmocka_unit_test(sizes_have_suffixes_and_do_not_overflow),
 		cmocka_unit_test(namespaces_of_every_kind_are_taken),
 		cmocka_unit_test(bad_namespaces_name_what_is_wrong),
