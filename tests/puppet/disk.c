@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Namespaces in memory. Each has room for the largest size that it may grow to.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "puppet.h"
+
+#define BLOCK   512
+#define MAX_MIB 64
+
+static void disk_submit(struct wrasse_io *io)
+{
+	struct disk *disk = io->backend;
+	uint8_t *at = disk->bytes + io->offset;
+
+	if (io->opcode == WRASSE_IO_READ)
+		disk->reads++;
+	else if (io->opcode == WRASSE_IO_WRITE)
+		disk->writes++;
+	for (uint32_t i = 0; i < io->iov_count; at += io->iov[i++].iov_len) {
+		if (io->opcode == WRASSE_IO_READ)
+			memcpy(io->iov[i].iov_base, at, io->iov[i].iov_len);
+		else
+			memcpy(at, io->iov[i].iov_base, io->iov[i].iov_len);
+	}
+	wrasse_io_complete(io, wrasse_status_ok());
+}
+
+static const struct wrasse_backend_ops disk_ops = {
+	.size = sizeof(disk_ops),
+	.submit = disk_submit,
+};
+
+struct disk *disk_find(uint32_t nsid)
+{
+	return nsid >= 1 && nsid <= MAX_DISKS && puppet.disks[nsid - 1].ns ?
+		       &puppet.disks[nsid - 1] :
+		       NULL;
+}
+
+int disk_add(uint32_t nsid, uint32_t mib, uint32_t ana_group, bool hidden)
+{
+	struct wrasse_ns_opts opts;
+	struct disk *disk;
+	int rc;
+
+	if (nsid < 1 || nsid > MAX_DISKS || mib > MAX_MIB)
+		return -EINVAL;
+	disk = &puppet.disks[nsid - 1];
+	if (!disk->bytes) {
+		disk->bytes = mmap(NULL, MAX_MIB << 20, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (disk->bytes == MAP_FAILED)
+			abort();
+	}
+	wrasse_ns_opts_init(&opts);
+	opts.nsid = nsid;
+	opts.block_count = ((uint64_t)mib << 20) / BLOCK;
+	opts.ana_group = ana_group;
+	opts.no_auto_visible = hidden;
+	opts.ops = &disk_ops;
+	opts.backend = disk;
+	rc = wrasse_subsystem_add_ns(puppet.subsystem, &opts, &disk->ns);
+	return rc > 0 ? 0 : rc;
+}
+
+int disk_remove(uint32_t nsid)
+{
+	struct disk *disk = disk_find(nsid);
+
+	if (!disk)
+		return -ENOENT;
+	disk->ns = NULL;
+	return wrasse_subsystem_remove_ns(puppet.subsystem, nsid, NULL, NULL);
+}
+
+int disk_resize(uint32_t nsid, uint32_t mib)
+{
+	struct disk *disk = disk_find(nsid);
+
+	if (!disk || mib > MAX_MIB)
+		return -ENOENT;
+	return wrasse_namespace_resize(disk->ns, ((uint64_t)mib << 20) / BLOCK);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A target on strings: it does what lines on its standard input say, so that a shell script can
+ * change a target while Linux's host uses it. One thread. The last line, or SIGTERM, drains it.
+ */
+#ifndef PUPPET_H
+#define PUPPET_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <wrasse/wrasse.h>
+
+#define MAX_LISTENERS 8
+#define MAX_DISKS     64
+#define MAX_WORDS     8
+
+/* A namespace in memory. */
+struct disk {
+	struct wrasse_namespace *ns; /* NULL: free */
+	uint8_t *bytes;
+	unsigned long writes, reads;
+};
+
+struct puppet {
+	struct wrasse_target *target;
+	struct wrasse_poll_group *group;
+	struct wrasse_subsystem *subsystem;               /* the last one that was made */
+	struct wrasse_listener *listeners[MAX_LISTENERS]; /* by number - 1 */
+	struct disk disks[MAX_DISKS];                     /* by nsid - 1 */
+	bool drained, balanced;
+};
+
+extern struct puppet puppet;
+
+/* disk.c. @mib: its size; it may grow up to 64 MiB. Return: 0 or a negative errno value. */
+int disk_add(uint32_t nsid, uint32_t mib, uint32_t ana_group, bool hidden);
+int disk_remove(uint32_t nsid);
+int disk_resize(uint32_t nsid, uint32_t mib);
+
+/* The disk with an id, or NULL. */
+struct disk *disk_find(uint32_t nsid);
+
+/* verbs.c. Does what a line says. Return: 0 or a negative errno value; -ENOSYS: no such verb. */
+int verb_run(char *line);
+
+/* loop.c. Until the target is drained. */
+void loop_run(void);
+
+#endif
