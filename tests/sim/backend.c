@@ -216,6 +216,7 @@ void backend_init(void)
 	media_count = 0;
 	io_count = 0;
 	backend_releases = false;
+	hook_init();
 }
 
 struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
@@ -255,8 +256,8 @@ bool backend_step(void)
 {
 	struct pending *p;
 
-	if (!io_count)
-		return false;
+	if (!io_count || rng_one_in(4))
+		return hook_step();
 	p = &pending[rng_below(io_count)];
 	if (p->never && !backend_releases)
 		return false;
@@ -268,6 +269,8 @@ unsigned backend_complete_all(void)
 {
 	unsigned count = 0;
 
+	while (hook_step())
+		count++;
 	for (unsigned i = 0; i < io_count;) {
 		if (pending[i].never && !backend_releases) {
 			i++;
@@ -303,7 +306,7 @@ unsigned backend_held_of(const struct ctrl *ctrl)
 
 unsigned backend_held(unsigned group)
 {
-	unsigned count = 0;
+	unsigned count = hook_held(group);
 
 	for (unsigned i = 0; i < io_count; i++)
 		count += pending[i].group == group;

@@ -164,6 +164,8 @@ static void subsystem_create(unsigned index)
 	rc = wrasse_subsystem_create(target.target, &opts, &subsystem->subsystem);
 	if (rc && plan.retry)
 		rc = wrasse_subsystem_create(target.target, &opts, &subsystem->subsystem);
+	if (!rc)
+		hook_add(index);
 	act_as_host();
 	trace_mix("subsystem created", index, (uint64_t)-rc);
 	subsystem_gone[index] = rc != 0;

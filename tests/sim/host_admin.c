@@ -336,5 +336,7 @@ bool cmd_admin(struct queue *queue)
 	/* One is kept free for Keep Alive, one for a property. */
 	if (queue->busy + 3 > queue->depth)
 		return false;
+	if (plan.hooks && rng_one_in(8))
+		return hook_cmd(queue);
 	return cmd_send_some(queue, admin_cmds, sizeof(admin_cmds) / sizeof(admin_cmds[0]));
 }

@@ -231,5 +231,7 @@ bool cmd_io(struct queue *queue)
 	for (size_t i = 0; plan.only >= 0 && i < sizeof(io_cmds) / sizeof(io_cmds[0]); i++)
 		if (io_cmds[i].opcode == plan.only)
 			return cmd_send(queue, &io_cmds[i]);
+	if (plan.hooks && rng_one_in(50))
+		return hook_cmd(queue);
 	return cmd_send_some(queue, io_cmds, sizeof(io_cmds) / sizeof(io_cmds[0]));
 }

@@ -63,6 +63,7 @@ static void add_counts(struct worker *worker, const struct host_counts *counts)
 	worker->counts.answers += counts->answers;
 	worker->counts.errors += counts->errors;
 	worker->counts.reads_checked += counts->reads_checked;
+	worker->counts.hooks_checked += counts->hooks_checked;
 	worker->counts.connects += counts->connects;
 	worker->counts.refusals += counts->refusals;
 	worker->counts.losses += counts->losses;
@@ -271,10 +272,11 @@ static int run_all(void)
 	progress(began, true);
 	all = totals();
 	printf("commands %" PRIu64 ", answers %" PRIu64 ", errors %" PRIu64
-	       ", reads checked %" PRIu64 ", queues connected %" PRIu64 ", refused %" PRIu64
-	       ", controllers lost %" PRIu64 ", reset %" PRIu64 "\n",
+	       ", reads checked %" PRIu64 ", hooked %" PRIu64 ", queues connected %" PRIu64
+	       ", refused %" PRIu64 ", controllers lost %" PRIu64 ", reset %" PRIu64 "\n",
 	       all.counts.commands, all.counts.answers, all.counts.errors, all.counts.reads_checked,
-	       all.counts.connects, all.counts.refusals, all.counts.losses, all.counts.resets);
+	       all.counts.hooks_checked, all.counts.connects, all.counts.refusals,
+	       all.counts.losses, all.counts.resets);
 	printf("seeds %" PRIu64 " to %" PRIu64 ", hash of all %016" PRIx64 "\n", options.from,
 	       options.from + options.count - 1, all.hash);
 	printf("%" PRIu64 " passed, %u failed\n", all.done, failed);

@@ -130,6 +130,7 @@ void plan_make(uint64_t seed)
 	plan.calm = rng_one_in(4);
 	plan.sleepy = rng_one_in(4);
 	plan.arms = rng_flip() ? ONE_OF(2, 16) : 0;
+	plan.hooks = !rng_one_in(3);
 	plan_sizes();
 	plan_device();
 	plan_target();

@@ -103,7 +103,8 @@ struct plan {
 	uint32_t attach_fails;
 	/* The end. */
 	/* What good hosts do; zero: anything. */
-	int only; /* opcode of all I/O; -1: any */
+	int only;   /* opcode of all I/O; -1: any */
+	bool hooks; /* they send the embedder's own commands */
 	enum { SHAPE_ANY, SHAPE_KEYED, SHAPE_LIST } shape;
 	bool wants_reads;     /* hosts ask for READ credits of their own, as ESXi does */
 	bool no_keep_alive;   /* hosts rely on their traffic */
@@ -175,6 +176,19 @@ unsigned backend_held(unsigned group);
 struct ctrl;
 /* How many of a host's controller. */
 unsigned backend_held_of(const struct ctrl *ctrl);
+
+/* ---- the embedder's own commands (hook.c) ---- */
+
+void hook_init(void);
+/* Hooks of a subsystem that was made; the caller acts as the target. */
+void hook_add(unsigned subsystem);
+/* Answers one command, if there is one. */
+bool hook_step(void);
+/* How many commands of a group are with their hooks. */
+unsigned hook_held(unsigned group);
+/* A good host sends one. */
+struct queue;
+bool hook_cmd(struct queue *queue);
 
 void pattern_fill(void *data, uint32_t lba, uint32_t blocks, uint64_t id, uint32_t gen);
 /* Return: the generation that a whole block holds; UINT32_MAX: none. */
@@ -354,7 +368,8 @@ extern struct host hosts[SIM_MAX_HOSTS];
 
 /* What all hosts saw. */
 struct host_counts {
-	uint64_t commands, answers, errors, reads_checked, connects, refusals, losses, resets;
+	uint64_t commands, answers, errors, reads_checked, hooks_checked, connects, refusals,
+		losses, resets;
 };
 extern struct host_counts host_counts;
 
