@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "probe.h"
 
@@ -23,14 +24,34 @@ static bool admin_keep_alive(struct probe *p)
 
 static bool admin_unknown_opcode(struct probe *p)
 {
-	static const uint8_t opcodes[] = {0x07, 0x3f, 0x55, 0xbf, 0xff};
+	static const uint8_t known[] = {0x02, 0x06, 0x08, 0x09, 0x0a, 0x0c, 0x18, OPC_FABRICS};
 	struct host_ctrl *c = probe_ctrl(p);
 	struct host_cmd cmd;
 
-	for (size_t i = 0; c && i < sizeof(opcodes); i++) {
-		host_cmd_init(&cmd, opcodes[i], 0);
+	for (unsigned int opcode = 0; c && opcode < 256; opcode++) {
+		if (memchr(known, (int)opcode, sizeof(known)))
+			continue;
+		host_cmd_init(&cmd, (uint8_t)opcode, 0);
 		if (!probe_exec_expect(p, "unknown opcode", c->admin, &cmd,
 				       ANY(ST_OPCODE | PROBE_DNR)))
+			return false;
+	}
+	return c && probe_alive(p, c->admin);
+}
+
+/* A CNS is answered with a page or with what is wrong with it, and the queue lives. */
+static bool admin_identify_of_every_cns(struct probe *p)
+{
+	struct host_ctrl *c = probe_ctrl(p);
+	struct host_cmd cmd;
+
+	for (uint32_t cns = 0; c && cns < 256; cns++) {
+		host_cmd_init(&cmd, OPC_IDENTIFY, c->nsid);
+		wire_put32(cmd.sqe.b, SQE_CDW10, cns | 0xffff0000u);
+		host_sgl_keyed(&cmd, c->admin, 0, 4096);
+		if (!probe_exec_expect(p, "Identify", c->admin, &cmd,
+				       cns <= 8 && cns != 4 ? ANY(ST_OK) :
+							      ANY(ST_OK, ST_FIELD | PROBE_DNR)))
 			return false;
 	}
 	return c && probe_alive(p, c->admin);
@@ -248,6 +269,7 @@ static bool admin_keep_alive_keeps_alive(struct probe *p)
 static const struct probe_case cases[] = {
 	CASE(admin_keep_alive),
 	CASE(admin_unknown_opcode),
+	CASE(admin_identify_of_every_cns),
 	CASE(admin_unknown_fctype),
 	CASE(admin_psdt_0_is_refused),
 	CASE(admin_aer_limit),
