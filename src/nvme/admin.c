@@ -56,6 +56,7 @@ static const struct nvme_op admin_ops[] = {
 			.ready = true,
 			.data_len = nvme_features_set_data_len,
 			.execute = nvme_features_set_execute,
+			.execute_registry = nvme_features_set_execute_registry,
 			.failed = nvme_features_set_failed,
 		},
 	[NVME_OPC_GET_FEATURES] =

@@ -227,6 +227,8 @@ enum nvme_next nvme_features_get_execute(struct nvme_request *request, uint64_t 
 					 struct nvme_actions *actions);
 enum nvme_next nvme_features_set_execute(struct nvme_request *request, uint64_t now_ns,
 					 struct nvme_actions *actions);
+enum nvme_next nvme_features_set_execute_registry(struct nvme_request *request, uint64_t now_ns,
+						  struct nvme_actions *actions);
 void nvme_features_init(struct nvme_features *features, uint64_t now_ns);
 int64_t nvme_features_set_data_len(struct nvme_request *request);
 

@@ -28,6 +28,7 @@ struct feature {
 			      struct nvme_actions *actions);
 	uint32_t len;  /* bytes of data; 0: the value is in a dword */
 	uint32_t bits; /* what Features Identifiers Supported and Effects says besides */
+	bool locked;   /* set() wants the target's lock */
 };
 
 static struct nvme_ctrl *request_ctrl(const struct nvme_request *request)
@@ -250,7 +251,7 @@ static const struct feature features[] = {
 	{NVME_FID_COMMAND_SETS, NVME_ON_ADMIN, false, command_sets_get, command_sets_set},
 	{NVME_FID_HOSTID, NVME_ON_ADMIN, false, hostid_get, hostid_set, NVME_HOSTID_LEN},
 	{NVME_FID_WRITE_PROTECT, NVME_ON_ADMIN, true, nvme_write_protect_get,
-	 nvme_write_protect_set, .bits = NVME_FIDE_DATA | NVME_FIDE_NS_CAPABILITY},
+	 nvme_write_protect_set, .bits = NVME_FIDE_DATA | NVME_FIDE_NS_CAPABILITY, .locked = true},
 };
 
 static const struct feature *feature_find(uint8_t fid, uint8_t on)
@@ -342,5 +343,14 @@ enum nvme_next nvme_features_set_execute(struct nvme_request *request, uint64_t 
 	if (!feature->ns && nsid != 0 && nsid != NVME_NSID_ALL)
 		return nvme_refuse(request, NVME_COMMAND(NVME_SC_NOT_NS_SPECIFIC), NVME_AT_NSID,
 				   "the feature is not specific to a namespace");
+	if (feature->locked)
+		return NVME_REGISTRY;
 	return feature->set(request, nvme_get32(request->cmd.cdw11), now_ns, actions);
+}
+
+enum nvme_next nvme_features_set_execute_registry(struct nvme_request *request, uint64_t now_ns,
+						  struct nvme_actions *actions)
+{
+	return request_feature(request)->set(request, nvme_get32(request->cmd.cdw11), now_ns,
+					     actions);
 }

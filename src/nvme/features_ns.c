@@ -122,12 +122,13 @@ NVME_FEATURE_GET(nvme_write_protect_get)
 }
 
 /*
- * What was written before must be durable when the namespace is protected (NVMe Base 2.0 8.12), so
- * that a flush is the last that the backend hears.
+ * REGISTRY. What was written before must be durable when the namespace is protected (NVMe Base 2.0
+ * 8.12), so that a flush is the last that the backend hears. Every host is told.
  */
 NVME_FEATURE_SET(nvme_write_protect_set)
 {
 	struct nvme_ns_port *port = nvme_request_port(request);
+	bool protect = (value & 7) == PROTECT_WRITE;
 	enum nvme_next next;
 
 	if (!port)
@@ -137,12 +138,15 @@ NVME_FEATURE_SET(nvme_write_protect_set)
 	if ((value & 7) > PROTECT_WRITE)
 		return nvme_refuse_field(request, NVME_AT_CDW11,
 					 "the write protection state is not supported");
-	if (port->ns->read_only && (value & 7) == PROTECT_NONE)
+	if (port->ns->read_only && !protect)
 		return nvme_refuse(request, NVME_COMMAND(NVME_SC_NOT_CHANGEABLE), NVME_AT_CDW11,
 				   "the namespace is read-only");
-	atomic_store_explicit(&port->ns->write_protected, (value & 7) == PROTECT_WRITE,
-			      memory_order_relaxed);
-	if ((value & 7) == PROTECT_NONE)
+	if (port->ns->read_only || atomic_exchange_explicit(&port->ns->write_protected, protect,
+							    memory_order_relaxed) == protect)
+		return nvme_succeed(request, 0);
+	nvme_ns_note(port->ns);
+	actions->attention = true;
+	if (!protect)
 		return nvme_succeed(request, 0);
 	next = nvme_io_flush(request, port);
 	if (next != NVME_SUBMIT)

@@ -459,6 +459,39 @@ static void protected_namespace_is_flushed_and_refuses_writes(void **state)
 	fx_queue_gone(admin);
 }
 
+static void every_host_is_told_of_protection(void **state)
+{
+	struct nvme_queue *queues[2] = {fx_ready(), fx_ready()};
+	struct nvme_request request, held[2];
+	struct nvme_cmd aer = fx_cmd(NVME_OPC_ASYNC_EVENT, 0);
+	struct fx_run run;
+
+	(void)state;
+	fx_add_ns(fx_subsystem, 1, 100);
+	for (unsigned i = 0; i < 2; i++) {
+		set(queues[i], 0x0b, 0x100);
+		run = fx_run_request(&held[i], queues[i], (const uint8_t *)&aer, 64);
+		assert_int_equal(run.next, NVME_HOLD);
+	}
+	run = protect_request(&request, queues[0], 1, 1);
+	assert_true(run.actions.attention);
+	nvme_request_complete_io(&request, wrasse_status_ok());
+	for (unsigned i = 0; i < 2; i++) {
+		struct nvme_actions actions = {0};
+
+		nvme_ctrl_sync(queues[i], &actions);
+		assert_ptr_equal(actions.done, &held[i]);
+		assert_int_equal(nvme_get32(held[i].cqe.dw0), 0x00040002);
+	}
+	/* The same once more changes nothing: no flush, no event. */
+	run = protect_request(&request, queues[1], 1, 1);
+	assert_int_equal(run.next, NVME_RESPOND);
+	assert_false(run.actions.attention);
+	assert_true(protect_request(&request, queues[1], 1, 0).actions.attention);
+	fx_queue_gone(queues[1]);
+	fx_queue_gone(queues[0]);
+}
+
 static void namespace_whose_flush_fails_is_not_protected(void **state)
 {
 	struct nvme_queue *admin = fx_ready();
@@ -562,6 +595,7 @@ int main(void)
 		TEST(retry_delay_is_told_to_a_host_that_asked_for_it),
 		TEST(command_sets_have_one_combination),
 		TEST(protected_namespace_is_flushed_and_refuses_writes),
+		TEST(every_host_is_told_of_protection),
 		TEST(namespace_whose_flush_fails_is_not_protected),
 		TEST(protection_that_cannot_be_is_refused),
 		TEST(keep_alive_timeout_is_set_and_rounded),
