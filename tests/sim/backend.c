@@ -11,6 +11,11 @@
 
 #include "nvme/ctrl.h"
 
+/* What a namespace's backend does itself, or leaves to the library. */
+#define IO_OPCODES                                                                  \
+	(WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) | WRASSE_IO_BIT(WRASSE_IO_DISCARD) | \
+	 WRASSE_IO_BIT(WRASSE_IO_VERIFY) | WRASSE_IO_BIT(WRASSE_IO_COMPARE))
+
 struct media media[SIM_MAX_MEDIA];
 unsigned media_count;
 unsigned io_count;
@@ -79,6 +84,12 @@ static uint64_t print_ends(const struct wrasse_io *io)
 	return print;
 }
 
+static bool has_memory(const struct wrasse_io *io)
+{
+	return io->opcode == WRASSE_IO_READ || io->opcode == WRASSE_IO_WRITE ||
+	       io->opcode == WRASSE_IO_COMPARE;
+}
+
 static void check_memory(const struct wrasse_io *io, const char *when)
 {
 	uint64_t len = 0;
@@ -91,23 +102,38 @@ static void check_memory(const struct wrasse_io *io, const char *when)
 			sim_fail("%s: the hardware has the backend's memory: %s", when, owner);
 		len += io->iov[i].iov_len;
 	}
-	if (len != io->length)
+	if (len != (has_memory(io) ? io->length : 0))
 		sim_fail("%s: %u pieces of %llu bytes in all for an I/O of %llu", when,
 			 io->iov_count, (unsigned long long)len, (unsigned long long)io->length);
 }
 
 /* ---- the I/O itself ---- */
 
-static void copy(const struct wrasse_io *io, struct media *m)
+static bool copy(const struct wrasse_io *io, uint8_t *at)
 {
-	uint8_t *at = m->data + io->offset;
+	bool equal = true;
 
 	for (uint32_t i = 0; i < io->iov_count; at += io->iov[i++].iov_len) {
 		if (io->opcode == WRASSE_IO_READ)
 			memcpy(io->iov[i].iov_base, at, io->iov[i].iov_len);
-		else
+		else if (io->opcode == WRASSE_IO_WRITE)
 			memcpy(at, io->iov[i].iov_base, io->iov[i].iov_len);
+		else
+			equal &= !memcmp(at, io->iov[i].iov_base, io->iov[i].iov_len);
 	}
+	return equal;
+}
+
+static struct wrasse_status carry_out(const struct wrasse_io *io, struct media *m)
+{
+	if (io->opcode != WRASSE_IO_FLUSH && has_memory(io) != (io->iov_count > 0))
+		sim_fail("an I/O with opcode %u and %u pieces of memory", io->opcode,
+			 io->iov_count);
+	if (io->opcode == WRASSE_IO_WRITE_ZEROES || io->opcode == WRASSE_IO_DISCARD)
+		memset(m->data + io->offset, 0, io->length);
+	if (!copy(io, m->data + io->offset))
+		return wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_COMPARE_FAILURE, true);
+	return wrasse_status_ok();
 }
 
 static void finish(struct pending *p)
@@ -124,8 +150,8 @@ static void finish(struct pending *p)
 							 false) :
 				      wrasse_status_make(WRASSE_SCT_GENERIC,
 							 WRASSE_SC_COMMAND_INTERRUPTED, false);
-	else if (done.io->opcode != WRASSE_IO_FLUSH)
-		copy(done.io, done.media);
+	else
+		status = carry_out(done.io, done.media);
 	*p = pending[--io_count];
 	done.media->in_flight--;
 	trace_mix("backend completes", done.group, done.error);
@@ -152,6 +178,8 @@ static void submit(struct wrasse_io *io)
 	    io->length % SIM_BLOCK)
 		sim_fail("an I/O of %llu bytes at %llu, of a namespace of %u blocks",
 			 (unsigned long long)io->length, (unsigned long long)io->offset, m->blocks);
+	if (io->opcode > WRASSE_IO_FLUSH && !(m->io_opcodes & WRASSE_IO_BIT(io->opcode)))
+		sim_fail("an I/O with opcode %u, which the backend does not take", io->opcode);
 	if (m->gone || !m->attached[in_library])
 		sim_fail("an I/O for a namespace that is detached");
 	check_memory(io, "submit");
@@ -242,6 +270,9 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 	opts->block_size = SIM_BLOCK;
 	opts->block_count = m->blocks;
 	opts->volatile_cache = true;
+	m->io_opcodes = (uint32_t)rng_next() & IO_OPCODES;
+	opts->io_opcodes = m->io_opcodes;
+	opts->discard_zeroes = true;
 	/* Never one that was in use: a late command must not reach another namespace. */
 	opts->nsid = (uint32_t)(m - media) + 1;
 	opts->ops = plan.attach ? &full : &bare;

@@ -72,8 +72,13 @@ static bool may_fail(const struct queue *queue, const struct slot *slot, uint16_
 
 	switch (status) {
 	case ST_WRITE_FAULT:
-	case ST_INTERRUPTED:
 		return plan.error && slot->media;
+	case ST_INTERRUPTED:
+		return (plan.error && slot->media) || slot->half;
+	case ST_MISSING_FUSED: /* there were too many first halves */
+		return slot->half;
+	case ST_FAILED_FUSED: /* the other half may have failed */
+		return slot->half && (plan.error || upset || namespace_may_lack(queue, slot));
 	case ST_ABORTED:
 		return slot->abort_sent;
 	case ST_SQ_DELETED:

@@ -5,7 +5,13 @@
  */
 #include "cmd.h"
 
-#define RW_FUA (1u << 30)
+#define RW_FUA   (1u << 30)
+#define RW_DEAC  (1u << 25)
+#define DSM_MAX  8u  /* ranges */
+#define PAIR_MAX 16u /* blocks: 8 KiB, NACWU */
+#define FUSE_1ST 0x01
+#define FUSE_2ND 0x02
+#define DSM_AD   0x04u
 
 /* ---- the media ---- */
 
@@ -159,6 +165,187 @@ static void write_cut(struct slot *slot)
 	range_end_write(slot, false);
 }
 
+/* ---- Write Zeroes, Dataset Management ---- */
+
+/* The blocks will hold generation 0, which is zeroes. */
+static void range_begin_zero(struct slot *slot)
+{
+	range_begin_write(slot);
+	slot->gen = 0;
+}
+
+static uint32_t zeroes_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	if (!range_choose(queue, slot, capsule, true))
+		return 0;
+	range_begin_zero(slot);
+	if (rng_flip())
+		wire_put32(capsule, SQE_CDW12, wire_get32(capsule, SQE_CDW12) | RW_DEAC);
+	return 64;
+}
+
+/* The range as several, some of no length. Return: how many. */
+static uint32_t dsm_split(const struct slot *slot, uint8_t *ranges)
+{
+	uint32_t count = rng_between(1, DSM_MAX), lba = slot->lba, left = slot->blocks;
+
+	for (uint32_t i = 0; i < count; i++, ranges += 16) {
+		uint32_t blocks = i == count - 1 ? left : rng_below(left + 1);
+
+		wire_put32(ranges, 0, (uint32_t)rng_next());
+		wire_put32(ranges, 4, blocks);
+		wire_put64(ranges, 8, lba);
+		lba += blocks;
+		left -= blocks;
+	}
+	return count;
+}
+
+static uint32_t dsm_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	uint32_t count, len;
+
+	if (!range_choose(queue, slot, capsule, true))
+		return 0;
+	count = dsm_split(slot, data_scratch());
+	wire_put64(capsule, SQE_CDW10, (count - 1) | (uint64_t)DSM_AD << 32);
+	wire_put32(capsule, SQE_CDW12, 0);
+	if (slot->media->io_opcodes & WRASSE_IO_BIT(WRASSE_IO_DISCARD)) {
+		range_begin_zero(slot);
+	} else {
+		slot->blocks = 0;
+		slot->refused = true;
+		slot->expect = ST_OPCODE;
+	}
+	len = data_describe(queue, slot, 16 * count, DATA_KEYED | DATA_LIST | DATA_IN_CAPSULE);
+	data_put(queue, slot, data_scratch());
+	return len;
+}
+
+/* ---- Compare, Verify ---- */
+
+/* What the blocks hold, as far as is certain; with one bit changed if it shall differ. */
+static bool compare_fill(const struct slot *slot, bool differ)
+{
+	uint8_t *data = data_scratch();
+
+	for (uint32_t i = 0; i < slot->blocks; i++) {
+		const struct media_block *block = &slot->media->block[slot->lba + i];
+
+		if (block->tainted)
+			return false;
+		pattern_fill(data + (size_t)i * SIM_BLOCK, slot->lba + i, 1, media_id(slot->media),
+			     block->gen);
+	}
+	if (differ)
+		data[rng_below(slot->blocks * SIM_BLOCK)] ^= 0x40;
+	return true;
+}
+
+static uint32_t compare_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	bool differ = rng_flip();
+	uint32_t len;
+
+	if (!range_choose(queue, slot, capsule, false) || !compare_fill(slot, differ))
+		return 0;
+	range_begin_read(slot);
+	slot->expect = differ ? ST_COMPARE : ST_OK;
+	len = data_describe(queue, slot, slot->blocks * SIM_BLOCK,
+			    DATA_KEYED | DATA_LIST | DATA_IN_CAPSULE);
+	data_put(queue, slot, data_scratch());
+	return len;
+}
+
+static uint32_t verify_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	if (!range_choose(queue, slot, capsule, false))
+		return 0;
+	range_begin_read(slot);
+	return 64;
+}
+
+static void range_answered(struct queue *queue, struct slot *slot, const struct answer *answer)
+{
+	(void)queue;
+	(void)answer;
+	range_end_read(slot);
+}
+
+/* ---- fused Compare and Write ---- */
+
+static const struct slot *first_half; /* of the pair that is being made */
+
+/* The range belongs to the second half. */
+static uint32_t first_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	bool differ = rng_flip();
+	uint32_t len;
+
+	if (!range_choose(queue, slot, capsule, true))
+		return 0;
+	if (slot->blocks > PAIR_MAX)
+		slot->blocks = PAIR_MAX;
+	if (!compare_fill(slot, differ))
+		return 0;
+	slot->half = true;
+	slot->expect = differ ? ST_COMPARE : ST_OK;
+	capsule[SQE_FLAGS] |= FUSE_1ST;
+	wire_put32(capsule, SQE_CDW12, slot->blocks - 1);
+	len = data_describe(queue, slot, slot->blocks * SIM_BLOCK,
+			    DATA_KEYED | DATA_LIST | DATA_IN_CAPSULE);
+	data_put(queue, slot, data_scratch());
+	first_half = slot;
+	return len;
+}
+
+static uint32_t second_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	uint32_t len;
+
+	slot->half = true;
+	slot->media = first_half->media;
+	slot->lba = first_half->lba;
+	slot->blocks = first_half->blocks;
+	slot->expect = first_half->expect == ST_OK ? ST_OK : ST_FAILED_FUSED;
+	range_begin_write(slot);
+	capsule[SQE_FLAGS] |= FUSE_2ND;
+	wire_put32(capsule, SQE_NSID, slot->media->nsid);
+	wire_put64(capsule, SQE_CDW10, slot->lba);
+	wire_put32(capsule, SQE_CDW12, slot->blocks - 1);
+	len = data_describe(queue, slot, slot->blocks * SIM_BLOCK,
+			    DATA_KEYED | DATA_LIST | DATA_IN_CAPSULE);
+	pattern_fill(data_scratch(), slot->lba, slot->blocks, media_id(slot->media), slot->gen);
+	data_put(queue, slot, data_scratch());
+	return len;
+}
+
+/* A second half that was aborted has written nothing: reads will tell. */
+static void second_answered(struct queue *queue, struct slot *slot, const struct answer *answer)
+{
+	if (answer->status != ST_FAILED_FUSED && answer->status != ST_MISSING_FUSED) {
+		write_answered(queue, slot, answer);
+		return;
+	}
+	for (uint32_t i = slot->lba; i < slot->lba + slot->blocks; i++)
+		slot->media->block[i].writing = false;
+}
+
+static const struct cmd first_cmd = {
+	.name = "first half Compare", .opcode = OPC_COMPARE, .make = first_make};
+static const struct cmd second_cmd = {.name = "second half Write",
+				      .opcode = OPC_WRITE,
+				      .make = second_make,
+				      .answered = second_answered,
+				      .cut = write_cut};
+
+/* One after the other: there is room for both, so that no half is left alone. */
+static bool pair_send(struct queue *queue)
+{
+	return queue->busy + 2 <= queue->depth && cmd_send(queue, &first_cmd) &&
+	       cmd_send(queue, &second_cmd);
+}
+
 /* ---- Flush ---- */
 
 static uint32_t flush_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
@@ -167,6 +354,15 @@ static uint32_t flush_make(struct queue *queue, struct slot *slot, uint8_t *caps
 	if (!slot->media)
 		return 0;
 	wire_put32(capsule, SQE_NSID, slot->media->nsid);
+	return 64;
+}
+
+static uint32_t flush_all_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	slot->media = choose_media(queue->ctrl);
+	if (!slot->media)
+		return 0;
+	wire_put32(capsule, SQE_NSID, UINT32_MAX);
 	return 64;
 }
 
@@ -218,7 +414,32 @@ static const struct cmd io_cmds[] = {
 	 .make = write_make,
 	 .answered = write_answered,
 	 .cut = write_cut},
-	{.name = "Flush", .opcode = OPC_FLUSH, .weight = 5, .make = flush_make},
+	{.name = "Flush", .opcode = OPC_FLUSH, .weight = 4, .make = flush_make},
+	{.name = "Flush of all", .opcode = OPC_FLUSH, .weight = 1, .make = flush_all_make},
+	{.name = "Write Zeroes",
+	 .opcode = OPC_WRITE_ZEROES,
+	 .weight = 4,
+	 .make = zeroes_make,
+	 .answered = write_answered,
+	 .cut = write_cut},
+	{.name = "Dataset Management",
+	 .opcode = OPC_DATASET_MANAGEMENT,
+	 .weight = 4,
+	 .make = dsm_make,
+	 .answered = write_answered,
+	 .cut = write_cut},
+	{.name = "Compare",
+	 .opcode = OPC_COMPARE,
+	 .weight = 4,
+	 .make = compare_make,
+	 .answered = range_answered,
+	 .cut = range_end_read},
+	{.name = "Verify",
+	 .opcode = OPC_VERIFY,
+	 .weight = 3,
+	 .make = verify_make,
+	 .answered = range_answered,
+	 .cut = range_end_read},
 	{.name = "what is refused",
 	 .opcode = OPC_READ,
 	 .weight = 5,
@@ -233,5 +454,7 @@ bool cmd_io(struct queue *queue)
 			return cmd_send(queue, &io_cmds[i]);
 	if (plan.hooks && rng_one_in(50))
 		return hook_cmd(queue);
+	if (rng_one_in(20))
+		return pair_send(queue);
 	return cmd_send_some(queue, io_cmds, sizeof(io_cmds) / sizeof(io_cmds[0]));
 }

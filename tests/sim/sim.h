@@ -152,6 +152,7 @@ struct media {
 	unsigned subsystem;
 	uint32_t nsid;
 	uint32_t blocks;
+	uint32_t io_opcodes; /* what the backend takes beside reads, writes and flushes */
 	uint8_t *data;
 	struct media_block *block;
 	bool removing, gone; /* wrasse_subsystem_remove_ns() was called; its done() was */
@@ -293,6 +294,7 @@ struct slot {
 	struct window window[SIM_MAX_WINDOWS];
 	uint32_t windows; /* that this command uses */
 	uint32_t inv_key; /* that the answer must invalidate; 0: none */
+	bool half;        /* of a fused pair */
 	/* Blocks of a namespace. */
 	struct media *media;
 	uint32_t lba, blocks, gen;
