@@ -20,6 +20,13 @@ struct wrasse_conn_info {
 	int numa_node;       /* of the device; -1: unknown */
 };
 
+/* What a device may be told not to be used for, although it claims to have it. */
+enum wrasse_rdma_feature {
+	WRASSE_RDMA_INVALIDATE = 1u << 0, /* SEND with invalidate */
+	WRASSE_RDMA_INLINE = 1u << 1,     /* responses that are copied at the post */
+	WRASSE_RDMA_SRQ = 1u << 2,        /* shared receive queues */
+};
+
 /* How a target behaves. Zero in a member means the default. */
 struct wrasse_target_opts {
 	size_t size;                  /* sizeof(struct wrasse_target_opts) */
@@ -50,6 +57,14 @@ struct wrasse_target_opts {
 
 	wrasse_log_fn log; /* NULL: no log */
 	void *log_ctx;
+
+	/*
+	 * Says what not to use on a device: enum wrasse_rdma_feature, or 0. NULL: whatever devices
+	 * claim is used. Called once for each device that a connection comes through, from
+	 * wrasse_target_poll().
+	 */
+	uint32_t (*avoid)(void *ctx, const char *device);
+	void *avoid_ctx;
 
 	/*
 	 * Hears of devices, ports and listeners; NULL: they are only logged. Targets of one process
@@ -103,7 +118,7 @@ WRASSE_API int wrasse_target_destroy(struct wrasse_target *target);
  * @target: the target; not NULL.
  *
  * Context: one thread at a time; it may be one that polls a group. It never blocks.
- * Callbacks: place(), rdma_event(), and the done functions of drain and remove calls, from inside.
+ * Callbacks: place(), avoid(), rdma_event(), and the done functions of drain and remove calls, from inside.
  * Return: how many events it acted on, 0 for none; -EDEADLK from a callback.
  */
 WRASSE_API int wrasse_target_poll(struct wrasse_target *target);

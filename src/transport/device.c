@@ -78,6 +78,19 @@ static bool device_set_up(struct rdmat *rdmat, struct rdmat_device *device)
 	       !epoll_ctl(rdmat->epoll_fd, EPOLL_CTL_ADD, context->async_fd, &event);
 }
 
+/* What the embedder does not want to be used is as if the device had not got it. */
+static void device_restrict(struct rdmat *rdmat, struct rdmat_device *device)
+{
+	const char *name = ibv_get_device_name(device->context->device);
+	uint32_t avoid = rdmat->opts.avoid ? rdmat->opts.avoid(rdmat->opts.avoid_ctx, name) : 0;
+
+	if (avoid & WRASSE_RDMA_INVALIDATE)
+		device->attr.device_cap_flags &= ~(unsigned)IBV_DEVICE_MEM_MGT_EXTENSIONS;
+	if (avoid & WRASSE_RDMA_SRQ)
+		device->attr.max_srq = 0;
+	device->no_inline = avoid & WRASSE_RDMA_INLINE;
+}
+
 static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context *context)
 {
 	const char *name = ibv_get_device_name(context->device);
@@ -106,6 +119,7 @@ static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context 
 		free(device);
 		return NULL;
 	}
+	device_restrict(rdmat, device);
 	device->next = rdmat->devices;
 	rdmat->devices = device;
 	return device;

@@ -107,6 +107,15 @@ static int qp_reserve(struct rdmat_qp *qp, bool shared)
 	return 0;
 }
 
+/* @attr: its sizes are set here, since a call that fails may have changed them. */
+static int pair_make(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr,
+		     uint32_t sq_depth, bool inlining)
+{
+	attr->cap.max_send_wr = sq_depth;
+	attr->cap.max_inline_data = inlining ? sizeof(struct nvme_cqe) : 0;
+	return rdma_create_qp(id, pd, attr);
+}
+
 static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 {
 	struct rdmat_group_device *device = qp->device;
@@ -121,21 +130,17 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 		.qp_type = IBV_QPT_RC,
 		.cap = {.max_recv_wr = shared ? 0 : depth,
 			.max_send_sge = qp->max_sge,
-			.max_recv_sge = shared ? 0 : 1,
-			.max_inline_data = sizeof(struct nvme_cqe)},
+			.max_recv_sge = shared ? 0 : 1},
 	};
 
 	if (device->device->attr.max_qp_wr > 0 &&
 	    (uint32_t)device->device->attr.max_qp_wr < sq_depth)
 		sq_depth = (uint32_t)device->device->attr.max_qp_wr;
-	attr.cap.max_send_wr = sq_depth;
-	qp->inlining = true;
-	if (rdma_create_qp(id, device->device->pd, &attr)) {
+	qp->inlining = !device->device->no_inline;
+	if (pair_make(id, device->device->pd, &attr, sq_depth, qp->inlining)) {
 		/* A device without inline data serves as well. */
 		qp->inlining = false;
-		attr.cap.max_inline_data = 0;
-		attr.cap.max_send_wr = sq_depth;
-		if (rdma_create_qp(id, device->device->pd, &attr))
+		if (pair_make(id, device->device->pd, &attr, sq_depth, false))
 			return -errno;
 	}
 	qp->id = id;

@@ -20,6 +20,7 @@
 #include <wrasse/wrasse.h>
 
 #include "fabric.h"
+#include "transport/group.h"
 
 #define MS        1000000ull
 #define MAX_CONNS 32
@@ -360,6 +361,45 @@ static void a_shared_receive_queue_that_fails_is_made_anew(void **state)
 	shared_queue_fails(IBV_EVENT_SRQ_ERR);
 }
 
+static uint32_t avoided;
+static char asked[32];
+
+static uint32_t avoid(void *ctx, const char *device)
+{
+	snprintf(asked, sizeof(asked), "%s", device);
+	return avoided;
+}
+
+static const struct rdmat_qp *first_qp(void)
+{
+	return pool_container(pool_list_first(&group->qps), struct rdmat_qp, link);
+}
+
+static void what_is_to_be_avoided_on_a_device_is_not_used(void **state)
+{
+	static const uint32_t all[] = {0, WRASSE_RDMA_INVALIDATE, WRASSE_RDMA_INLINE,
+				       WRASSE_RDMA_SRQ};
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct wrasse_target_opts opts;
+		struct wrasse_listener_opts at = at_t0();
+		const struct rdmat_device *device;
+
+		wrasse_target_opts_init(&opts);
+		opts.avoid = avoid;
+		avoided = all[i];
+		begin_with(&opts, &at);
+		assert_true(conn_make(0, 0)->accepted);
+		assert_string_equal(asked, "t0");
+		device = first_qp()->device->device;
+		assert_int_equal(!(device->attr.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS),
+				 avoided == WRASSE_RDMA_INVALIDATE);
+		assert_int_equal(!first_qp()->inlining, avoided == WRASSE_RDMA_INLINE);
+		assert_int_equal(first_qp()->rx != NULL, avoided == WRASSE_RDMA_SRQ);
+		end();
+	}
+}
+
 /* ---- listeners ---- */
 
 static void a_listener_comes_back_with_its_device(void **state)
@@ -535,6 +575,7 @@ int main(void)
 		cmocka_unit_test(a_queue_pair_that_fails_ends_alone),
 		cmocka_unit_test(a_completion_queue_that_fails_is_made_anew),
 		cmocka_unit_test(a_shared_receive_queue_that_fails_is_made_anew),
+		cmocka_unit_test(what_is_to_be_avoided_on_a_device_is_not_used),
 		cmocka_unit_test(a_listener_comes_back_with_its_device),
 		cmocka_unit_test(a_device_may_come_and_go_without_end),
 		cmocka_unit_test(a_listener_whose_address_moved_is_made_anew),
