@@ -12,7 +12,7 @@ WRASSE_BEGIN_DECLS
 /*
  * What happens when a host that has a controller connects again: the same host NQN and identifier,
  * from the same address to the same address of the same listener. A host that uses several
- * addresses (multipath) is no such case.
+ * addresses (multipath) is no such case. Who must authenticate himself counts once he has.
  */
 enum wrasse_duplicate_policy {
 	WRASSE_DUPLICATE_ALLOW,   /* it gets another controller */

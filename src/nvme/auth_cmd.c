@@ -36,6 +36,7 @@ bool nvme_auth_start(struct nvme_queue *queue, uint64_t now_ns, struct nvme_acti
 	queue->auth_timeout_ns = queue->ctrl->auth_timeout_ms * NS_PER_MS;
 	if (!queue_opts(queue)->get_key) {
 		queue_open(queue);
+		atomic_store_explicit(&queue->ctrl->proven, true, memory_order_relaxed);
 		return false;
 	}
 	queue->on = NVME_ON_AUTH;
@@ -87,6 +88,8 @@ static enum nvme_next step(struct nvme_request *request, enum nvme_auth_result r
 		queue->auth_deadline_ns = 0;
 		if (queue->on == NVME_ON_AUTH)
 			queue_open(queue);
+		if (queue->qid == 0)
+			atomic_store_explicit(&queue->ctrl->proven, true, memory_order_relaxed);
 		actions->news = queue->auth.mutual ?
 					"host and controller have authenticated themselves" :
 					"the host has authenticated itself";

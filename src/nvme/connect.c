@@ -152,39 +152,66 @@ static uint16_t cntlid_take(struct wrasse_subsystem *subsystem)
 	return 0;
 }
 
-/* Whether a controller is the one that this host has by the same way. */
+/* Whether a controller is one that this host has by the same way, and it is that host. */
 static bool ctrl_is_duplicate(const struct nvme_ctrl *ctrl, const struct nvme_connect_data *data,
 			      const struct nvme_conn *conn)
 {
 	return !atomic_load_explicit(&ctrl->ended, memory_order_acquire) &&
+	       atomic_load_explicit(&ctrl->proven, memory_order_relaxed) &&
 	       ctrl->path->portal == conn->portal && strcmp(ctrl->hostnqn, data->hostnqn) == 0 &&
 	       memcmp(ctrl->hostid, data->hostid, sizeof(ctrl->hostid)) == 0 &&
 	       strcmp(ctrl->traddr, conn->traddr) == 0 && strcmp(ctrl->peer, conn->peer) == 0;
 }
 
-/*
- * A host that is back before this target knows that it was gone, or one that is there twice. A
- * refusal may be retried: the older controller may be about to end.
- */
-static bool connect_check_duplicates(struct nvme_request *request,
-				     struct wrasse_subsystem *subsystem,
-				     const struct nvme_connect_data *data,
-				     struct nvme_actions *actions)
+static struct nvme_ctrl *find_duplicate(const struct nvme_request *request,
+					const struct wrasse_subsystem *subsystem,
+					const struct nvme_connect_data *data)
 {
-	if (subsystem->duplicates == WRASSE_DUPLICATE_ALLOW)
-		return true;
-	for (struct nvme_ctrl *ctrl = subsystem->ctrls; ctrl; ctrl = ctrl->next) {
-		if (!ctrl_is_duplicate(ctrl, data, &request->queue->conn))
+	struct nvme_ctrl *ctrl = subsystem->ctrls;
+
+	while (ctrl && !ctrl_is_duplicate(ctrl, data, &request->queue->conn))
+		ctrl = ctrl->next;
+	return ctrl;
+}
+
+/*
+ * A host that is back before this target knows that it was gone ends what it had. If it must
+ * authenticate, it does so first: this is called again when it connects its I/O queues.
+ */
+static void connect_settle(const struct nvme_request *request, struct nvme_ctrl *ctrl,
+			   const struct nvme_connect_data *data, struct nvme_actions *actions)
+{
+	if (ctrl->settled || !atomic_load_explicit(&ctrl->proven, memory_order_relaxed))
+		return;
+	ctrl->settled = true;
+	if (ctrl->subsystem->duplicates != WRASSE_DUPLICATE_REPLACE)
+		return;
+	for (struct nvme_ctrl *other = ctrl->subsystem->ctrls; other; other = other->next) {
+		if (other == ctrl || !ctrl_is_duplicate(other, data, &request->queue->conn))
 			continue;
-		if (subsystem->duplicates == WRASSE_DUPLICATE_REFUSE) {
-			connect_refuse(request, NVME_SC_CONNECT_BUSY, false, 0,
-				       "the host has a controller already");
-			return false;
-		}
-		nvme_ctrl_end(ctrl);
+		nvme_ctrl_end(other);
 		actions->attention = true;
 	}
-	return true;
+}
+
+/* Return: a controller, NULL: no memory. */
+static struct nvme_ctrl *connect_make_ctrl(const struct nvme_request *request,
+					   struct wrasse_subsystem *subsystem, uint16_t cntlid,
+					   const struct nvme_connect_data *data, uint64_t now_ns)
+{
+	const struct nvme_conn *conn = &request->queue->conn;
+	struct nvme_path *path = nvme_path_get(subsystem, conn->portal);
+	struct nvme_ctrl *ctrl = path ? nvme_ctrl_create(path, cntlid, data) : NULL;
+
+	if (!ctrl)
+		return NULL;
+	nvme_features_init(&ctrl->features, now_ns);
+	memcpy(ctrl->traddr, conn->traddr, sizeof(ctrl->traddr));
+	memcpy(ctrl->peer, conn->peer, sizeof(ctrl->peer));
+	nvme_ctrl_set_kato(ctrl, nvme_get32(request->cmd.connect.kato_ms));
+	ctrl->auth_timeout_ms = ctrl->kato_ms ? ctrl->kato_ms : AUTH_TIMEOUT_MS;
+	ctrl->kato_deadline_ns = UINT64_MAX;
+	return ctrl;
 }
 
 static enum nvme_next connect_admin(struct nvme_request *request,
@@ -192,33 +219,30 @@ static enum nvme_next connect_admin(struct nvme_request *request,
 				    const struct nvme_connect_data *data, uint64_t now_ns,
 				    struct nvme_actions *actions)
 {
-	struct nvme_ctrl *ctrl = NULL;
-	struct nvme_path *path;
+	struct nvme_ctrl *ctrl;
+	enum nvme_next next;
 	uint16_t cntlid;
 
 	if (nvme_get16(data->cntlid) != NVME_CNTLID_DYNAMIC)
 		return connect_refuse_param(request, NVME_IPO_CNTLID,
 					    "CNTLID of an admin queue is not FFFFh");
-	if (!connect_check_duplicates(request, subsystem, data, actions))
-		return NVME_RESPOND;
+	/* It may try again: the older controller may be about to end. */
+	if (subsystem->duplicates == WRASSE_DUPLICATE_REFUSE &&
+	    find_duplicate(request, subsystem, data))
+		return connect_refuse(request, NVME_SC_CONNECT_BUSY, false, 0,
+				      "the host has a controller already");
 	cntlid = cntlid_take(subsystem);
 	if (cntlid == 0)
 		return connect_refuse(request, NVME_SC_CONNECT_BUSY, false, 0,
 				      "every controller id of the subsystem is in use");
-	path = nvme_path_get(subsystem, request->queue->conn.portal);
-	if (path)
-		ctrl = nvme_ctrl_create(path, cntlid, data);
+	ctrl = connect_make_ctrl(request, subsystem, cntlid, data, now_ns);
 	if (!ctrl)
 		return nvme_refuse(request, wrasse_status_make(0, WRASSE_SC_INTERNAL, false),
 				   NVME_AT_NONE, "no memory for a controller");
-	nvme_features_init(&ctrl->features, now_ns);
-	memcpy(ctrl->traddr, request->queue->conn.traddr, sizeof(ctrl->traddr));
-	memcpy(ctrl->peer, request->queue->conn.peer, sizeof(ctrl->peer));
-	nvme_ctrl_set_kato(ctrl, nvme_get32(request->cmd.connect.kato_ms));
-	ctrl->auth_timeout_ms = ctrl->kato_ms ? ctrl->kato_ms : AUTH_TIMEOUT_MS;
-	ctrl->kato_deadline_ns = UINT64_MAX;
 	nvme_ctrl_set_timer(ctrl, now_ns, actions);
-	return connect_succeed(request, ctrl, now_ns, actions);
+	next = connect_succeed(request, ctrl, now_ns, actions);
+	connect_settle(request, ctrl, data, actions);
+	return next;
 }
 
 /* ---- I/O queues ---- */
@@ -285,6 +309,7 @@ static enum nvme_next connect_io(struct nvme_request *request, struct wrasse_sub
 	nvme_ctrl_get(ctrl);
 	atomic_fetch_add_explicit(&ctrl->io_queues, 1, memory_order_relaxed);
 	queue->io_epoch = epoch;
+	connect_settle(request, ctrl, data, actions);
 	return connect_succeed(request, ctrl, now_ns, actions);
 }
 

@@ -61,6 +61,7 @@ struct nvme_features {
 struct nvme_ctrl {
 	/* Any thread, without a lock. */
 	_Atomic(bool) ended;  /* every queue must end */
+	_Atomic(bool) proven; /* its host has authenticated itself, or need not */
 	_Atomic(bool) active; /* a command came since the timer looked: TBKAS */
 	_Atomic(enum nvme_ctrl_state) state;
 	_Atomic(uint32_t) io_epoch;  /* changes when state is READY no more, after state */
@@ -88,6 +89,7 @@ struct nvme_ctrl {
 
 	/* Guarded by the target's lock. */
 	struct nvme_ctrl *next; /* subsystem->ctrls */
+	bool settled;           /* what the subsystem's policy says of duplicates was done */
 	uint32_t refs;
 	uint64_t *qids; /* bitmap: queue ids in use */
 

@@ -235,6 +235,64 @@ static void other_ways_and_other_hosts_are_no_duplicates(void **state)
 		fx_queue_gone(queue[i]);
 }
 
+static int no_key(void *ctx, const char *hostnqn, const char *subnqn, struct wrasse_auth_keys *keys)
+{
+	return -ENOENT;
+}
+
+/* The host of a queue has authenticated itself. */
+static void prove(struct nvme_queue *queue)
+{
+	queue->on = NVME_ON_ADMIN;
+	queue->ctrl->proven = true;
+}
+
+static void who_must_authenticate_replaces_nobody_before_he_has(void **state)
+{
+	struct wrasse_subsystem *subsystem =
+		add_subsystem("nqn.2026-01.org.example:two", false, WRASSE_DUPLICATE_REPLACE);
+	struct nvme_queue *queue[3] = {fx_queue(0), fx_queue(0), fx_queue_of(1, 32, 0)};
+	struct nvme_connect_data data;
+	struct nvme_cmd cmd;
+
+	subsystem->auth.get_key = no_key;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(connect_by(queue[i], subsystem->nqn, way_of(portal[0])).status, 0);
+		assert_false(queue[i]->ctrl->proven);
+		assert_false(nvme_queue_must_end(queue[0]));
+		if (i == 0)
+			prove(queue[i]);
+	}
+	prove(queue[1]);
+	fx_write_cc(queue[1], FX_CC_ENABLE);
+	assert_false(nvme_queue_must_end(queue[0]));
+	data = fx_connect_data(nvme_queue_cntlid(queue[1]));
+	strcpy(data.subnqn, subsystem->nqn);
+	cmd = fx_connect_cmd(1, &data);
+	queue[2]->conn = queue[1]->conn;
+	queue[2]->conn.qid = 1;
+	assert_true(fx_run(queue[2], &cmd).actions.attention);
+	assert_true(nvme_queue_must_end(queue[0]));
+	assert_false(nvme_queue_must_end(queue[1]));
+	for (unsigned i = 3; i-- > 0;)
+		fx_queue_gone(queue[i]);
+}
+
+static void who_has_not_authenticated_himself_keeps_nobody_out(void **state)
+{
+	struct wrasse_subsystem *subsystem =
+		add_subsystem("nqn.2026-01.org.example:two", false, WRASSE_DUPLICATE_REFUSE);
+	struct nvme_queue *queue[3] = {fx_queue(0), fx_queue(0), fx_queue(0)};
+
+	subsystem->auth.get_key = no_key;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(connect_by(queue[i], subsystem->nqn, way_of(portal[0])).status, 0);
+	prove(queue[1]);
+	assert_int_equal(connect_by(queue[2], subsystem->nqn, way_of(portal[0])).status, 0x181);
+	for (unsigned i = 0; i < 3; i++)
+		fx_queue_gone(queue[i]);
+}
+
 static void policy_that_is_none_is_refused(void **state)
 {
 	struct wrasse_subsystem_opts opts;
@@ -397,6 +455,8 @@ int main(void)
 		TEST(host_that_is_back_replaces_its_older_controllers),
 		TEST(host_that_is_there_is_refused_until_its_controller_ends),
 		TEST(other_ways_and_other_hosts_are_no_duplicates),
+		TEST(who_must_authenticate_replaces_nobody_before_he_has),
+		TEST(who_has_not_authenticated_himself_keeps_nobody_out),
 		TEST(policy_that_is_none_is_refused),
 		TEST(nodes_with_ranges_of_their_own_never_give_the_same_id),
 		TEST(referral_is_told_to_every_host_or_to_one),
