@@ -175,6 +175,9 @@ enum {
 	ST_CONNECT_BUSY = 0x181,
 	ST_CONNECT_PARAM = 0x182,
 	ST_CONNECT_HOST = 0x184,
+	ST_ANA_LOSS = 0x301,
+	ST_ANA_INACCESSIBLE = 0x302,
+	ST_ANA_TRANSITION = 0x303,
 };
 
 /* Offsets in the 32 bytes of RDMA-CM private data of a request (RDMA 1.0 3.2). */

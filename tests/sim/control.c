@@ -84,10 +84,13 @@ static void ns_add(unsigned index)
 	m = backend_media(index, &opts);
 	if (!m)
 		return;
+	m->masked = plan.fault[CONTROL_MASK] && rng_flip();
+	opts.no_auto_visible = m->masked;
+	opts.ana_group = plan.fault[CONTROL_ANA] ? rng_between(1, 2) : 0;
 	act_as(SIM_MAX_GROUPS);
-	nsid = wrasse_subsystem_add_ns(target.subsystem[index].subsystem, &opts, NULL);
+	nsid = wrasse_subsystem_add_ns(target.subsystem[index].subsystem, &opts, &m->ns);
 	if (nsid < 0 && plan.retry)
-		nsid = wrasse_subsystem_add_ns(target.subsystem[index].subsystem, &opts, NULL);
+		nsid = wrasse_subsystem_add_ns(target.subsystem[index].subsystem, &opts, &m->ns);
 	act_as_host();
 	trace_mix("namespace added", index, (uint64_t)(unsigned)nsid);
 	if (nsid < 0) {
@@ -377,6 +380,51 @@ static void step_host(void)
 		allow(index, rng_below(plan.hosts));
 }
 
+static void step_ana(void)
+{
+	static const enum wrasse_ana_state states[] = {
+		WRASSE_ANA_OPTIMIZED,       WRASSE_ANA_OPTIMIZED,    WRASSE_ANA_OPTIMIZED,
+		WRASSE_ANA_NON_OPTIMIZED,   WRASSE_ANA_INACCESSIBLE, WRASSE_ANA_CHANGE,
+		WRASSE_ANA_PERSISTENT_LOSS,
+	};
+	unsigned index = rng_below(plan.subsystems);
+	struct wrasse_listener *listener = target.listener[rng_below(plan.devices)];
+	enum wrasse_ana_state state = states[rng_below(7)];
+	uint32_t group = rng_below(3);
+	int rc;
+
+	if (target.subsystem[index].removing || subsystem_gone[index])
+		return;
+	if (rng_flip())
+		listener = NULL;
+	act_as(SIM_MAX_GROUPS);
+	rc = wrasse_subsystem_set_ana_state(target.subsystem[index].subsystem, listener, group,
+					    state);
+	act_as_host();
+	trace_mix("ANA state", group, state);
+	if (rc && rc != -ENOMEM)
+		sim_fail("wrasse_subsystem_set_ana_state: %s", strerror(-rc));
+}
+
+static void step_mask(void)
+{
+	struct media *m = media_count ? &media[rng_below(media_count)] : NULL;
+	unsigned host = rng_below(plan.hosts);
+	int rc;
+
+	if (!m || !m->masked || m->removing)
+		return;
+	act_as(SIM_MAX_GROUPS);
+	rc = m->shown[host] ? wrasse_namespace_disallow_host(m->ns, hosts[host].nqn) :
+			      wrasse_namespace_allow_host(m->ns, hosts[host].nqn);
+	act_as_host();
+	trace_mix("namespace shown or hidden", m->nsid, host);
+	if (rc && rc != -ENOMEM)
+		sim_fail("a namespace was not shown or hidden: %s", strerror(-rc));
+	if (!rc)
+		m->shown[host] = !m->shown[host];
+}
+
 void control_step(enum fault which)
 {
 	switch (which) {
@@ -415,6 +463,12 @@ void control_step(enum fault which)
 		break;
 	case CONTROL_LISTENER:
 		step_listener();
+		break;
+	case CONTROL_ANA:
+		step_ana();
+		break;
+	case CONTROL_MASK:
+		step_mask();
 		break;
 	default:
 		break;

@@ -89,6 +89,10 @@ static bool may_fail(const struct queue *queue, const struct slot *slot, uint16_
 		return namespace_may_lack(queue, slot);
 	case ST_NS_NOT_READY:
 		return slot->media && namespace_may_lack(queue, slot);
+	case ST_ANA_LOSS:
+	case ST_ANA_INACCESSIBLE:
+	case ST_ANA_TRANSITION:
+		return queue->qid && !plan.calm;
 	default:
 		return false;
 	}

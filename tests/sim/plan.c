@@ -110,7 +110,7 @@ static void plan_faults(void)
 		[FAULT_QP] = 150,         [FAULT_DEVICE] = 400,      [FAULT_CM_EVENT] = 200,
 		[FAULT_CALL] = 100,       [FAULT_ALLOC] = 100,       [FAULT_CLOCK] = 150,
 		[CONTROL_NS] = 80,        [CONTROL_SUBSYSTEM] = 200, [CONTROL_HOST] = 150,
-		[CONTROL_LISTENER] = 250,
+		[CONTROL_LISTENER] = 250, [CONTROL_ANA] = 60,        [CONTROL_MASK] = 60,
 	};
 
 	if (plan.calm)

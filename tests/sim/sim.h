@@ -66,6 +66,8 @@ enum fault {
 	CONTROL_SUBSYSTEM,
 	CONTROL_HOST, /* hosts are allowed and forbidden */
 	CONTROL_LISTENER,
+	CONTROL_ANA,  /* ANA states change, on one listener or on all */
+	CONTROL_MASK, /* some namespaces are for named hosts only; the names change */
 	FAULT_COUNT,
 };
 
@@ -155,6 +157,8 @@ struct media {
 	uint32_t io_opcodes; /* what the backend takes beside reads, writes and flushes */
 	uint8_t *data;
 	struct media_block *block;
+	struct wrasse_namespace *ns;
+	bool masked, shown[SIM_MAX_HOSTS]; /* the hosts that see a masked one */
 	bool removing, gone; /* wrasse_subsystem_remove_ns() was called; its done() was */
 	unsigned attached[SIM_MAX_GROUPS]; /* 0, 1 */
 	uint32_t in_flight;                /* I/Os that the backend has */
