@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The command line. It is only read here: nothing is opened, so that a mistake in the last word
- * costs nothing. Order matters in one way: --allow-host, --namespace, --ana, --duplicates and
- * --dhchap-... belong to the --subsystem before them.
+ * costs nothing. Order matters in one way: --allow-host, --serial, --model, --namespace, --ana,
+ * --duplicates and --dhchap-... belong to the --subsystem before them.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -25,6 +25,8 @@ enum {
 	OPT_SUBSYSTEM,
 	OPT_NAMESPACE,
 	OPT_ALLOW_HOST,
+	OPT_SERIAL,
+	OPT_MODEL,
 	OPT_SECRETS,
 	OPT_HASHES,
 	OPT_GROUPS,
@@ -73,6 +75,8 @@ static const struct option words[] = {
 	{"subsystem", required_argument, NULL, OPT_SUBSYSTEM},
 	{"namespace", required_argument, NULL, OPT_NAMESPACE},
 	{"allow-host", required_argument, NULL, OPT_ALLOW_HOST},
+	{"serial", required_argument, NULL, OPT_SERIAL},
+	{"model", required_argument, NULL, OPT_MODEL},
 	{"dhchap-secrets", required_argument, NULL, OPT_SECRETS},
 	{"dhchap-hashes", required_argument, NULL, OPT_HASHES},
 	{"dhchap-groups", required_argument, NULL, OPT_GROUPS},
@@ -99,6 +103,8 @@ static const char help[] =
 	"  --listen ADDR[:PORT]    listen here; repeatable; [ADDR]:PORT for IPv6 (0.0.0.0:4420)\n"
 	"  --subsystem NQN         begin a subsystem; repeatable (" DEFAULT_NQN ")\n"
 	"  --allow-host NQN        let this host connect to the subsystem; repeatable (any host)\n"
+	"  --serial TEXT           its serial number, 20 characters at most (made from its NQN)\n"
+	"  --model TEXT            its model, 40 characters at most (wrasse)\n"
 	"  --dhchap-secrets FILE   its hosts must authenticate themselves (they need not); a line\n"
 	"                          has NQN SECRET [CONTROLLER'S SECRET]\n"
 	"  --dhchap-hashes LIST    of sha256, sha384, sha512 (all)\n"
@@ -249,6 +255,22 @@ static enum options_result host_add(struct options *options, const char *nqn, FI
 	return OPTIONS_RUN;
 }
 
+/* A text that hosts find in Identify Controller. */
+static enum options_result text_set(const char *name, size_t most, const char *text,
+				    const char **to, FILE *errors)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > most)
+		return bad(errors, "--%s '%s' is not 1 to %zu characters long", name, text, most);
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return bad(errors, "--%s '%s' is not printable ASCII", name, text);
+	}
+	*to = text;
+	return OPTIONS_RUN;
+}
+
 static enum options_result dhchap_set(struct options *options, int opt, const char *text,
 				      FILE *errors)
 {
@@ -356,6 +378,12 @@ static enum options_result option_set(struct options *options, int opt, char **a
 		return namespace_add(options, optarg, errors);
 	case OPT_ALLOW_HOST:
 		return host_add(options, optarg, errors);
+	case OPT_SERIAL:
+		return text_set("serial", 20, optarg, &subsystem_last(options, errors)->serial,
+				errors);
+	case OPT_MODEL:
+		return text_set("model", 40, optarg, &subsystem_last(options, errors)->model,
+				errors);
 	case OPT_SECRETS:
 	case OPT_HASHES:
 	case OPT_GROUPS:

@@ -28,6 +28,8 @@ struct subsystem_spec {
 	const char *nqn;
 	const char **hosts; /* none: any host may connect */
 	unsigned host_count;
+	const char *serial; /* NULL: the library's default, as the next */
+	const char *model;
 	const char *secrets; /* the file of --dhchap-secrets, or NULL */
 	uint32_t hashes;     /* as bits, in the order of the specification; 0: all */
 	uint32_t groups;

@@ -149,6 +149,8 @@ static int subsystem_create(struct server *server, const struct subsystem_spec *
 		log_line(WRASSE_LOG_WARN, "subsystem %s has no namespace", spec->nqn);
 	wrasse_subsystem_opts_init(&opts);
 	opts.nqn = spec->nqn;
+	opts.serial = spec->serial;
+	opts.model = spec->model;
 	opts.allow_any_host = spec->host_count == 0;
 	opts.duplicates = spec->duplicates;
 	if (spec->secrets) {

@@ -357,6 +357,25 @@ static void namespaces_and_hosts_belong_to_the_subsystem_before_them(void **stat
 	options_fini(&options);
 }
 
+static void serial_and_model_belong_to_the_subsystem_before_them(void **state)
+{
+	struct options options;
+
+	assert_int_equal(PARSE(&options, "--subsystem", "nqn.2026-11.x:a", "--serial", "S 1",
+			       "--subsystem", "nqn.2026-11.x:b", "--model", "M", "--namespace",
+			       "ram:1M"),
+			 OPTIONS_RUN);
+	assert_string_equal(options.subsystems[0].serial, "S 1");
+	assert_null(options.subsystems[0].model);
+	assert_null(options.subsystems[1].serial);
+	assert_string_equal(options.subsystems[1].model, "M");
+	options_fini(&options);
+	REFUSED("--serial", "", "1 to 20 characters");
+	REFUSED("--serial", "123456789012345678901", "1 to 20 characters");
+	REFUSED("--model", "\x7f", "printable");
+	REFUSED("--model", "12345678901234567890123456789012345678901", "1 to 40 characters");
+}
+
 static void subsystem_after_a_namespace_without_one_is_refused(void **state)
 {
 	refused((const char *[]){"wrasse-target", "--namespace", "ram:1M", "--subsystem",
@@ -479,6 +498,7 @@ int main(void)
 		cmocka_unit_test(addresses_of_both_families_are_taken),
 		cmocka_unit_test(bad_addresses_name_what_is_wrong),
 		cmocka_unit_test(namespaces_and_hosts_belong_to_the_subsystem_before_them),
+		cmocka_unit_test(serial_and_model_belong_to_the_subsystem_before_them),
 		cmocka_unit_test(subsystem_after_a_namespace_without_one_is_refused),
 		cmocka_unit_test(bad_names_are_refused),
 		cmocka_unit_test(unknown_words_are_named),
