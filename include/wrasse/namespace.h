@@ -7,6 +7,7 @@
 
 #include <wrasse/backend.h>
 #include <wrasse/base.h>
+#include <wrasse/reservation.h>
 
 WRASSE_BEGIN_DECLS
 
@@ -43,6 +44,13 @@ struct wrasse_ns_opts {
 	const struct wrasse_backend_ops
 		*ops;  /* required; must stay valid while the namespace exists */
 	void *backend; /* given to each of ops, owned by the embedder */
+
+	/* Keeps reservations through a power loss; NULL: hosts are told that they do not persist. */
+	wrasse_reservation_save_fn save_reservation;
+	void *reservation_ctx; /* given to save_reservation, owned by the embedder; valid until the
+				  namespace was removed */
+	const struct wrasse_reservation
+		*reservation; /* what was saved last; copied. NULL: nothing was, or ptpl is false */
 };
 
 static inline void wrasse_ns_opts_init(struct wrasse_ns_opts *opts)
@@ -60,7 +68,7 @@ static inline void wrasse_ns_opts_init(struct wrasse_ns_opts *opts)
  *
  * Context: any thread, also a callback. It allocates. Poll groups attach to the backend when they
  * are polled next. Return: the namespace's id (1 or more); -EINVAL for a bad block size, block
- * count, nsid, io_opcodes, limit or missing submit; -EEXIST if the nsid, NGUID, EUI64 or UUID is in use in the target;
+ * count, nsid, io_opcodes, limit, reservation or missing submit; -EEXIST if the nsid, NGUID, EUI64 or UUID is in use in the target;
  * -ENOSPC if the subsystem is full; -E2BIG for an unknown tail of opts; -ENOMEM; -ESHUTDOWN if the
  * subsystem is being removed.
  */

@@ -92,7 +92,8 @@ WRASSE_API int wrasse_subsystem_remove(struct wrasse_subsystem *subsystem, void 
 WRASSE_API int wrasse_subsystem_add_host(struct wrasse_subsystem *subsystem, const char *hostnqn);
 
 /*
- * Forbids a host to connect and ends the connections that it has.
+ * Forbids a host to connect and ends the connections that it has. Reservations and registrations of
+ * the host stay: they are the namespaces', and other hosts can preempt or clear them.
  *
  * Context: any thread, also a callback.
  * Return: 0; -ENOENT if it was not allowed by name.

@@ -28,6 +28,7 @@
 #include <wrasse/rdma_event.h>
 #include <wrasse/referral.h>
 #include <wrasse/report.h>
+#include <wrasse/reservation.h>
 #include <wrasse/status.h>
 #include <wrasse/subsystem.h>
 #include <wrasse/target.h>

@@ -67,6 +67,7 @@ static const struct nvme_op admin_ops[] = {
 			.ready = true,
 			.data_len = nvme_features_get_data_len,
 			.execute = nvme_features_get_execute,
+			.execute_registry = nvme_resv_persistence_get_registry,
 		},
 	[NVME_OPC_ASYNC_EVENT] =
 		{

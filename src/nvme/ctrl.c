@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "nvme/ctrl.h"
+#include "nvme/reservation.h"
 
 /*
  * NVMe Base 2.0 5.27.1.12: a discovery controller without a Keep Alive Timeout lives for two
@@ -35,14 +35,18 @@ struct nvme_ctrl *nvme_ctrl_create(struct nvme_path *path, uint16_t cntlid,
 	const struct nvme_limits *limits = subsystem->registry->limits;
 	size_t qid_words = bitmap_words(limits->max_io_queues + 1);
 	size_t ns_words = bitmap_words(subsystem->max_namespaces);
+	size_t words = qid_words + 3 * ns_words;
 	struct nvme_ctrl *ctrl =
-		calloc(1, sizeof(*ctrl) + (qid_words + 3 * ns_words) * sizeof(uint64_t));
+		calloc(1, sizeof(*ctrl) + words * sizeof(uint64_t) +
+				  subsystem->max_namespaces * sizeof(struct nvme_ctrl_ns));
 
 	if (!ctrl) {
 		nvme_path_put(path);
 		return NULL;
 	}
 	ctrl->subsystem = subsystem;
+	ctrl->ns_count = subsystem->max_namespaces;
+	ctrl->ns = (struct nvme_ctrl_ns *)(void *)(ctrl->bits + words);
 	ctrl->limits = limits;
 	ctrl->discovery = subsystem->is_discovery;
 	ctrl->cntlid = cntlid;
@@ -56,6 +60,7 @@ struct nvme_ctrl *nvme_ctrl_create(struct nvme_path *path, uint16_t cntlid,
 	ctrl->sees = (void *)(ctrl->changed + ns_words);
 	ctrl->notes = ctrl->sees + ns_words;
 	nvme_mask_init(ctrl);
+	nvme_resv_admit(ctrl);
 	ctrl->next = subsystem->ctrls;
 	subsystem->ctrls = ctrl;
 	return ctrl;
@@ -112,6 +117,7 @@ static void ctrl_reset(struct nvme_ctrl *ctrl, uint64_t now_ns, struct nvme_acti
 	nvme_features_init(&ctrl->features, now_ns);
 	atomic_store_explicit(&ctrl->retry_delays, false, memory_order_relaxed);
 	nvme_aer_reset(ctrl, actions);
+	nvme_resv_notices_reset(ctrl);
 	memset(ctrl->changed, 0,
 	       bitmap_words(ctrl->subsystem->max_namespaces) * sizeof(*ctrl->changed));
 }
@@ -292,6 +298,7 @@ void nvme_ctrl_sync(struct nvme_queue *queue, struct nvme_actions *actions)
 		return;
 	ctrl_take_notes(queue, actions);
 	nvme_ana_sync(queue, actions);
+	nvme_resv_notices_tell(queue->ctrl, actions);
 }
 
 void nvme_ctrl_discovery_changed(struct nvme_queue *queue, struct nvme_actions *actions)

@@ -38,6 +38,7 @@ enum nvme_event {
 	NVME_EV_NS_ATTR = 1 << 0,
 	NVME_EV_DISCOVERY = 1 << 1,
 	NVME_EV_ANA = 1 << 2,
+	NVME_EV_RESERVATION = 1 << 3,
 	/* Raised by the embedder: 1 << (8 + enum wrasse_event). */
 	NVME_EV_SPARE = 1 << 8,
 	NVME_EV_TEMPERATURE = 1 << 9,
@@ -56,6 +57,30 @@ struct nvme_features {
 	uint64_t timestamp_ms, timestamp_ns; /* what it was, and when */
 	bool timestamp_set;                  /* by the host; else it counts from the reset */
 	struct nvme_host_behavior behavior;
+};
+
+/* What a controller has of each namespace of its subsystem. */
+struct nvme_ctrl_ns {
+	/* Bits of enum nvme_access that a reservation forbids its host. The data path reads it without a
+	 * lock; nvme_resv_publish() writes it. */
+	_Atomic(uint8_t) denied;
+	/* Reservation Notification Mask: 1 << enum nvme_resv_notice. The admin queue's thread writes it. */
+	_Atomic(uint8_t) notices_masked;
+};
+
+#define NVME_RESV_NOTICES 64 /* reservation notifications kept; older ones are lost */
+
+/*
+ * Reservation notifications of a controller. Whoever changes a reservation adds at the end, with the
+ * target's lock; the admin queue's thread takes from the front, without it. The ring is twice as long
+ * as what is kept, so that what is read is not what is written.
+ */
+struct nvme_resv_notices {
+	_Atomic(uint64_t) count;                         /* ever */
+	_Atomic(uint64_t) notice[2 * NVME_RESV_NOTICES]; /* nsid, type << 32 */
+	uint64_t told, read, shown,
+		base; /* the reader's: counts seen by the event, read, shown by the
+					     last Get Log Page, and at the last reset */
 };
 
 struct nvme_ctrl {
@@ -79,6 +104,7 @@ struct nvme_ctrl {
 	struct wrasse_subsystem *subsystem;
 	const struct nvme_limits *limits;
 	bool discovery;
+	uint32_t ns_count; /* the subsystem's max_namespaces */
 	uint16_t cntlid;
 	struct nvme_path *path;   /* a reference */
 	uint32_t auth_timeout_ms; /* for each step of an authentication, on every queue */
@@ -104,6 +130,9 @@ struct nvme_ctrl {
 	uint32_t events_told;    /* told, log page not read yet */
 	uint64_t ana_seen;       /* path->changes when it was looked at last */
 	uint64_t *changed;       /* bitmap: nsid - 1 */
+
+	struct nvme_ctrl_ns *ns; /* [nsid - 1]: see there */
+	struct nvme_resv_notices notices;
 	uint64_t bits[];
 };
 
@@ -190,6 +219,24 @@ void nvme_error_log_add(struct nvme_ctrl *ctrl, const struct nvme_request *reque
 /* Stores the entry that is age entries old (0: the newest); zeroes if there is none. */
 void nvme_error_log_get(const struct nvme_ctrl *ctrl, uint32_t age, struct nvme_error_entry *entry);
 
+/* Whether a reservation forbids a controller's host an access. */
+static inline bool nvme_ctrl_denies(const struct nvme_ctrl *ctrl, uint32_t nsid, uint8_t access)
+{
+	return nsid - 1 < ctrl->ns_count &&
+	       (atomic_load_explicit(&ctrl->ns[nsid - 1].denied, memory_order_relaxed) & access);
+}
+
+/* Whether a command, whose line has an access, must not be executed. */
+static inline bool nvme_request_is_denied(const struct nvme_request *request)
+{
+	return request->preempted ||
+	       nvme_ctrl_denies(request->queue->ctrl, nvme_get32(request->cmd.nsid),
+				request->op->access);
+}
+
+/* Answers it. */
+enum nvme_next nvme_request_deny(struct nvme_request *request);
+
 /* ---- one handler per command, in the file that has its name ---- */
 
 int64_t nvme_identify_data_len(struct nvme_request *request);
@@ -273,6 +320,36 @@ bool nvme_auth_start(struct nvme_queue *queue, uint64_t now_ns, struct nvme_acti
 
 /* Return: when to call next; ends the queue of a host that took too long. */
 uint64_t nvme_auth_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions);
+
+/* reservation_cmd.c */
+int64_t nvme_resv_keys_len(struct nvme_request *request);
+int64_t nvme_resv_release_len(struct nvme_request *request);
+int64_t nvme_resv_report_len(struct nvme_request *request);
+enum nvme_next nvme_resv_execute(struct nvme_request *request, uint64_t now_ns,
+				 struct nvme_actions *actions);
+enum nvme_next nvme_resv_execute_registry(struct nvme_request *request, uint64_t now_ns,
+					  struct nvme_actions *actions);
+enum nvme_next nvme_resv_report_execute_registry(struct nvme_request *request, uint64_t now_ns,
+						 struct nvme_actions *actions);
+
+/* reservation_notice.c: the admin queue's thread but for nvme_resv_notify() */
+
+/* The notifications since then, as a log page and its end. */
+void nvme_resv_log_put(struct nvme_request *request, struct nvme_out *out);
+void nvme_resv_log_read(struct nvme_ctrl *ctrl);
+
+/* Controller reset: no notification and no mask is left. */
+void nvme_resv_notices_reset(struct nvme_ctrl *ctrl);
+
+/* An event if there are new ones. */
+void nvme_resv_notices_tell(struct nvme_ctrl *ctrl, struct nvme_actions *actions);
+
+/* reservation_save.c: Reservation Persistence, whose handler asks for the registry */
+enum nvme_next nvme_resv_persistence_get_registry(struct nvme_request *request, uint64_t now_ns,
+						  struct nvme_actions *actions);
+
+/* fence.c: a fenced command has left the backend. */
+void nvme_fence_leave(struct nvme_request *request, struct nvme_ns_port *port);
 
 /* REGISTRY. The discovery log as the host of this request sees it. */
 enum nvme_next nvme_discovery_log(struct nvme_request *request);

@@ -250,6 +250,9 @@ static const struct feature features[] = {
 	 nvme_host_behavior_set, sizeof(struct nvme_host_behavior)},
 	{NVME_FID_COMMAND_SETS, NVME_ON_ADMIN, false, command_sets_get, command_sets_set},
 	{NVME_FID_HOSTID, NVME_ON_ADMIN, false, hostid_get, hostid_set, NVME_HOSTID_LEN},
+	{NVME_FID_RESERVATION_MASK, NVME_ON_ADMIN, true, nvme_resv_mask_get, nvme_resv_mask_set},
+	{NVME_FID_RESERVATION_PERSISTENCE, NVME_ON_ADMIN, true, nvme_resv_persistence_get,
+	 nvme_resv_persistence_set, .locked = true},
 	{NVME_FID_WRITE_PROTECT, NVME_ON_ADMIN, true, nvme_write_protect_get,
 	 nvme_write_protect_set, .bits = NVME_FIDE_DATA | NVME_FIDE_NS_CAPABILITY, .locked = true},
 };

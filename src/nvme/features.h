@@ -29,4 +29,12 @@ NVME_FEATURE_SET(nvme_cache_set);
 NVME_FEATURE_GET(nvme_write_protect_get);
 NVME_FEATURE_SET(nvme_write_protect_set);
 
+/* reservation_notice.c */
+NVME_FEATURE_GET(nvme_resv_mask_get);
+NVME_FEATURE_SET(nvme_resv_mask_set);
+
+/* reservation_save.c */
+NVME_FEATURE_GET(nvme_resv_persistence_get);
+NVME_FEATURE_SET(nvme_resv_persistence_set); /* REGISTRY */
+
 #endif

@@ -129,10 +129,14 @@ void nvme_hook_submit(struct nvme_request *request)
 
 enum nvme_next nvme_hook_complete(struct nvme_request *request, struct wrasse_status status)
 {
+	struct nvme_ns_port *port = request->port;
+
 	request->hook = NULL;
-	if (request->port)
-		request->port->in_flight--;
 	request->port = NULL;
+	if (port)
+		port->in_flight--;
+	if (request->fenced)
+		nvme_fence_leave(request, port);
 	nvme_put16(&request->cqe.status, 0);
 	nvme_succeed(request, request->command.result);
 	if (wrasse_status_is_ok(status))
@@ -155,6 +159,12 @@ static const char *opts_check(const struct wrasse_hook *opts)
 	if (op && !op->filtered)
 		return "opcode is one that the library answers itself";
 	return NULL;
+}
+
+/* What it does nobody knows: what its data's direction says, and a write if there is none. */
+static uint8_t io_access(uint8_t opcode)
+{
+	return (opcode & 3) == NVME_XFER_C2H ? NVME_ACCESS_READ : NVME_ACCESS_WRITE;
 }
 
 int nvme_hook_add(struct wrasse_subsystem *subsystem, const struct wrasse_hook *opts,
@@ -182,6 +192,7 @@ int nvme_hook_add(struct wrasse_subsystem *subsystem, const struct wrasse_hook *
 		       .on = opts->admin ? NVME_ON_ADMIN : NVME_ON_IO,
 		       .ready = opts->admin,
 		       .ns = !opts->admin,
+		       .access = opts->admin ? 0 : io_access(opts->opcode),
 		       .any_len = true,
 		       .effects = opts->effects & ~NVME_EFFECT_SUPPORTED,
 		       .execute = hook_execute},

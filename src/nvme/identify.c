@@ -6,6 +6,7 @@
  */
 #include "nvme/hook.h"
 #include "nvme/io.h"
+#include "nvme/reservation.h"
 #include "nvme/wire_path.h"
 
 #define CSI_SHIFT 24 /* CDW11: I/O command set */
@@ -187,6 +188,7 @@ static enum nvme_next identify_ns(struct nvme_request *request)
 		nvme_put64(&id.nuse, nvme_ana_hides_use(request->queue, port) ? 0 : blocks);
 		nvme_put32(&id.anagrpid, ns->ana_group);
 		id.nmic = 1; /* may be attached to several controllers */
+		id.rescap = nvme_resv_capabilities(ns);
 		id.nsattr = nvme_ns_is_read_only(ns) ? 1 : 0;
 		id.dlfeat = id_dlfeat(ns);
 		id.nsfeat = NVME_NSFEAT_NSABP;

@@ -4,6 +4,7 @@
  * queue's group; lists of controllers also hold the target's lock.
  */
 #include "nvme/io.h"
+#include "nvme/reservation.h"
 #include "nvme/wire_admin.h"
 
 #define CNTID_SHIFT 16     /* CDW10 */
@@ -47,6 +48,7 @@ enum nvme_next nvme_identify_ns_independent(struct nvme_request *request)
 
 		id.nmic = 1;
 		nvme_put32(&id.anagrpid, port->ana_group);
+		id.rescap = nvme_resv_capabilities(port->ns);
 		id.nsattr = nvme_ns_is_read_only(port->ns) ? 1 : 0;
 		id.nstat = failed ? 0 : NVME_NSTAT_READY;
 	}

@@ -275,6 +275,7 @@ static const struct nvme_op io_ops[] = {
 			.on = NVME_ON_IO,
 			.ns = true,
 			.all = true,
+			.access = NVME_ACCESS_WRITE,
 			.execute = flush_execute,
 		},
 	[NVME_OPC_WRITE] =
@@ -283,6 +284,7 @@ static const struct nvme_op io_ops[] = {
 			.xfer = NVME_XFER_H2C,
 			.on = NVME_ON_IO,
 			.ns = true,
+			.access = NVME_ACCESS_WRITE,
 			.exact = true,
 			.fua = true,
 			.fuse = NVME_FUSE_SECOND,
@@ -296,6 +298,7 @@ static const struct nvme_op io_ops[] = {
 			.xfer = NVME_XFER_C2H,
 			.on = NVME_ON_IO,
 			.ns = true,
+			.access = NVME_ACCESS_READ,
 			.exact = true,
 			.fua = true,
 			.data_len = range_len,
@@ -307,6 +310,7 @@ static const struct nvme_op io_ops[] = {
 			.xfer = NVME_XFER_NONE,
 			.on = NVME_ON_IO,
 			.ns = true,
+			.access = NVME_ACCESS_WRITE,
 			.required = true,
 			.native = WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE),
 			.effects = NVME_EFFECT_DATA,
@@ -319,6 +323,7 @@ static const struct nvme_op io_ops[] = {
 			.xfer = NVME_XFER_H2C,
 			.on = NVME_ON_IO,
 			.ns = true,
+			.access = NVME_ACCESS_READ,
 			.exact = true,
 			.fua = true,
 			.fuse = NVME_FUSE_FIRST,
@@ -332,6 +337,7 @@ static const struct nvme_op io_ops[] = {
 			.xfer = NVME_XFER_NONE,
 			.on = NVME_ON_IO,
 			.ns = true,
+			.access = NVME_ACCESS_WRITE,
 			.fua = true,
 			.native = WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES),
 			.effects = NVME_EFFECT_DATA,
@@ -344,6 +350,7 @@ static const struct nvme_op io_ops[] = {
 			.xfer = NVME_XFER_H2C,
 			.on = NVME_ON_IO,
 			.ns = true,
+			.access = NVME_ACCESS_WRITE,
 			.required = true,
 			.native = WRASSE_IO_BIT(WRASSE_IO_DISCARD),
 			.effects = NVME_EFFECT_DATA,
@@ -356,10 +363,55 @@ static const struct nvme_op io_ops[] = {
 			.xfer = NVME_XFER_NONE,
 			.on = NVME_ON_IO,
 			.ns = true,
+			.access = NVME_ACCESS_READ,
 			.fua = true,
 			.native = WRASSE_IO_BIT(WRASSE_IO_VERIFY),
 			.data_len = verify_data_len,
 			.execute = verify_execute,
+		},
+	[NVME_OPC_RESV_REGISTER] =
+		{
+			.name = "Reservation Register",
+			.xfer = NVME_XFER_H2C,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.access = NVME_ACCESS_FREE,
+			.data_len = nvme_resv_keys_len,
+			.execute = nvme_resv_execute,
+			.execute_registry = nvme_resv_execute_registry,
+		},
+	[NVME_OPC_RESV_REPORT] =
+		{
+			.name = "Reservation Report",
+			.xfer = NVME_XFER_C2H,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.access = NVME_ACCESS_FREE,
+			.data_len = nvme_resv_report_len,
+			.execute = nvme_resv_execute,
+			.execute_registry = nvme_resv_report_execute_registry,
+		},
+	[NVME_OPC_RESV_ACQUIRE] =
+		{
+			.name = "Reservation Acquire",
+			.xfer = NVME_XFER_H2C,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.access = NVME_ACCESS_FREE,
+			.data_len = nvme_resv_keys_len,
+			.execute = nvme_resv_execute,
+			.execute_registry = nvme_resv_execute_registry,
+		},
+	[NVME_OPC_RESV_RELEASE] =
+		{
+			.name = "Reservation Release",
+			.xfer = NVME_XFER_H2C,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.access = NVME_ACCESS_FREE,
+			.data_len = nvme_resv_release_len,
+			.execute = nvme_resv_execute,
+			.execute_registry = nvme_resv_execute_registry,
 		},
 };
 
@@ -396,6 +448,10 @@ enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wra
 		return nvme_hook_complete(request, status);
 	request->port = NULL;
 	port->in_flight--;
+	if (request->fenced) {
+		nvme_fence_leave(request, port);
+		request->preempted = true;
+	}
 	if (!wrasse_status_is_ok(status) && request->op->failed)
 		request->op->failed(request, port);
 	if (!wrasse_status_is_ok(status))

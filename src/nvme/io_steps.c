@@ -210,6 +210,9 @@ static enum nvme_next flush_next(struct nvme_request *request, struct nvme_ns_po
 
 		if (next && !nvme_ana_check(request, next))
 			return NVME_RESPOND;
+		if (next &&
+		    nvme_ctrl_denies(request->queue->ctrl, next->ns->nsid, request->op->access))
+			return nvme_request_deny(request);
 		if (next && atomic_load_explicit(&next->state, memory_order_relaxed) ==
 				    NVME_NS_PORT_ATTACHED)
 			return nvme_io_submit(request, next, WRASSE_IO_FLUSH, 0, 0);

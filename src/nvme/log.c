@@ -6,6 +6,7 @@
  */
 #include "nvme/hook.h"
 #include "nvme/io.h"
+#include "nvme/wire_resv.h"
 
 #define LOG_RAE       (1u << 15) /* CDW10: Retain Asynchronous Event */
 #define LOG_OT        (1u << 23) /* CDW14: the offset is an index */
@@ -117,6 +118,7 @@ static const struct log_page pages[] = {
 	{NVME_LID_ANA, NVME_ON_ADMIN, 0, NULL},
 	{NVME_LID_FEATURES, ON_BOTH, 1024, features_put},
 	{NVME_LID_DISCOVERY, NVME_ON_DISC, 0, NULL},
+	{NVME_LID_RESERVATION, NVME_ON_ADMIN, sizeof(struct nvme_resv_log), nvme_resv_log_put},
 };
 
 static const struct log_page *log_find(uint8_t lid, uint8_t on)
@@ -189,6 +191,8 @@ static void log_read(struct nvme_request *request, struct nvme_actions *actions)
 		return;
 	if ((uint8_t)cdw10 == NVME_LID_CHANGED_NS)
 		memset(ctrl->changed, 0, (ctrl->subsystem->max_namespaces + 63) / 64 * 8);
+	if ((uint8_t)cdw10 == NVME_LID_RESERVATION)
+		nvme_resv_log_read(ctrl);
 	nvme_aer_log_read(ctrl, (uint8_t)cdw10, actions);
 }
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "nvme/ctrl.h"
+#include "nvme/reservation.h"
 
 #define MIN_BLOCK_SIZE     512
 #define MAX_BLOCK_SIZE     65536
@@ -153,6 +153,8 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 	ns->discard_zeroes = opts->discard_zeroes;
 	memcpy(&ns->ops, opts->ops, ops_len);
 	ns->backend = opts->backend;
+	ns->save_reservation = opts->save_reservation;
+	ns->reservation_ctx = opts->reservation_ctx;
 	for (uint32_t i = 0; i < subsystem->registry->limits->group_count; i++) {
 		ns->port[i].ns = ns;
 		ns->port[i].ana_group = ns->ana_group;
@@ -215,6 +217,7 @@ int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_op
 	size_t groups = subsystem->registry->limits->group_count;
 	struct wrasse_namespace *made;
 	struct wrasse_namespace **link;
+	int rc;
 
 	if (subsystem->removing)
 		return -ESHUTDOWN;
@@ -230,14 +233,25 @@ int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_op
 		return -EEXIST;
 	}
 	made = calloc(1, sizeof(*made) + groups * sizeof(made->port[0]));
-	if (!made)
-		return -ENOMEM;
-	ns_fill(made, subsystem, opts, nsid, block_size);
-	*why = find_duplicate(subsystem->registry, made);
-	if (*why) {
+	if (made)
+		made->resv = calloc(1, sizeof(*made->resv));
+	if (!made || !made->resv) {
 		free(made);
-		return -EEXIST;
+		return -ENOMEM;
 	}
+	ns_fill(made, subsystem, opts, nsid, block_size);
+	rc = -EINVAL;
+	*why = nvme_resv_load(made, opts);
+	if (!*why) {
+		rc = -EEXIST;
+		*why = find_duplicate(subsystem->registry, made);
+	}
+	if (*why) {
+		free(made->resv);
+		free(made);
+		return rc;
+	}
+	nvme_resv_publish(made);
 	link = ns_link(subsystem, nsid);
 	made->next = *link;
 	*link = made;
@@ -295,5 +309,7 @@ void nvme_ns_free(struct wrasse_namespace *ns)
 		ns->hosts = host->next;
 		free(host);
 	}
+	nvme_resv_forget(ns);
+	free(ns->resv);
 	free(ns);
 }

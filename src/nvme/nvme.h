@@ -99,6 +99,11 @@ struct nvme_ns_port {
 	uint32_t in_flight;             /* I/Os that the backend has: counted by src/nvme from
 					 * NVME_SUBMIT to nvme_request_complete_io() */
 	struct nvme_ns_port *next_work; /* for the group's use while it attaches and detaches */
+	/* Preempt and Abort: the last that the group looked at, how many commands it waits for, and
+	 * the last that has none left (read by any thread). */
+	uint64_t fence_seen;
+	uint32_t fenced;
+	_Atomic(uint64_t) fence_done;
 	/* counters for the SMART log; written by the group's thread with relaxed stores */
 	_Atomic(uint64_t) reads, writes, read_bytes, written_bytes;
 };
@@ -157,11 +162,12 @@ enum nvme_next {
 			  success) */
 	NVME_SUBMIT,   /* call port->ns->ops->submit(&io); later nvme_request_complete_io() */
 	NVME_HOOK,     /* call nvme_hook_submit(); later nvme_request_complete_io() */
+	NVME_SAVE,     /* call nvme_request_save(); later nvme_request_complete_save() */
 	NVME_HOLD,     /* the controller keeps it (Asynchronous Event Request); it comes back in
 			  nvme_actions.done */
 	NVME_REGISTRY, /* call nvme_request_execute_registry() with the target's lock held */
-	NVME_RETRY, /* something is on its way out (a queue id still in use): call the same function
-		       again in some ms */
+	NVME_RETRY, /* something is on its way out (a queue id still in use, commands of a preempted
+		       host): call nvme_request_execute_registry() in some ms */
 	NVME_AUTH,  /* takes much time and may call the embedder: call nvme_request_execute_auth()
 		       in its turn, one in each poll of a group, without the lock */
 };
@@ -185,7 +191,11 @@ struct nvme_request {
 	struct nvme_cqe cqe; /* the response, complete when a function says NVME_RESPOND */
 	struct nvme_queue *queue;
 	const struct nvme_op *op;  /* the command's line in its table; src/nvme's own */
-	struct nvme_ns_port *port; /* set from NVME_SUBMIT until nvme_request_complete_io() */
+	struct nvme_ns_port *port; /* set from NVME_SUBMIT (NVME_SAVE) until
+				      nvme_request_complete_io() (save) */
+	bool fenced;               /* a Preempt and Abort waits for it; set while port is */
+	bool preempted;            /* its host was: it must not be executed any more */
+	bool saving;               /* from NVME_SAVE to nvme_request_complete_save() */
 	/* The data, set by the transport before execute: the buffers (C2H, fetched H2C) or the
 	 * capsule's own bytes. Their lengths add up to data.len. NULL when there is no data. */
 	const struct iovec *iov;
@@ -202,6 +212,7 @@ struct nvme_request {
 	const struct nvme_hook *hook; /* who decides what it is answered; NULL: the library does */
 	struct nvme_request *next;    /* while in nvme_actions.done, or held by a controller */
 	uint64_t retry_until_ns;      /* for NVME_RETRY; 0 at first */
+	uint64_t fence;  /* Preempt and Abort: what it waits for; 0: it was not carried out yet */
 	const char *why; /* a constant phrase that says what was wrong, or NULL; for log lines */
 	struct nvme_data data; /* cold part last */
 };
@@ -276,8 +287,8 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
 				    struct nvme_actions *actions);
 
-/* REGISTRY. As above, for those that said NVME_REGISTRY (Connect, discovery log). Never says
- * NVME_REGISTRY. */
+/* REGISTRY. As above, for those that said NVME_REGISTRY (Connect, discovery log, reservations). Never
+ * says NVME_REGISTRY. */
 enum nvme_next nvme_request_execute_registry(struct nvme_request *request, uint64_t now_ns,
 					     struct nvme_actions *actions);
 
@@ -295,6 +306,18 @@ enum nvme_next nvme_request_execute_auth(struct nvme_request *request, uint64_t 
  * this is the next one, which never happens once the queue has ended.
  */
 enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
+
+/* For NVME_SAVE: calls the embedder. */
+void nvme_request_save(struct nvme_request *request);
+
+/*
+ * REGISTRY. The embedder has saved a reservation, or has not: the change takes effect, or does not,
+ * also when the queue has ended meanwhile. port is NULL afterwards.
+ *
+ * Return: what next, as from nvme_request_execute_registry(); of no use for an ended queue.
+ */
+enum nvme_next nvme_request_complete_save(struct nvme_request *request, struct wrasse_status status,
+					  uint64_t now_ns, struct nvme_actions *actions);
 
 /* Answers a request with a status, whatever it was (out of resources, internal error). */
 void nvme_request_fail(struct nvme_request *request, struct wrasse_status status);
@@ -355,6 +378,26 @@ void nvme_half_reject(struct nvme_request *request);
 bool nvme_turn_take(struct nvme_request *first);
 void nvme_turn_pass(struct nvme_request *first, struct nvme_request *second);
 void nvme_turn_give(struct nvme_request *request);
+
+/* ---- fences: the thread of the group ---- */
+
+/*
+ * REGISTRY. A Preempt and Abort that this group has not looked at yet: call nvme_fence_request() for
+ * every request of every queue of the group, then nvme_fence_set().
+ *
+ * Return: whether there is one. (@port: any of the group's that is not NVME_NS_PORT_NONE.)
+ */
+bool nvme_fence_is_new(const struct nvme_ns_port *port);
+
+/*
+ * REGISTRY. Makes a command of a preempted host end before the Preempt and Abort does: one that the
+ * backend has is waited for, any other will be answered with Command Aborted due to Preempt and
+ * Abort when it would be executed. Leaves all others alone.
+ */
+void nvme_fence_request(struct nvme_ns_port *port, struct nvme_request *request);
+
+/* REGISTRY. Every request of the group was shown. */
+void nvme_fence_set(struct nvme_ns_port *port);
 
 /* ---- controllers: the thread of the admin queue's group ---- */
 

@@ -19,6 +19,14 @@ enum nvme_on {
 	NVME_ON_AUTH = 1 << 4,  /* connected, but the host has not authenticated itself yet */
 };
 
+/* What a command does to a namespace, as bits, as far as reservations care (NVMe Base 2.0 8.19). */
+enum nvme_access {
+	NVME_ACCESS_READ = 1 << 0,  /* of the Read Command Group */
+	NVME_ACCESS_WRITE = 1 << 1, /* of the Write Command Group: Flush is */
+	NVME_ACCESS_FREE =
+		1 << 2, /* no reservation forbids it; the command may have its own rules */
+};
+
 #define NVME_REFUSED (-1)
 
 /* One command. */
@@ -37,6 +45,7 @@ struct nvme_op {
 	bool required;    /* only where the backend has native; else there is a substitute */
 	uint32_t native;  /* WRASSE_IO_BIT() of the backend's own opcode for it; 0: any has it */
 	uint32_t effects; /* beside NVME_EFFECT_SUPPORTED */
+	uint8_t access;   /* enum nvme_access; each I/O command with a namespace has one */
 
 	/* How many bytes the command moves, or NVME_REFUSED after nvme_refuse(). NULL: none. */
 	int64_t (*data_len)(struct nvme_request *request);

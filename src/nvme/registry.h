@@ -92,7 +92,10 @@ struct wrasse_namespace {
 	struct wrasse_backend_ops
 		ops; /* a copy of as much as the embedder's size says; the rest zero */
 	void *backend;
-	_Atomic(bool) pair_turn;    /* a fused pair has its turn */
+	_Atomic(bool) pair_turn; /* a fused pair has its turn */
+	wrasse_reservation_save_fn save_reservation;
+	void *reservation_ctx;
+	struct nvme_ns_resv *resv;  /* guarded by the lock */
 	bool removing;              /* guarded by the lock: groups let go of it */
 	void (*removed)(void *ctx); /* called by the composition root when it is gone */
 	void *removed_ctx;
@@ -147,6 +150,7 @@ struct nvme_registry {
 	struct nvme_portal *portals;
 	struct nvme_referral *referrals;
 	uint64_t genctr;      /* of the discovery log: changes whenever its content would */
+	uint64_t fence;       /* Preempt and Abort commands ever */
 	uint16_t portal_next; /* number of the next portal */
 };
 

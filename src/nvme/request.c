@@ -274,6 +274,10 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 	request->hook = NULL;
 	request->next = NULL;
 	request->retry_until_ns = 0;
+	request->fenced = false;
+	request->preempted = false;
+	request->saving = false;
+	request->fence = 0;
 	request->why = NULL;
 	request->steps.next = NULL;
 	request->turn = NULL;
@@ -290,7 +294,12 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
 
 bool nvme_request_may_go_on(struct nvme_request *request)
 {
-	return request_check_queue(request, request->op);
+	if (!request_check_queue(request, request->op))
+		return false;
+	if (!request->preempted)
+		return true;
+	nvme_request_deny(request);
+	return false;
 }
 
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
@@ -302,6 +311,9 @@ enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_n
 	 * its namespace made inaccessible. */
 	if (!request_check_queue(request, request->op) || !request_check_path(request))
 		return NVME_RESPOND;
+	/* Here, not when the capsule came: the reservation may be younger. */
+	if (request->op->access && nvme_request_is_denied(request))
+		return nvme_request_deny(request);
 	if (request->op->filtered)
 		request->hook = nvme_hook_find(request->queue, request->cmd.opcode);
 	next = request->op->execute(request, now_ns, actions);

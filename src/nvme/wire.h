@@ -238,6 +238,10 @@ enum nvme_opcode {
 	NVME_OPC_WRITE_ZEROES = 0x08,
 	NVME_OPC_DATASET_MANAGEMENT = 0x09,
 	NVME_OPC_VERIFY = 0x0c,
+	NVME_OPC_RESV_REGISTER = 0x0d,
+	NVME_OPC_RESV_REPORT = 0x0e,
+	NVME_OPC_RESV_ACQUIRE = 0x11,
+	NVME_OPC_RESV_RELEASE = 0x15,
 };
 
 /* Fabrics command types; their low two bits are a direction too. */
@@ -264,8 +268,10 @@ enum nvme_sc {
 	NVME_SC_SGL_LENGTH = 0x0f,
 	NVME_SC_SGL_TYPE = 0x11,
 	NVME_SC_SGL_OFFSET = 0x16,
+	NVME_SC_HOSTID_FORMAT = 0x18,
 	NVME_SC_KATO_EXPIRED = 0x19,
 	NVME_SC_KATO_INVALID = 0x1a,
+	NVME_SC_PREEMPTED = 0x1b,
 
 	/* path related */
 	NVME_SC_ANA_PERSISTENT_LOSS = 0x01,
@@ -478,6 +484,7 @@ enum nvme_lid {
 	NVME_LID_ANA = 0x0c,
 	NVME_LID_FEATURES = 0x12,
 	NVME_LID_DISCOVERY = 0x70,
+	NVME_LID_RESERVATION = 0x80,
 };
 
 struct nvme_error_entry {
@@ -534,6 +541,7 @@ NVME_WIRE_SIZE(struct nvme_effects_log, NVME_PAGE_LEN);
 #define NVME_EVENT_ERROR       0
 #define NVME_EVENT_SMART       1
 #define NVME_EVENT_NOTICE      2
+#define NVME_EVENT_IO          6 /* I/O Command specific: reservations */
 #define NVME_ERROR_DIAGNOSTIC  0x02
 #define NVME_ERROR_PERSISTENT  0x03
 #define NVME_ERROR_TRANSIENT   0x04
@@ -543,6 +551,7 @@ NVME_WIRE_SIZE(struct nvme_effects_log, NVME_PAGE_LEN);
 #define NVME_NOTICE_NS_ATTR    0x00
 #define NVME_NOTICE_ANA        0x03
 #define NVME_NOTICE_DISCOVERY  0xf0
+#define NVME_IO_RESERVATION    0x00
 #define NVME_AEC_SMART         0xffu /* of critical warnings, in the order of their bits */
 #define NVME_AEC_NS_ATTR       (1u << 8)
 #define NVME_AEC_ANA           (1u << 11)
@@ -570,6 +579,8 @@ enum nvme_fid {
 	NVME_FID_HOST_BEHAVIOR = 0x16,
 	NVME_FID_COMMAND_SETS = 0x19,
 	NVME_FID_HOSTID = 0x81,
+	NVME_FID_RESERVATION_MASK = 0x82,
+	NVME_FID_RESERVATION_PERSISTENCE = 0x83,
 	NVME_FID_WRITE_PROTECT = 0x84,
 };
 

@@ -59,14 +59,23 @@ static void submit(struct rdmat_request *request)
 	port->ns->ops.submit(&nvme->io);
 }
 
+static void save(struct rdmat_request *request)
+{
+	request->backend = true;
+	request->io_done = false;
+	nvme_request_save(&request->nvme);
+}
+
 static void wait_retry(struct rdmat_request *request)
 {
-	struct wrasse_poll_group *group = request->qp->group;
-	uint64_t at = rdmat_group_now(group) + RDMAT_RETRY_NS;
+	struct rdmat_qp *qp = request->qp;
+	uint64_t at = rdmat_group_now(qp->group) + RDMAT_RETRY_NS;
 
-	request->qp->retry = request;
-	if (at < group->next_timer_ns)
-		group->next_timer_ns = at;
+	request->nvme.next = NULL;
+	*qp->retry_tail = &request->nvme;
+	qp->retry_tail = &request->nvme.next;
+	if (at < qp->group->next_timer_ns)
+		qp->group->next_timer_ns = at;
 }
 
 /* @request is EXECUTING and src/nvme said @next. */
@@ -85,6 +94,9 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 		request->backend = true;
 		request->io_done = false;
 		nvme_hook_submit(&request->nvme);
+		break;
+	case NVME_SAVE:
+		save(request);
 		break;
 	case NVME_HOLD:
 		request->held = true;
@@ -279,12 +291,33 @@ void rdmat_flow_retired(struct rdmat_request *request)
 	}
 }
 
+static void saved(struct rdmat_request *request)
+{
+	struct rdmat_qp *qp = request->qp;
+	struct nvme_actions actions = {0};
+	enum nvme_next next;
+
+	rdmat_lock(qp->group->rdmat);
+	next = nvme_request_complete_save(&request->nvme, request->io_status,
+					  rdmat_group_now(qp->group), &actions);
+	rdmat_unlock(qp->group->rdmat);
+	if (request->state == RDMAT_REQUEST_EXECUTING)
+		executed(request, next);
+	else
+		rdmat_request_settle(request);
+	rdmat_flow_act(qp, &actions);
+}
+
 void rdmat_flow_io_done(struct rdmat_request *request)
 {
 	enum nvme_next next;
 
 	request->backend = false;
 	request->io_done = false;
+	if (request->nvme.saving) {
+		saved(request);
+		return;
+	}
 	next = nvme_request_complete_io(&request->nvme, request->io_status);
 	if (request->state == RDMAT_REQUEST_EXECUTING)
 		executed(request, next);
@@ -329,10 +362,13 @@ void rdmat_flow_resume(struct wrasse_poll_group *group)
 
 void rdmat_flow_retry(struct rdmat_qp *qp)
 {
-	struct rdmat_request *request = qp->retry;
+	struct nvme_request *request = rdmat_qp_take_retries(qp), *next;
 
-	qp->retry = NULL;
-	ask(request, CALL_REGISTRY);
+	/* What is asked may end the queue pair, and all requests with it. */
+	for (; request && !qp->tearing; request = next) {
+		next = request->next;
+		ask(rdmat_request_of_nvme(request), CALL_REGISTRY);
+	}
 }
 
 int rdmat_flow_auth(struct wrasse_poll_group *group)

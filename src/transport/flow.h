@@ -28,10 +28,10 @@ void rdmat_flow_wait_resources(struct rdmat_request *request);
 /* Hands resources to those that wait for them. */
 void rdmat_flow_resume(struct wrasse_poll_group *group);
 
-/* How long a Connect waits for its queue id between two tries. */
+/* How long a request waits between two askings. */
 #define RDMAT_RETRY_NS (2 * RDMAT_NS_PER_MS)
 
-/* A Connect that waited for its queue id tries again. */
+/* Asks again about requests for which src/nvme said NVME_RETRY. */
 void rdmat_flow_retry(struct rdmat_qp *qp);
 
 /* Runs the one authentication whose turn it is. Return: 1. */

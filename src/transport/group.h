@@ -106,6 +106,7 @@ struct wrasse_poll_group {
 	struct nvme_ns_port *ports;   /* attached and with a poll function: linked by next_work */
 	struct nvme_ns_port *leaving; /* wait for their last I/O */
 	uint64_t genctr;              /* of the discovery log, as last seen */
+	uint64_t fence;               /* of the registry, as last seen */
 	struct pool_inbox_link *local_done,
 		**local_done_tail;     /* completions recorded on this thread */
 	bool rx_dirty;                 /* a slot is idle that could be posted */
@@ -207,6 +208,9 @@ int rdmat_group_detach_leaving(struct wrasse_poll_group *group);
 int rdmat_group_timers(struct wrasse_poll_group *group);
 /* Detaches every backend; no I/O is in flight. */
 void rdmat_group_detach_all(struct wrasse_poll_group *group);
+
+/* fence.c: shows src/nvme the group's requests for each Preempt and Abort that it has not seen. */
+void rdmat_group_fence(struct wrasse_poll_group *group);
 
 /* cm_events.c: takes the group's CM events. Return: how many. */
 int rdmat_group_cm_events(struct wrasse_poll_group *group);

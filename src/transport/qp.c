@@ -68,6 +68,7 @@ static struct rdmat_qp *qp_alloc(struct wrasse_poll_group *group, const struct r
 		return NULL;
 	for (unsigned i = 0; i < RDMAT_REQUEST_STATE_COUNT; i++)
 		pool_list_init(&qp->lists[i]);
+	qp->retry_tail = &qp->retry;
 	qp->group = group;
 	qp->class = &group->classes[conn->request.qid == 0];
 	if (conn->read_depth < read_depth)
@@ -279,6 +280,15 @@ void rdmat_qp_established(struct rdmat_qp *qp)
 		rdmat_qp_move(qp, RDMAT_QP_ACTIVE);
 }
 
+struct nvme_request *rdmat_qp_take_retries(struct rdmat_qp *qp)
+{
+	struct nvme_request *first = qp->retry;
+
+	qp->retry = NULL;
+	qp->retry_tail = &qp->retry;
+	return first;
+}
+
 /* ---- the end ---- */
 
 static void flush_requests(struct rdmat_qp *qp)
@@ -313,7 +323,7 @@ static void disconnect(struct rdmat_qp *qp, enum wrasse_log_level level, const c
 	rdmat_log(group->rdmat, level, "%s: disconnected%s%s",
 		  rdmat_qp_name(qp, name, sizeof(name)), why ? ": " : "", why ? why : "");
 	rdmat_qp_move(qp, RDMAT_QP_DISCONNECTING);
-	qp->retry = NULL;
+	rdmat_qp_take_retries(qp);
 	qp->auth = NULL;
 	if (pool_link_is_on_list(&qp->auth_link))
 		pool_list_del(&qp->auth_link);

@@ -71,9 +71,11 @@ struct rdmat_qp {
 	struct rdmat_wr *sq_newest;
 	struct rdmat_wr *sq_unposted; /* the first that the hardware does not have yet */
 	struct rdmat_request *half;   /* a first half of a fused pair whose second has not come */
-	struct rdmat_request *retry;  /* a Connect that waits for its queue id */
-	struct rdmat_request *auth;   /* waits for its turn among group->auths */
-	uint64_t deadline_ns;         /* of the connect phase, then of the flush */
+	/* Requests that src/nvme wants to be asked about again, linked by nvme.next. */
+	struct nvme_request *retry;
+	struct nvme_request **retry_tail;
+	struct rdmat_request *auth; /* waits for its turn among group->auths */
+	uint64_t deadline_ns;       /* of the connect phase, then of the flush */
 	uint64_t swept; /* group->device sweep that must pass after the queue pair was destroyed */
 	uint64_t next_tick_ns; /* admin queues: the controller's next timer */
 	uint64_t listener;     /* number of the listener it came through */
@@ -119,6 +121,9 @@ void rdmat_qp_disconnect(struct rdmat_qp *qp, const char *why);
 
 /* The same for an end that follows from another, which was told already: its @why is no warning. */
 void rdmat_qp_end(struct rdmat_qp *qp, const char *why);
+
+/* Empties the list of requests to ask about again. Return: its first. */
+struct nvme_request *rdmat_qp_take_retries(struct rdmat_qp *qp);
 
 /* Goes on with the end of a queue pair as far as possible. Return: whether it is gone (and freed).
  */

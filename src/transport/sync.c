@@ -296,6 +296,7 @@ int rdmat_group_sync(struct wrasse_poll_group *group)
 	if (discovery)
 		tell_discovery(group);
 	fail_devices(group);
+	rdmat_group_fence(group);
 	return count + end_queue_pairs(group);
 }
 
@@ -309,6 +310,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 {
 	struct nvme_actions actions = {0};
+	uint64_t next;
 
 	if (qp->nvme.state == NVME_QUEUE_NEW && now >= qp->deadline_ns) {
 		rdmat_count(&qp->group->stats.hostile, 1);
@@ -317,15 +319,14 @@ static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 	}
 	if (qp->retry)
 		rdmat_flow_retry(qp);
-	if (qp->retry)
-		return now + RDMAT_RETRY_NS;
+	next = qp->retry ? now + RDMAT_RETRY_NS : UINT64_MAX;
 	if (qp->nvme.state == NVME_QUEUE_NEW)
-		return qp->deadline_ns;
+		return earlier(next, qp->deadline_ns);
 	if (now >= qp->next_tick_ns) {
 		qp->next_tick_ns = nvme_queue_tick(&qp->nvme, now, &actions);
 		rdmat_flow_act(qp, &actions);
 	}
-	return qp->next_tick_ns;
+	return earlier(next, qp->next_tick_ns);
 }
 
 int rdmat_group_timers(struct wrasse_poll_group *group)

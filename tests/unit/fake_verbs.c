@@ -201,6 +201,7 @@ static void fake_qp(struct fake *fake)
 
 	for (unsigned i = 0; i < RDMAT_REQUEST_STATE_COUNT; i++)
 		pool_list_init(&qp->lists[i]);
+	qp->retry_tail = &qp->retry;
 	qp->group = fake->group;
 	qp->device = &fake->group_device;
 	qp->class = &fake->group->classes[0];

@@ -70,7 +70,7 @@ static void controller_page_has_what_linux_needs(void **state)
 	assert_int_equal(page[513], 0x44);       /* CQES */
 	assert_int_equal(get16(514), 128);       /* MAXCMD */
 	assert_int_equal(get32(516), 256);       /* NN */
-	assert_int_equal(get16(520), 0xd9);      /* ONCS: what needs no backend for it */
+	assert_int_equal(get16(520), 0xf9);      /* ONCS: what needs no backend for it */
 	assert_int_equal(get16(522), 1);         /* FUSES: Compare and Write */
 	assert_int_equal(page[525], 6);          /* VWC: none; Flush of all */
 	assert_int_equal(page[531], 1);          /* NWPC */
@@ -131,13 +131,13 @@ static void controller_page_tells_of_what_backends_take(void **state)
 
 	(void)state;
 	identify(queue, 1, 0);
-	assert_int_equal(get16(520), 0xd9);
+	assert_int_equal(get16(520), 0xf9);
 	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_DISCARD);
 	identify(queue, 1, 0);
-	assert_int_equal(get16(520), 0xdd);
+	assert_int_equal(get16(520), 0xfd);
 	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE);
 	identify(queue, 1, 0);
-	assert_int_equal(get16(520), 0xdb);
+	assert_int_equal(get16(520), 0xfb);
 	fx_queue_gone(queue);
 }
 
@@ -247,8 +247,9 @@ static void namespace_page_tells_size_and_names(void **state)
 	assert_int_equal(get64(16), 0x123456789a);
 	assert_int_equal(page[24], 2); /* NSFEAT */
 	assert_zero(25, 30);
-	assert_int_equal(page[30], 1); /* NMIC */
-	assert_zero(31, 38);
+	assert_int_equal(page[30], 1);    /* NMIC */
+	assert_int_equal(page[31], 0xfe); /* RESCAP */
+	assert_zero(32, 38);
 	assert_int_equal(get16(38), 1); /* NACWU */
 	assert_zero(40, 92);
 	assert_int_equal(get32(92), 1); /* ANAGRPID */
@@ -436,8 +437,9 @@ static void independent_page_tells_whether_a_namespace_is_ready(void **state)
 	(void)state;
 	assert_int_equal(identify(queue, 8, 3).status, 0);
 	assert_int_equal(page[0], 0);
-	assert_int_equal(page[1], 1); /* NMIC */
-	assert_zero(2, 4);
+	assert_int_equal(page[1], 1);    /* NMIC */
+	assert_int_equal(page[2], 0xfe); /* RESCAP */
+	assert_int_equal(page[3], 0);
 	assert_int_equal(get32(4), 1); /* ANAGRPID */
 	assert_zero(8, 14);
 	assert_int_equal(page[14], 1); /* NSTAT */

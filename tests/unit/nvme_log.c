@@ -41,7 +41,7 @@ static struct fx_run read_log(struct nvme_queue *queue, uint8_t lid, uint32_t le
 
 static void unknown_pages_are_refused_and_known_ones_are_listed(void **state)
 {
-	static const uint8_t admin[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x0c, 0x12};
+	static const uint8_t admin[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x0c, 0x12, 0x80};
 	static const uint8_t disc[] = {0x00, 0x01, 0x12, 0x70};
 	struct nvme_queue *queues[2] = {fx_ready(), fx_ready_discovery()};
 
@@ -317,8 +317,9 @@ static void firmware_log_has_one_slot(void **state)
 
 static void effects_log_is_the_command_tables(void **state)
 {
-	/* Flush, Write, Read, Compare, Write Zeroes, Verify */
-	static const uint8_t io_effects[] = {1, 3, 1, 0, 0, 1, 0, 0, 3, 0, 0, 0, 1};
+	/* Flush, Write, Read, Compare, Write Zeroes, Verify, reservations */
+	static const uint8_t io_effects[] = {1, 3, 1, 0, 0, 1, 0, 0, 3, 0, 0,
+					     0, 1, 1, 1, 0, 0, 1, 0, 0, 0, 1};
 	struct nvme_queue *queue = fx_ready();
 	struct nvme_cmd cmd = fx_log_cmd(NVME_LID_EFFECTS, page, 4096, 0);
 

@@ -111,13 +111,19 @@ static const struct expectation discovery_known[] = {
 	{0x0c, SEQUENCE, NVME_RESPOND}, {0x18, SEQUENCE, NVME_RESPOND},
 };
 
+/* Register with key 0, Report without EDS, Acquire of type 0, Release by a stranger. */
+#define RESERVATIONS                                                      \
+	{0x0d, FIELD, NVME_RESPOND}, {0x0e, 0x18 | FX_DNR, NVME_RESPOND}, \
+		{0x11, FIELD, NVME_RESPOND}, {0x15, 0x83 | FX_DNR, NVME_RESPOND},
+
 static const struct expectation io_ready[] = {
 	{0x00, 0, NVME_SUBMIT},        /* Flush */
 	{0x01, SGL_LEN, NVME_RESPOND}, /* Write of one block with 4096 bytes */
-	{0x02, SGL_LEN, NVME_RESPOND}, {0x05, SGL_LEN, NVME_RESPOND}, /* Compare */
-	{0x08, 0, NVME_SUBMIT},                                       /* Write Zeroes */
-	{0x0c, 0, NVME_SUBMIT},                                       /* Verify */
-};
+	{0x02, SGL_LEN, NVME_RESPOND},
+	{0x05, SGL_LEN, NVME_RESPOND}, /* Compare */
+	{0x08, 0, NVME_SUBMIT},        /* Write Zeroes */
+	{0x0c, 0, NVME_SUBMIT},        /* Verify */
+	RESERVATIONS};
 
 /* Those that only some backends have. */
 static const struct expectation io_ready_native[] = {
@@ -125,8 +131,7 @@ static const struct expectation io_ready_native[] = {
 	{0x02, SGL_LEN, NVME_RESPOND}, {0x04, 0, NVME_SUBMIT}, /* Write Uncorrectable */
 	{0x05, SGL_LEN, NVME_RESPOND}, {0x08, 0, NVME_SUBMIT},
 	{0x09, 0, NVME_RESPOND}, /* Dataset Management without an attribute */
-	{0x0c, 0, NVME_SUBMIT},
-};
+	{0x0c, 0, NVME_SUBMIT},        RESERVATIONS};
 
 static const struct expectation fabrics_admin[] = {
 	{0x00, FIELD, NVME_RESPOND},          /* Property Set of CAP */
@@ -231,6 +236,7 @@ static void io_queue_takes_its_table(void **state)
 	struct wrasse_namespace *ns;
 
 	(void)state;
+	memset(page, 0, sizeof(page));
 	ns = fx_add_ns(fx_subsystem, 1, 100);
 	sweep(io, io_ready, COUNT(io_ready), OPCODE);
 	ns->io_opcodes = UINT32_MAX;
@@ -244,7 +250,8 @@ static void io_queue_takes_its_table(void **state)
 static const struct expectation io_ended[] = {
 	{0x00, 0x08, NVME_RESPOND}, {0x01, 0x08, NVME_RESPOND}, {0x02, 0x08, NVME_RESPOND},
 	{0x04, 0x08, NVME_RESPOND}, {0x05, 0x08, NVME_RESPOND}, {0x08, 0x08, NVME_RESPOND},
-	{0x09, 0x08, NVME_RESPOND}, {0x0c, 0x08, NVME_RESPOND},
+	{0x09, 0x08, NVME_RESPOND}, {0x0c, 0x08, NVME_RESPOND}, {0x0d, 0x08, NVME_RESPOND},
+	{0x0e, 0x08, NVME_RESPOND}, {0x11, 0x08, NVME_RESPOND}, {0x15, 0x08, NVME_RESPOND},
 };
 
 static void io_queue_does_nothing_after_a_reset_or_shutdown(void **state)
