@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Memory of one run, for hosts and media. Reset as a whole: a run begins with the same addresses, and
- * what it used is zeroed when it is taken again.
+ * what it used is zeroed when it is taken again, unless whoever takes it writes before it reads.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,15 +27,23 @@ void arena_reset(void)
 	used = 0;
 }
 
-void *arena_take(size_t len)
+void *arena_take_any(size_t len)
 {
 	size_t align = len >= 4096 ? 4096 : 64;
 	size_t at = (used + align - 1) & ~(align - 1);
 
 	if (at + len > ARENA_LEN)
 		sim_fail("the arena of %u bytes is too small", ARENA_LEN);
-	if (at < dirty)
-		memset(base + at, 0, at + len < dirty ? len : dirty - at);
 	used = at + len;
 	return base + at;
+}
+
+void *arena_take(size_t len)
+{
+	uint8_t *at = arena_take_any(len);
+	size_t off = (size_t)(at - base);
+
+	if (off < dirty)
+		memset(at, 0, off + len < dirty ? len : dirty - off);
+	return at;
 }

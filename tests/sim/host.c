@@ -258,7 +258,9 @@ static bool ctrl_keep_alive(struct ctrl *ctrl)
 static bool ctrl_send(struct ctrl *ctrl)
 {
 	struct queue *queue = &ctrl->queue[rng_below(ctrl->queues)];
-	bool all = ctrl->host->kind == HOST_GREEDY || (is_hostile(ctrl) && rng_one_in(4));
+	/* Who told a smaller depth than it has is after just that. */
+	bool lies = queue->told < queue->depth;
+	bool all = ctrl->host->kind == HOST_GREEDY || lies;
 	unsigned burst = all ? queue->depth : rng_between(1, 4);
 	bool did = false;
 
@@ -268,7 +270,7 @@ static bool ctrl_send(struct ctrl *ctrl)
 		return false;
 	for (unsigned i = 0; i < burst && queue->state >= QUEUE_OPEN && queue->state <= QUEUE_LIVE;
 	     i++) {
-		if (is_hostile(ctrl) && rng_one_in(2))
+		if (is_hostile(ctrl) && !lies && rng_one_in(2))
 			did |= cmd_hostile(queue);
 		else if (queue->state == QUEUE_LIVE)
 			did |= queue->qid ? cmd_io(queue) : cmd_admin(queue);

@@ -53,6 +53,7 @@ static uint32_t missing_make(struct queue *queue, struct slot *slot, uint8_t *ca
 {
 	(void)queue;
 	(void)slot;
+	memset(capsule + 64, 0x5a, SIM_BLOCK);
 	capsule[SQE_OPC] = OPC_WRITE;
 	wire_put32(capsule, SQE_NSID, 1);
 	memcpy(capsule + SQE_SGL, wire_sgl_plain(SGL_DATA_OFFSET, 0, SIM_BLOCK).b, 16);

@@ -92,9 +92,9 @@ static bool memory_create(struct queue *queue)
 
 	queue->data_len = queue->qid ? 2 * plan.max_len + 1024 : 8192;
 	if (!queue->capsules) {
-		queue->capsules = arena_take((size_t)slots * SIM_CAPSULE);
-		queue->responses = arena_take((size_t)slots * RESPONSE_LEN);
-		queue->data = arena_take((size_t)slots * queue->data_len);
+		queue->capsules = arena_take_any((size_t)slots * SIM_CAPSULE);
+		queue->responses = arena_take_any((size_t)slots * RESPONSE_LEN);
+		queue->data = arena_take_any((size_t)slots * queue->data_len);
 	}
 	queue->capsule_mr = ibv_reg_mr(queue->id->pd, queue->capsules, queue->depth * SIM_CAPSULE,
 				       IBV_ACCESS_LOCAL_WRITE);

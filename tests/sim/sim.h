@@ -451,7 +451,8 @@ void check_drained(void);
 /* ---- memory for hosts and media: freed as one (arena.c) ---- */
 
 void arena_reset(void);
-void *arena_take(size_t len); /* zeroed, page-aligned if a page or more */
+void *arena_take(size_t len);     /* zeroed, page-aligned if a page or more */
+void *arena_take_any(size_t len); /* with whatever was in it */
 
 /* ---- one run (run.c) ---- */
 
