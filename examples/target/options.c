@@ -114,7 +114,7 @@ static const char help[] =
 	"                            file:PATH   a file or block device, through io_uring\n"
 	"                            null:SIZE   reads zeroes, forgets writes\n"
 	"                          and after it, if wanted, ,bs=BYTES (512), ,ana=GROUP (1)\n"
-	"                          and ,ro (read only)\n"
+	"                          ,ro (read only) and ,resv=PATH (a file for reservations)\n"
 	"  --ana L:G=STATE         ANA state of group G on the Lth --listen, 0 for every one:\n"
 	"                          optimized, non-optimized, inaccessible, persistent-loss,\n"
 	"                          change; repeatable (optimized)\n"

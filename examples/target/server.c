@@ -31,6 +31,21 @@ static int backend_create(const struct ns_spec *spec, struct backend **backend)
 	return -EINVAL;
 }
 
+/* The backend of a namespace, and the file for its reservations if it has one. */
+static int namespace_open(struct server *server, const struct ns_spec *spec)
+{
+	unsigned index = server->backend_count;
+	int result = backend_create(spec, &server->backends[index]);
+
+	if (result)
+		return result;
+	server->backend_count++;
+	if (!spec->reservations)
+		return 0;
+	result = reservation_file_create(spec->reservations, &server->reservations[index]);
+	return result ? fail(result, "keep reservations in ", spec->reservations) : 0;
+}
+
 /* Opens the backends in the order of the namespaces. */
 static int backends_create(struct server *server)
 {
@@ -41,17 +56,16 @@ static int backends_create(struct server *server)
 	for (unsigned i = 0; i < options->subsystem_count; i++)
 		count += options->subsystems[i].namespace_count;
 	server->backends = calloc(count + 1, sizeof(struct backend *));
-	if (!server->backends)
+	server->reservations = calloc(count + 1, sizeof(struct reservation_file *));
+	if (!server->backends || !server->reservations)
 		return fail(-ENOMEM, "make namespaces", "");
 	for (unsigned i = 0; i < options->subsystem_count; i++) {
 		const struct subsystem_spec *subsystem = &options->subsystems[i];
 
 		for (unsigned j = 0; j < subsystem->namespace_count; j++) {
-			result = backend_create(&subsystem->namespaces[j],
-						&server->backends[server->backend_count]);
+			result = namespace_open(server, &subsystem->namespaces[j]);
 			if (result)
 				return result;
-			server->backend_count++;
 		}
 	}
 	return 0;
@@ -109,7 +123,8 @@ static int workers_create(struct server *server)
 }
 
 static int namespace_add(struct wrasse_subsystem *subsystem, const struct subsystem_spec *spec,
-			 const struct ns_spec *ns_spec, struct backend *backend)
+			 const struct ns_spec *ns_spec, struct backend *backend,
+			 struct reservation_file *reservations)
 {
 	struct wrasse_ns_opts opts;
 	int result;
@@ -124,6 +139,11 @@ static int namespace_add(struct wrasse_subsystem *subsystem, const struct subsys
 	opts.discard_zeroes = backend->discard_zeroes;
 	opts.ops = backend->ops;
 	opts.backend = backend;
+	if (reservations) {
+		opts.save_reservation = reservation_file_save;
+		opts.reservation_ctx = reservations;
+		opts.reservation = reservation_file_state(reservations);
+	}
 	result = wrasse_subsystem_add_ns(subsystem, &opts, NULL);
 	return result < 0 ? fail(result, "add a namespace to ", spec->nqn) : 0;
 }
@@ -137,8 +157,9 @@ static void auth_fill(struct wrasse_auth_opts *auth, const struct subsystem_spec
 	auth->ctx = (void *)(uintptr_t)spec->secrets; /* only read */
 }
 
+/* @first: number of its first namespace among all of the server's. */
 static int subsystem_create(struct server *server, const struct subsystem_spec *spec,
-			    struct backend *const *backends, struct wrasse_subsystem **out)
+			    unsigned first, struct wrasse_subsystem **out)
 {
 	struct wrasse_subsystem *subsystem;
 	struct wrasse_subsystem_opts opts;
@@ -172,7 +193,9 @@ static int subsystem_create(struct server *server, const struct subsystem_spec *
 			return fail(result, "allow host ", spec->hosts[i]);
 	}
 	for (unsigned i = 0; i < spec->namespace_count; i++) {
-		result = namespace_add(subsystem, spec, &spec->namespaces[i], backends[i]);
+		result =
+			namespace_add(subsystem, spec, &spec->namespaces[i],
+				      server->backends[first + i], server->reservations[first + i]);
 		if (result)
 			return result;
 	}
@@ -181,8 +204,8 @@ static int subsystem_create(struct server *server, const struct subsystem_spec *
 
 static int subsystems_create(struct server *server)
 {
-	struct backend *const *backends = server->backends;
 	unsigned count = server->options->subsystem_count;
+	unsigned first = 0;
 	int result;
 
 	server->subsystems = calloc(count, sizeof(struct wrasse_subsystem *));
@@ -191,10 +214,10 @@ static int subsystems_create(struct server *server)
 	for (unsigned i = 0; i < count; i++) {
 		const struct subsystem_spec *spec = &server->options->subsystems[i];
 
-		result = subsystem_create(server, spec, backends, &server->subsystems[i]);
+		result = subsystem_create(server, spec, first, &server->subsystems[i]);
 		if (result)
 			return result;
-		backends += spec->namespace_count;
+		first += spec->namespace_count;
 	}
 	return 0;
 }
@@ -299,9 +322,12 @@ int server_fini(struct server *server)
 	result = wrasse_target_destroy(server->target);
 	if (result)
 		return result;
-	for (unsigned i = 0; i < server->backend_count; i++)
+	for (unsigned i = 0; i < server->backend_count; i++) {
+		reservation_file_destroy(server->reservations[i]);
 		server->backends[i]->destroy(server->backends[i]);
+	}
 	free(server->workers);
+	free(server->reservations);
 	free(server->subsystems);
 	free(server->listeners);
 	free(server->backends);

@@ -9,6 +9,7 @@
 
 #include "backend.h"
 #include "options.h"
+#include "reservation_file.h"
 #include "worker.h"
 
 struct server {
@@ -18,6 +19,8 @@ struct server {
 	struct worker **workers;
 	unsigned worker_count;
 	struct backend **backends;
+	struct reservation_file *
+		*reservations; /* of the same namespaces; NULL where there is none */
 	unsigned backend_count;
 	struct wrasse_subsystem **subsystems; /* in the order of the options */
 	struct wrasse_listener **listeners;

@@ -204,6 +204,12 @@ static const char *ns_suffix_parse(const char *word, struct ns_spec *spec, bool 
 		if (number_parse(word + 4, false, &size) || size < 1 || size > MAX_ANA_GROUP)
 			return "has a bad ANA group: ana must be from 1 to 16";
 		spec->ana_group = (uint32_t)size;
+	} else if (strncmp(word, "resv=", 5) == 0) {
+		if (!word[5] || spec->reservations)
+			return "needs one file name after resv=";
+		spec->reservations = strdup(word + 5);
+		if (!spec->reservations)
+			return "does not fit into memory";
 	} else {
 		*known = false;
 	}
@@ -233,7 +239,7 @@ static const char *ns_suffixes_parse(char *text, struct ns_spec *spec)
 static const char *ns_size_parse(const char *text, struct ns_spec *spec)
 {
 	if (strchr(text, ','))
-		return "has an unknown suffix: only ,bs=BYTES, ,ana=GROUP and ,ro may follow the size";
+		return "has an unknown suffix: only ,bs=BYTES, ,ana=GROUP, ,ro and ,resv=PATH may follow the size";
 	if (number_parse(text, true, &spec->size))
 		return "has a bad size: it must be a number of bytes (digits, then K, M, G or T if "
 		       "wanted)";
@@ -283,7 +289,9 @@ const char *ns_spec_parse(const char *text, struct ns_spec *spec)
 void ns_spec_fini(struct ns_spec *spec)
 {
 	free(spec->path);
+	free(spec->reservations);
 	spec->path = NULL;
+	spec->reservations = NULL;
 }
 
 const char *nqn_check(const char *text)

@@ -25,6 +25,7 @@ struct ns_spec {
 	uint32_t block_size;
 	bool read_only;
 	uint32_t ana_group; /* 0: the library's default */
+	char *reservations; /* the file that keeps them; NULL: none; owned by the spec */
 };
 
 /* The state of an ANA group on a listener. */
@@ -57,7 +58,7 @@ const char *listen_spec_parse(const char *text, struct listen_spec *spec);
 const char *referral_spec_parse(const char *text, struct listen_spec *spec);
 
 /*
- * Parses ram:SIZE, null:SIZE or file:PATH, each with ,bs=BYTES and ,ro if wanted. On success call
+ * Parses ram:SIZE, null:SIZE or file:PATH, each with ,bs=BYTES, ,ro and ,resv=PATH if wanted. On success call
  * ns_spec_fini().
  */
 const char *ns_spec_parse(const char *text, struct ns_spec *spec);

@@ -247,12 +247,17 @@ static void namespace_is(const char *text, struct ns_spec want)
 		assert_string_equal(spec.path, want.path);
 	else
 		assert_null(spec.path);
+	if (want.reservations)
+		assert_string_equal(spec.reservations, want.reservations);
+	else
+		assert_null(spec.reservations);
 	ns_spec_fini(&spec);
 }
 
 static void namespaces_of_every_kind_are_taken(void **state)
 {
 	static char disk[] = "/srv/disk", odd[] = "/srv/a,b:c,rw", colon[] = ":ram:1G";
+	static char kept[] = "/srv/kept";
 
 	namespace_is("ram:64M", (struct ns_spec){NS_RAM, NULL, 64 << 20, 512, false});
 	namespace_is("null:1T,bs=4096", (struct ns_spec){NS_NULL, NULL, 1LL << 40, 4096, false});
@@ -261,6 +266,10 @@ static void namespaces_of_every_kind_are_taken(void **state)
 	namespace_is("file:/srv/disk,bs=65536,ro", (struct ns_spec){NS_FILE, disk, 0, 65536, true});
 	namespace_is("file:/srv/a,b:c,rw", (struct ns_spec){NS_FILE, odd, 0, 512, false});
 	namespace_is("file::ram:1G,ro", (struct ns_spec){NS_FILE, colon, 0, 512, true});
+	namespace_is("ram:8K,resv=/srv/kept,ro",
+		     (struct ns_spec){NS_RAM, NULL, 8192, 512, true, .reservations = kept});
+	namespace_is("file:/srv/disk,resv=/srv/kept",
+		     (struct ns_spec){NS_FILE, disk, 0, 512, .reservations = kept});
 }
 
 static void bad_namespaces_name_what_is_wrong(void **state)
@@ -272,6 +281,8 @@ static void bad_namespaces_name_what_is_wrong(void **state)
 	REFUSED("--namespace", "null:2097152T", "one block to 1 EiB");
 	REFUSED("--namespace", "ram:1Q", "K, M, G or T");
 	REFUSED("--namespace", "ram:99999999999999999999", "bad size");
+	REFUSED("--namespace", "ram:1G,resv=", "one file name");
+	REFUSED("--namespace", "ram:1G,resv=a,resv=b", "one file name");
 	REFUSED("--namespace", "ram:1000", "multiple of the block size");
 	REFUSED("--namespace", "ram:1K,bs=4096", "multiple of the block size");
 	REFUSED("--namespace", "ram:1G,bs=500", "power of two from 512 to 65536");
