@@ -135,11 +135,15 @@ static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv
 	return fake_post_recv(wr, bad);
 }
 
-struct rdmat_group_device *fake_open(struct fake *fake)
+void fake_device_init(struct fake *fake)
 {
 	fake->context.ops.poll_cq = poll_cq;
 	fake->context.ops.req_notify_cq = req_notify_cq;
 	fake->context.ops.post_srq_recv = post_srq_recv;
+}
+
+struct rdmat_group_device *fake_open(struct fake *fake)
+{
 	fake->qp->device = rdmat_group_device_get(fake->group, &fake->device);
 	assert_non_null(fake->qp->device);
 	return fake->qp->device;

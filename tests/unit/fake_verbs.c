@@ -234,6 +234,7 @@ void fake_init(struct fake *fake)
 	memset(fake->option, -1, sizeof(fake->option));
 	fake->link_layer = IBV_LINK_LAYER_ETHERNET;
 	fake_rdmat(fake);
+	fake_device_init(fake);
 	fake_group(fake);
 	fake_qp(fake);
 }

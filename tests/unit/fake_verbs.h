@@ -120,6 +120,9 @@ void fake_end(struct fake *fake, struct rdmat_qp *qp);
 /* Whether this call of @function is the one to fail. */
 bool fake_fails(const char *function);
 
+/* For fake_init(): what the device does with completions and shared receive queues. */
+void fake_device_init(struct fake *fake);
+
 /* What receives are posted with, to whatever queue. */
 int fake_post_recv(struct ibv_recv_wr *wr, struct ibv_recv_wr **bad);
 

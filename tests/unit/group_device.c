@@ -41,6 +41,33 @@ static void a_completion_queue_that_failed_once_is_made_anew(void **state)
 	fake_fini(&fake);
 }
 
+static void a_device_that_failed_takes_no_other_along(void **state)
+{
+	struct rdmat_group_device *healthy;
+	struct rdmat_device second;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.device.attr.max_srq = 2;
+	fake.device.attr.max_srq_wr = FAKE_SLOTS;
+	second = fake.device;
+	second.index = 1;
+	healthy = rdmat_group_device_get(fake.group, &second);
+	assert_non_null(healthy);
+	fake_open(&fake);
+	/* What failed is one receiver of the first device. */
+	rdmat_rx_taken(&fake.qp->device->rx[1]->slots[0]);
+	rdmat_rx_give(&fake.qp->device->rx[1]->slots[0]);
+	fake.recv_fail_at = 0;
+	wrasse_poll_group_poll(fake.group);
+	fake.recv_fail_at = -1;
+	fake_expect_gone(&fake);
+	assert_int_equal(fake.cqs_destroyed, 1);
+	assert_false(healthy->failed);
+	assert_ptr_equal(rdmat_group_device_get(fake.group, &second), healthy);
+	fake_fini(&fake);
+}
+
 /* There a capsule that finds no receive ends the connection: nobody may take another's. */
 static void queue_pairs_on_iwarp_share_no_receives(void **state)
 {
@@ -185,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_failed_device_takes_no_connection),
 		cmocka_unit_test(a_completion_queue_that_failed_once_is_made_anew),
+		cmocka_unit_test(a_device_that_failed_takes_no_other_along),
 		cmocka_unit_test(queue_pairs_on_iwarp_share_no_receives),
 		cmocka_unit_test(a_device_with_small_completion_queues_is_refused_with_a_line),
 		cmocka_unit_test(what_cannot_be_made_on_a_device_leaves_nothing),

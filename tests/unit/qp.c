@@ -279,6 +279,24 @@ static void a_connection_that_cannot_be_set_up_is_rejected(void **state)
 	}
 }
 
+static void a_queue_pair_without_its_receives_is_not_accepted(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	fake.recv_fail_at = 2;
+	assert_null(fake_connect(&fake, 1, 4));
+	assert_int_equal(fake.coming.accepted, 0);
+	assert_int_equal(fake.coming.rejected, 1);
+	assert_int_equal(fake.coming.destroyed, 1);
+	assert_int_equal(fake.coming.ids_destroyed, 1);
+	assert_int_equal(fake.group->classes[0].posted, 0);
+	assert_int_equal(fake.group->classes[0].reserved, 0);
+	assert_int_equal(fake.group->slot_count[0], FAKE_SLOTS); /* the fixture's */
+	fake_fini(&fake);
+}
+
 static void a_connection_that_cannot_be_accepted_goes_the_way_of_all(void **state)
 {
 	struct rdmat_qp *qp;
@@ -546,6 +564,7 @@ int main(void)
 		cmocka_unit_test(a_queue_pair_asks_for_no_more_than_its_device_can),
 		cmocka_unit_test(a_listeners_wishes_go_with_its_connections),
 		cmocka_unit_test(a_connection_that_cannot_be_set_up_is_rejected),
+		cmocka_unit_test(a_queue_pair_without_its_receives_is_not_accepted),
 		cmocka_unit_test(a_connection_that_cannot_be_accepted_goes_the_way_of_all),
 		cmocka_unit_test(an_rnr_timer_that_cannot_be_set_is_a_warning),
 		cmocka_unit_test(slots_that_the_device_refuses_are_idle_again),

@@ -433,6 +433,22 @@ static void a_namespace_is_attached_and_let_go_of_by_every_group(void **state)
 	assert_int_equal(wrasse_target_destroy(target), 0);
 }
 
+static void a_group_that_never_saw_a_namespace_does_not_detach_it(void **state)
+{
+	struct wrasse_target *target = target_make();
+	struct wrasse_poll_group *group = group_make(target);
+	struct wrasse_subsystem *subsystem = subsystem_make(target);
+	struct wrasse_ns_opts opts = ns_opts();
+
+	assert_int_equal(wrasse_subsystem_add_ns(subsystem, &opts, NULL), 1);
+	wrasse_poll_group_poll(group);
+	assert_int_equal(wrasse_subsystem_add_ns(subsystem, &opts, NULL), 2);
+	assert_int_equal(wrasse_poll_group_destroy(group), 0);
+	assert_int_equal(seen.attached, 1);
+	assert_int_equal(seen.detached, 1);
+	assert_int_equal(wrasse_target_destroy(target), 0);
+}
+
 static void a_backend_that_cannot_attach_is_not_detached(void **state)
 {
 	struct wrasse_target *target = target_make();
@@ -661,6 +677,7 @@ int main(void)
 		cmocka_unit_test(an_armed_group_wakes_and_a_polled_one_sleeps),
 		cmocka_unit_test(the_books_of_an_idle_group_are_full),
 		cmocka_unit_test(a_namespace_is_attached_and_let_go_of_by_every_group),
+		cmocka_unit_test(a_group_that_never_saw_a_namespace_does_not_detach_it),
 		cmocka_unit_test(a_backend_that_cannot_attach_is_not_detached),
 		cmocka_unit_test(a_removed_subsystem_takes_its_namespaces_along),
 		cmocka_unit_test(a_hook_that_cannot_be_is_refused_by_name),
