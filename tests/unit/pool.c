@@ -628,6 +628,21 @@ static void link_to_the_middle_of_an_item(struct pool_item *held, struct pool_it
 	first_free->next = middle;
 }
 
+/* Where a fifth item would be: the memory is whole pages. */
+static void link_behind_the_last_item(struct pool_item *held, struct pool_item *first_free)
+{
+	ptrdiff_t stride = (char *)first_free - (char *)held;
+	struct pool_item *behind = (void *)((char *)held + 4 * stride);
+
+	*behind = *first_free;
+	first_free->next = behind;
+}
+
+static void break_a_free_head(struct pool_item *held, struct pool_item *first_free)
+{
+	first_free->pool = NULL;
+}
+
 static void check_after_damage(void *arg)
 {
 	const struct damage *damage = arg;
@@ -651,6 +666,8 @@ static void check_finds_broken_books(void **state)
 		{cut_the_list, "1 items are on the free list, 3 are counted"},
 		{append_to_the_list, "longer than the 3 items counted"},
 		{link_to_the_middle_of_an_item, "is no item of the pool"},
+		{link_behind_the_last_item, "is no item of the pool"},
+		{break_a_free_head, "is no item of the pool"},
 	};
 	size_t i;
 
@@ -672,6 +689,21 @@ static void long_last_words_are_cut_off_but_end_the_line(void **state)
 	assert_int_equal(strlen(said), 512 - 1);
 	assert_int_equal(said[strlen(said) - 1], '\n');
 	assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+}
+
+static void panic_without_stderr(void *arg)
+{
+	close(STDERR_FILENO);
+	pool_panic("nobody hears this");
+}
+
+static void last_words_that_nobody_hears_are_no_reason_to_stay(void **state)
+{
+	char said[64];
+	int status = dies_run(panic_without_stderr, NULL, said, sizeof(said));
+
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_string_equal(said, "");
 }
 
 /* Four threads that give back what the owner took. */
@@ -1004,6 +1036,7 @@ int main(void)
 		cmocka_unit_test(senseless_take_stops_the_program),
 		cmocka_unit_test(check_finds_broken_books),
 		cmocka_unit_test(long_last_words_are_cut_off_but_end_the_line),
+		cmocka_unit_test(last_words_that_nobody_hears_are_no_reason_to_stay),
 		cmocka_unit_test(remote_gives_from_four_threads_all_come_back),
 		cmocka_unit_test(books_can_be_read_by_any_thread_while_the_owner_works),
 		cmocka_unit_test(random_takes_and_gives_agree_with_the_model),
