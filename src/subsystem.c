@@ -202,13 +202,15 @@ static bool free_one(struct rdmat *rdmat, struct removed *removed)
 	for (struct wrasse_subsystem *subsystem = rdmat->registry->subsystems; subsystem;
 	     subsystem = subsystem->next) {
 		for (struct wrasse_namespace *ns = subsystem->namespaces; ns; ns = ns->next) {
-			if (!nvme_ns_is_gone(ns))
+			/* Who waits for its pause is told first. */
+			if (!nvme_ns_is_gone(ns) || ns->pause.wait)
 				continue;
 			*removed = (struct removed){ns->removed, ns->removed_ctx};
 			nvme_ns_free(ns);
 			return true;
 		}
-		if (!subsystem->removing || !nvme_subsystem_is_gone(subsystem))
+		if (!subsystem->removing || !nvme_subsystem_is_gone(subsystem) ||
+		    subsystem->pause.wait)
 			continue;
 		*removed = (struct removed){subsystem->removed, subsystem->removed_ctx};
 		nvme_subsystem_free(subsystem);

@@ -138,6 +138,7 @@ static void target_free(struct wrasse_target *target)
 	if (rdmat->cm_channel)
 		rdma_destroy_event_channel(rdmat->cm_channel);
 	rdmat_devices_free(rdmat);
+	target_pauses_free(target);
 	if (rdmat->registry)
 		nvme_registry_destroy(rdmat->registry);
 	if (rdmat->epoll_fd >= 0)
@@ -223,6 +224,8 @@ int wrasse_target_poll(struct wrasse_target *target)
 	(void)ignored;
 	count = rdmat_listener_events(rdmat);
 	count += rdmat_device_events(rdmat);
+	/* Before namespaces are freed: who waits for a pause of one is told that it is removed. */
+	count += target_pauses_poll(target);
 	count += target_removals_poll(target);
 	count += target_drain_poll(target);
 	target->polling = false;
@@ -234,14 +237,18 @@ int wrasse_target_fd(const struct wrasse_target *target)
 	return target->rdmat.epoll_fd;
 }
 
+/* -1: never. */
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 int wrasse_target_timeout_ms(struct wrasse_target *target)
 {
-	int drain = target_drain_timeout_ms(target);
-	int listener = rdmat_listener_timeout_ms(&target->rdmat);
+	int due = target_drain_timeout_ms(target);
 
-	if (drain < 0 || (listener >= 0 && listener < drain))
-		return listener;
-	return drain;
+	due = sooner(due, rdmat_listener_timeout_ms(&target->rdmat));
+	return sooner(due, target_pauses_timeout_ms(target));
 }
 
 /* ---- poll groups ---- */

@@ -24,7 +24,8 @@ struct drain {
 
 struct wrasse_target {
 	struct rdmat rdmat;
-	struct drain drain; /* guarded by rdmat.lock */
+	struct drain drain;         /* guarded by rdmat.lock */
+	struct rdmat_pause *pauses; /* that somebody waits for; guarded by rdmat.lock */
 	bool polling;
 };
 
@@ -42,6 +43,15 @@ int target_drain_poll(struct wrasse_target *target);
 
 /* How long the drain may sleep, in ms; -1 without end. */
 int target_drain_timeout_ms(struct wrasse_target *target);
+
+/* The thread that polls the target. Reports pauses that are waited for no more. Return: how many. */
+int target_pauses_poll(struct wrasse_target *target);
+
+/* How long pauses may sleep, in ms; -1 without end. */
+int target_pauses_timeout_ms(struct wrasse_target *target);
+
+/* The target is freed; nobody is told. */
+void target_pauses_free(struct wrasse_target *target);
 
 /* Frees subsystems and namespaces that every group has let go of, and says so. Return: how many. */
 int target_removals_poll(struct wrasse_target *target);

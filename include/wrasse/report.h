@@ -33,6 +33,7 @@ struct wrasse_holder {
 	uint16_t qid;        /* the queue */
 	uint16_t cid;        /* the command's identifier */
 	uint8_t opcode;      /* the command */
+	uint32_t nsid;       /* the namespace that it names, 0: none */
 	bool admin;          /* whether it is an admin or Fabrics command */
 	uint64_t age_ns;     /* since its capsule came */
 	uint32_t wrs;        /* WRs of the WR pool */

@@ -113,12 +113,13 @@ WRASSE_API int wrasse_target_create(const struct wrasse_target_opts *opts,
 WRASSE_API int wrasse_target_destroy(struct wrasse_target *target);
 
 /*
- * Takes connection requests and device events, and makes drains and removals go on.
+ * Takes connection requests and device events, and makes drains, pauses and removals go on.
  *
  * @target: the target; not NULL.
  *
  * Context: one thread at a time; it may be one that polls a group. It never blocks.
- * Callbacks: place(), avoid(), rdma_event(), and the done functions of drain and remove calls, from inside.
+ * Callbacks: place(), avoid(), rdma_event(), and the done functions of drain, pause and remove calls,
+ * from inside.
  * Return: how many events it acted on, 0 for none; -EDEADLK from a callback.
  */
 WRASSE_API int wrasse_target_poll(struct wrasse_target *target);

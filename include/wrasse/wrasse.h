@@ -24,6 +24,7 @@
 #include <wrasse/hook.h>
 #include <wrasse/listener.h>
 #include <wrasse/namespace.h>
+#include <wrasse/pause.h>
 #include <wrasse/poll_group.h>
 #include <wrasse/rdma_event.h>
 #include <wrasse/referral.h>

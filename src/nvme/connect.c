@@ -10,6 +10,7 @@
 #define AUTH_TIMEOUT_MS 120000
 #define DUPLICATE_QID_NS \
 	1000000000ull /* a queue that is being ended frees its id within this time */
+#define PAUSED_SUBSYSTEM_NS 5000000000ull /* how long a Connect waits for a resume */
 
 static enum nvme_next connect_refuse(struct nvme_request *request, uint8_t sc, bool dnr,
 				     uint32_t dw0, const char *why)
@@ -102,6 +103,16 @@ static struct wrasse_subsystem *connect_admit(struct nvme_request *request,
 		return NULL;
 	}
 	return subsystem;
+}
+
+/* A host that comes while its subsystem is paused waits a little, then is told to come again. */
+static enum nvme_next connect_wait_for_resume(struct nvme_request *request, uint64_t now_ns)
+{
+	if (request->retry_until_ns == 0)
+		request->retry_until_ns = now_ns + PAUSED_SUBSYSTEM_NS;
+	if (now_ns < request->retry_until_ns)
+		return NVME_RETRY;
+	return connect_refuse(request, NVME_SC_CONNECT_BUSY, false, 0, "the subsystem is paused");
 }
 
 /* The queue is part of the controller from now on. */
@@ -325,6 +336,8 @@ enum nvme_next nvme_connect_execute_registry(struct nvme_request *request, uint6
 	subsystem = connect_admit(request, &data);
 	if (!subsystem)
 		return NVME_RESPOND;
+	if (subsystem->pause.on)
+		return connect_wait_for_resume(request, now_ns);
 	if (request->queue->qid == 0)
 		return connect_admin(request, subsystem, &data, now_ns, actions);
 	return connect_io(request, subsystem, &data, now_ns, actions);

@@ -239,7 +239,8 @@ uint64_t nvme_ctrl_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_a
 	if (!ctrl || queue->qid != 0 || queue->state != NVME_QUEUE_CONNECTED ||
 	    ctrl->kato_ms == 0 || atomic_load_explicit(&ctrl->ended, memory_order_relaxed))
 		return UINT64_MAX;
-	if (atomic_load_explicit(&ctrl->active, memory_order_relaxed))
+	if (atomic_load_explicit(&ctrl->active, memory_order_relaxed) ||
+	    atomic_load_explicit(&ctrl->io_waiting, memory_order_relaxed) > 0)
 		nvme_ctrl_set_timer(ctrl, now_ns, actions);
 	if (now_ns < ctrl->kato_deadline_ns)
 		return ctrl_next_tick_ns(ctrl, now_ns);

@@ -89,8 +89,9 @@ struct nvme_ctrl {
 	_Atomic(bool) proven; /* its host has authenticated itself, or need not */
 	_Atomic(bool) active; /* a command came since the timer looked: TBKAS */
 	_Atomic(enum nvme_ctrl_state) state;
-	_Atomic(uint32_t) io_epoch;  /* changes when state is READY no more, after state */
-	_Atomic(uint32_t) io_queues; /* from Connect to nvme_queue_fini() */
+	_Atomic(uint32_t) io_epoch;   /* changes when state is READY no more, after state */
+	_Atomic(uint32_t) io_queues;  /* from Connect to nvme_queue_fini() */
+	_Atomic(uint32_t) io_waiting; /* commands that wait for a resume */
 	_Atomic(uint32_t) cc;
 	_Atomic(uint32_t) raised;   /* enum nvme_event: by the control plane, not seen yet */
 	_Atomic(bool) retry_delays; /* the host has set ACRE: CRD may say how long to wait */

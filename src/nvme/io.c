@@ -420,6 +420,29 @@ const struct nvme_op_table nvme_io_ops = {
 	sizeof(io_ops) / sizeof(io_ops[0]),
 };
 
+static bool any_is_paused(const struct nvme_queue *queue)
+{
+	for (uint32_t nsid = 1; nsid <= queue->view->count; nsid++) {
+		const struct nvme_ns_port *port = nvme_queue_port(queue, nsid);
+
+		if (port && port->paused)
+			return true;
+	}
+	return false;
+}
+
+bool nvme_request_must_wait(const struct nvme_request *request)
+{
+	const struct nvme_ns_port *port;
+
+	if (request->queue->on != NVME_ON_IO || nvme_request_is_fabrics(request))
+		return false;
+	if (nvme_get32(request->cmd.nsid) == NVME_NSID_ALL)
+		return any_is_paused(request->queue);
+	port = nvme_request_port(request);
+	return port && port->paused;
+}
+
 /* Only this thread writes a counter; others read it. */
 static void counter_add(_Atomic(uint64_t) *counter, uint64_t more)
 {

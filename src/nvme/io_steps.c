@@ -208,13 +208,17 @@ static enum nvme_next flush_next(struct nvme_request *request, struct nvme_ns_po
 		uint32_t nsid = (uint32_t)++request->steps.done;
 		struct nvme_ns_port *next = nvme_queue_port(request->queue, nsid);
 
-		if (next && !nvme_ana_check(request, next))
+		if (!next)
+			continue;
+		if (!nvme_ana_check(request, next))
 			return NVME_RESPOND;
-		if (next &&
-		    nvme_ctrl_denies(request->queue->ctrl, next->ns->nsid, request->op->access))
+		if (nvme_ctrl_denies(request->queue->ctrl, next->ns->nsid, request->op->access))
 			return nvme_request_deny(request);
-		if (next && atomic_load_explicit(&next->state, memory_order_relaxed) ==
-				    NVME_NS_PORT_ATTACHED)
+		/* Paused since the flush began: all of it once more. */
+		if (next->paused)
+			return NVME_WAIT;
+		if (atomic_load_explicit(&next->state, memory_order_relaxed) ==
+		    NVME_NS_PORT_ATTACHED)
 			return nvme_io_submit(request, next, WRASSE_IO_FLUSH, 0, 0);
 	}
 	return nvme_succeed(request, 0);

@@ -95,8 +95,11 @@ struct nvme_ns_port {
 	uint32_t ana_group; /* constant: ANAGRPID */
 	bool restricted;    /* constant: only hosts that were allowed see it */
 	_Atomic(enum nvme_ns_port_state) state;
-	bool attach_failed;             /* while LEAVING: attach() had failed, so no detach() */
-	uint32_t in_flight;             /* I/Os that the backend has: counted by src/nvme from
+	bool attach_failed;  /* while LEAVING: attach() had failed, so no detach() */
+	bool paused;         /* new I/O waits: see nvme_request_must_wait() */
+	_Atomic(bool) quiet; /* paused and nothing in flight, which stays so until a resume; read
+				by the control plane */
+	uint32_t in_flight;  /* I/Os that the backend has: counted by src/nvme from
 					 * NVME_SUBMIT to nvme_request_complete_io() */
 	struct nvme_ns_port *next_work; /* for the group's use while it attaches and detaches */
 	/* Preempt and Abort: the last that the group looked at, how many commands it waits for, and
@@ -166,6 +169,7 @@ enum nvme_next {
 	NVME_HOLD,     /* the controller keeps it (Asynchronous Event Request); it comes back in
 			  nvme_actions.done */
 	NVME_REGISTRY, /* call nvme_request_execute_registry() with the target's lock held */
+	NVME_WAIT,     /* its namespace is paused: execute it anew after a resume */
 	NVME_RETRY, /* something is on its way out (a queue id still in use, commands of a preempted
 		       host): call nvme_request_execute_registry() in some ms */
 	NVME_AUTH,  /* takes much time and may call the embedder: call nvme_request_execute_auth()
@@ -269,6 +273,13 @@ const char *nvme_queue_hostnqn(const struct nvme_queue *queue);
 const char *nvme_queue_subnqn(const struct nvme_queue *queue);
 uint16_t nvme_queue_cntlid(const struct nvme_queue *queue);
 
+/*
+ * A command of this queue begins (ends) to wait for a resume. A host whose I/O waits owes no sign of
+ * life: the keep-alive timer of its controller does not expire meanwhile.
+ */
+void nvme_queue_wait_begin(struct nvme_queue *queue);
+void nvme_queue_wait_end(struct nvme_queue *queue);
+
 /* ---- requests ---- */
 
 /*
@@ -282,6 +293,10 @@ uint16_t nvme_queue_cntlid(const struct nvme_queue *queue);
  * without data.
  */
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len);
+
+/* Whether the request is I/O of a namespace that is paused, in its group's view: it must not be
+ * executed before a resume. Admin and Fabrics commands never are. */
+bool nvme_request_must_wait(const struct nvme_request *request);
 
 /* Executes a parsed request whose data is in place. */
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,

@@ -86,3 +86,15 @@ uint16_t nvme_queue_cntlid(const struct nvme_queue *queue)
 {
 	return queue->ctrl ? queue->ctrl->cntlid : 0;
 }
+
+void nvme_queue_wait_begin(struct nvme_queue *queue)
+{
+	if (queue->ctrl)
+		atomic_fetch_add_explicit(&queue->ctrl->io_waiting, 1, memory_order_relaxed);
+}
+
+void nvme_queue_wait_end(struct nvme_queue *queue)
+{
+	if (queue->ctrl)
+		atomic_fetch_sub_explicit(&queue->ctrl->io_waiting, 1, memory_order_relaxed);
+}

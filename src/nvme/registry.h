@@ -36,6 +36,15 @@ struct nvme_portal {
 	char trsvcid[8];
 };
 
+/* Who waits until a pause is complete; the composition root's. */
+struct rdmat_pause;
+
+/* A pause of a namespace or of a subsystem; guarded by the lock. */
+struct nvme_pause {
+	bool on;                  /* groups hold new I/O back */
+	struct rdmat_pause *wait; /* NULL: nobody waits */
+};
+
 /* Another discovery service. */
 struct nvme_referral {
 	struct nvme_referral *next;
@@ -68,8 +77,8 @@ struct nvme_path {
 };
 
 /*
- * A namespace: constant after create, but for block_count, hosts, what hosts set, removing
- * and the ports.
+ * A namespace: constant after create, but for block_count, hosts, what hosts set, pause,
+ * removing and the ports.
  */
 struct wrasse_namespace {
 	struct wrasse_subsystem *subsystem;
@@ -96,6 +105,7 @@ struct wrasse_namespace {
 	wrasse_reservation_save_fn save_reservation;
 	void *reservation_ctx;
 	struct nvme_ns_resv *resv;  /* guarded by the lock */
+	struct nvme_pause pause;    /* of this namespace alone */
 	bool removing;              /* guarded by the lock: groups let go of it */
 	void (*removed)(void *ctx); /* called by the composition root when it is gone */
 	void *removed_ctx;
@@ -133,6 +143,7 @@ struct wrasse_subsystem {
 	bool no_auto_listener;
 	bool allow_any_host;
 	struct wrasse_auth_opts auth; /* constant; get_key NULL: hosts need not authenticate */
+	struct nvme_pause pause;      /* of all its namespaces */
 	bool removing;
 	bool is_discovery; /* the well-known discovery subsystem; always there */
 	void (*removed)(void *ctx);
@@ -205,6 +216,12 @@ void nvme_ns_note(struct wrasse_namespace *ns);
 /* Who sees a restricted namespace. */
 int nvme_ns_allow_host(struct wrasse_namespace *ns, const char *hostnqn);
 int nvme_ns_disallow_host(struct wrasse_namespace *ns, const char *hostnqn);
+
+/* Whether new I/O waits, because of its own pause or its subsystem's. */
+static inline bool nvme_ns_is_paused(const struct wrasse_namespace *ns)
+{
+	return ns->pause.on || ns->subsystem->pause.on;
+}
 
 /* Marks it as removing. */
 void nvme_ns_remove(struct wrasse_namespace *ns);

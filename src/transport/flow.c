@@ -11,6 +11,7 @@
 #include "pool/panic.h"
 #include "transport/group.h"
 #include "transport/pair.h"
+#include "transport/pause.h"
 #include "transport/sendq.h"
 
 /* The second half of a fused pair, after the first. */
@@ -102,6 +103,9 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 		request->held = true;
 		qp->held++;
 		break;
+	case NVME_WAIT:
+		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
+		break;
 	case NVME_RETRY:
 		wait_retry(request);
 		break;
@@ -177,6 +181,18 @@ void rdmat_flow_execute(struct rdmat_request *request)
 	ask(request, CALL_EXECUTE);
 }
 
+/* The host's data is there. It is fetched once more if the namespace was paused meanwhile: who waits
+ * for a resume holds no buffers. */
+static void fetched(struct rdmat_request *request)
+{
+	if (request->pair)
+		rdmat_pair_fetched(request);
+	else if (nvme_request_must_wait(&request->nvme))
+		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
+	else
+		rdmat_flow_execute(request);
+}
+
 /* Buffers and WRs are there. */
 static void start_transfer(struct rdmat_request *request)
 {
@@ -201,7 +217,9 @@ void rdmat_flow_start(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->qp->group;
 
-	if (!rdmat_request_needs_resources(request))
+	if (nvme_request_must_wait(&request->nvme))
+		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
+	else if (!rdmat_request_needs_resources(request))
 		rdmat_flow_execute(request);
 	else if (pool_list_is_empty(&group->waiting[request->class->admin]) &&
 		 rdmat_request_take_resources(request))
@@ -269,12 +287,8 @@ void rdmat_flow_retired(struct rdmat_request *request)
 
 	switch (request->state) {
 	case RDMAT_REQUEST_FETCHING:
-		if (request->cursor)
-			break;
-		if (request->pair)
-			rdmat_pair_fetched(request);
-		else
-			rdmat_flow_execute(request);
+		if (!request->cursor)
+			fetched(request);
 		break;
 	case RDMAT_REQUEST_RESPONDING:
 		if (request->responded) {
@@ -310,6 +324,8 @@ static void saved(struct rdmat_request *request)
 
 void rdmat_flow_io_done(struct rdmat_request *request)
 {
+	struct wrasse_poll_group *group = request->class->group;
+	struct nvme_ns_port *port = request->nvme.port;
 	enum nvme_next next;
 
 	request->backend = false;
@@ -323,6 +339,9 @@ void rdmat_flow_io_done(struct rdmat_request *request)
 		executed(request, next);
 	else
 		rdmat_request_settle(request);
+	/* After what follows from it: that may be the next I/O of the same command or pair. */
+	if (port)
+		rdmat_pause_settle(group, port);
 }
 
 /* The head of each queue pair's FIFO in turn; a head that cannot be served stops the round, so that
@@ -358,6 +377,62 @@ void rdmat_flow_resume(struct wrasse_poll_group *group)
 {
 	resume_class(group, &group->waiting[1]);
 	resume_class(group, &group->waiting[0]);
+}
+
+/* What has not been handed to the hardware waits from now on. */
+static void hold_back(struct rdmat_qp *qp, enum rdmat_request_state state)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &qp->lists[state]) {
+		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
+
+		/* A pair goes as far as its turn, which does not come: see pair.c. */
+		if (!request->pair && nvme_request_must_wait(&request->nvme))
+			rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
+	}
+}
+
+static void let_go_on(struct rdmat_qp *qp)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &qp->lists[RDMAT_REQUEST_WAIT_RESUME]) {
+		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
+
+		if (nvme_request_must_wait(&request->nvme))
+			continue;
+		rdmat_flow_start(request);
+		if (qp->tearing)
+			return;
+	}
+}
+
+void rdmat_flow_pause(struct wrasse_poll_group *group)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &group->qps) {
+		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+
+		hold_back(qp, RDMAT_REQUEST_WAIT_FETCH);
+		hold_back(qp, RDMAT_REQUEST_WAIT_RESOURCES);
+		let_go_on(qp);
+		rdmat_pair_go_on(qp);
+	}
+}
+
+uint32_t rdmat_flow_not_started(const struct rdmat_qp *qp)
+{
+	struct pool_link *link, *tmp;
+	uint32_t count = qp->paused;
+
+	pool_list_for_each(link, tmp, &qp->lists[RDMAT_REQUEST_WAIT_PAIR])
+		count++;
+	pool_list_for_each(link, tmp, &qp->lists[RDMAT_REQUEST_WAIT_TURN])
+		count += nvme_request_must_wait(
+			&pool_container(link, struct rdmat_request, link)->nvme);
+	return count;
 }
 
 void rdmat_flow_retry(struct rdmat_qp *qp)

@@ -28,6 +28,12 @@ void rdmat_flow_wait_resources(struct rdmat_request *request);
 /* Hands resources to those that wait for them. */
 void rdmat_flow_resume(struct wrasse_poll_group *group);
 
+/* Namespaces were paused, resumed or removed: I/O that must wait does, other I/O that waited goes on. */
+void rdmat_flow_pause(struct wrasse_poll_group *group);
+
+/* How many requests wait for a resume, or for the other half of a pair: a drain does not wait for them. */
+uint32_t rdmat_flow_not_started(const struct rdmat_qp *qp);
+
 /* How long a request waits between two askings. */
 #define RDMAT_RETRY_NS (2 * RDMAT_NS_PER_MS)
 

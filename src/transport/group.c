@@ -277,8 +277,9 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 	pool_list_for_each(link, tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 
-		/* What is held, and half of a pair whose other half will not be taken, go with it. */
-		if (drain == RDMAT_DRAIN_FORCED || qp->requests_out == qp->held + !!qp->half ||
+		/* What is held, and what was not started, goes with it. */
+		if (drain == RDMAT_DRAIN_FORCED ||
+		    qp->requests_out == qp->held + rdmat_flow_not_started(qp) ||
 		    qp->nvme.state == NVME_QUEUE_NEW) {
 			rdmat_qp_disconnect(qp, NULL);
 			count++;

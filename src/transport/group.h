@@ -7,6 +7,7 @@
 #define WRASSE_TRANSPORT_GROUP_H
 
 #include <stdatomic.h>
+#include <wrasse/pause.h>
 #include <wrasse/poll_group.h>
 
 #include "transport/qp.h"

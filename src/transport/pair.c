@@ -46,10 +46,18 @@ static void first_came(struct rdmat_request *request)
 	half_set(qp, request);
 }
 
-static void second_came(struct rdmat_request *first, struct rdmat_request *second)
+static void pair_begin(struct rdmat_request *first)
 {
 	struct wrasse_poll_group *group = first->qp->group;
 
+	if (pool_list_is_empty(&group->waiting[first->class->admin]) && rdmat_pair_take(first))
+		rdmat_pair_start(first);
+	else
+		rdmat_flow_wait_resources(first);
+}
+
+static void second_came(struct rdmat_request *first, struct rdmat_request *second)
+{
 	rdmat_request_move(second, RDMAT_REQUEST_WAIT_PAIR);
 	if (!nvme_pair_check(&first->nvme, &second->nvme)) {
 		rdmat_flow_respond(first);
@@ -58,10 +66,8 @@ static void second_came(struct rdmat_request *first, struct rdmat_request *secon
 	}
 	first->pair = second;
 	second->pair = first;
-	if (pool_list_is_empty(&group->waiting[first->class->admin]) && rdmat_pair_take(first))
-		rdmat_pair_start(first);
-	else
-		rdmat_flow_wait_resources(first);
+	if (!nvme_request_must_wait(&first->nvme))
+		pair_begin(first);
 }
 
 void rdmat_pair_capsule(struct rdmat_request *request, bool good)
@@ -102,7 +108,7 @@ static bool pair_try(struct rdmat_request *first)
 	if (first->state != RDMAT_REQUEST_WAIT_TURN ||
 	    first->pair->state != RDMAT_REQUEST_WAIT_TURN)
 		return false;
-	if (nvme_turn_take(&first->nvme)) {
+	if (!nvme_request_must_wait(&first->nvme) && nvme_turn_take(&first->nvme)) {
 		rdmat_flow_execute(first);
 		return true;
 	}
@@ -151,6 +157,28 @@ void rdmat_pair_break(struct rdmat_request *request)
 	if (request->pair)
 		request->pair->pair = NULL;
 	request->pair = NULL;
+}
+
+/* A pair that waits for its namespace's resume and need not. */
+static struct rdmat_request *resumed_pair(const struct rdmat_qp *qp)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &qp->lists[RDMAT_REQUEST_WAIT_PAIR]) {
+		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
+
+		if (request->pair && is_first(request) && !nvme_request_must_wait(&request->nvme))
+			return request;
+	}
+	return NULL;
+}
+
+void rdmat_pair_go_on(struct rdmat_qp *qp)
+{
+	struct rdmat_request *first;
+
+	while ((first = resumed_pair(qp)))
+		pair_begin(first);
 }
 
 /* One pair at a time: what it does may change the list. Others have their chance in the next poll. */

@@ -19,6 +19,9 @@ void rdmat_pair_capsule(struct rdmat_request *request, bool good);
 /* Takes what both halves need. Return: whether they got it. */
 bool rdmat_pair_take(struct rdmat_request *first);
 
+/* Pairs that waited for their namespace's resume, holding nothing, go on. */
+void rdmat_pair_go_on(struct rdmat_qp *qp);
+
 /* Both halves have what they need: they fetch their data, then wait for the turn. */
 void rdmat_pair_start(struct rdmat_request *first);
 

@@ -64,6 +64,8 @@ struct rdmat_qp {
 	uint32_t outstanding;  /* commands that the host waits for */
 	uint32_t requests_out; /* requests that are not FREE */
 	uint32_t held;         /* those that the controller keeps */
+	uint32_t paused;       /* those that wait for a resume */
+	uint64_t arrivals;     /* requests ever taken */
 	uint32_t sq_free;      /* send-queue slots */
 	uint32_t reads_free;   /* READ credits */
 	uint32_t max_sge;

@@ -86,6 +86,7 @@ static uint32_t request_keeps(const struct rdmat_request *request, enum rdmat_re
 	uint32_t keeps = rdmat_request_states[state].holds;
 
 	switch (state) {
+	case RDMAT_REQUEST_WAIT_RESUME:
 	case RDMAT_REQUEST_WAIT_PAIR:
 	case RDMAT_REQUEST_WAIT_TURN:
 	case RDMAT_REQUEST_WAIT_RESOURCES:
@@ -166,6 +167,7 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
 	request->qp = qp;
 	request->slot = slot;
 	request->received_ns = rdmat_group_now(class->group);
+	request->arrival = qp->arrivals++;
 	request->nvme.queue = &qp->nvme;
 	request->nvme.iov = NULL;
 	request->nvme.iov_count = 0;
@@ -228,6 +230,30 @@ static void came_free(struct rdmat_request *request)
 	}
 }
 
+static void wait_begin(struct rdmat_request *request)
+{
+	request->qp->paused++;
+	nvme_queue_wait_begin(&request->qp->nvme);
+}
+
+static void wait_end(struct rdmat_request *request)
+{
+	request->qp->paused--;
+	nvme_queue_wait_end(&request->qp->nvme);
+}
+
+/* Who waits for a resume goes on in the order of arrival, also one that was just being fetched. */
+static void list_add(struct rdmat_request *request, enum rdmat_request_state to)
+{
+	struct pool_list *list = &request->qp->lists[to];
+	struct pool_link *after = list->head.prev;
+
+	while (to == RDMAT_REQUEST_WAIT_RESUME && after != &list->head &&
+	       pool_container(after, struct rdmat_request, link)->arrival > request->arrival)
+		after = after->prev;
+	pool_list_add_between(&request->link, after, after->next);
+}
+
 void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to)
 {
 	enum rdmat_request_state from = request->state;
@@ -242,6 +268,10 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 	}
 	if (to == RDMAT_REQUEST_FLUSHING)
 		rdmat_pair_break(request);
+	if (from == RDMAT_REQUEST_WAIT_RESUME)
+		wait_end(request);
+	if (to == RDMAT_REQUEST_WAIT_RESUME)
+		wait_begin(request);
 	pool_list_del(&request->link);
 	record(request, from, to);
 	request->state = (uint8_t)to;
@@ -250,7 +280,7 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 	if (to == RDMAT_REQUEST_FREE)
 		came_free(request);
 	else
-		pool_list_add_tail(&request->qp->lists[to], &request->link);
+		list_add(request, to);
 }
 
 static uint32_t wrs_link(struct rdmat_request *request, struct pool_item *chain)
@@ -423,6 +453,8 @@ void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns
 	describe_queue(request, holder);
 	holder->cid = nvme_get16(request->nvme.cmd.cid);
 	holder->opcode = request->nvme.cmd.opcode;
+	if (!nvme_request_is_fabrics(&request->nvme))
+		holder->nsid = nvme_get32(request->nvme.cmd.nsid);
 	holder->admin = request->class->admin || nvme_request_is_fabrics(&request->nvme);
 	holder->age_ns = now_ns - request->received_ns;
 	holder->wrs = request->chain ? request->chain_count : 0;

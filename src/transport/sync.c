@@ -9,6 +9,7 @@
 #include "transport/flow.h"
 #include "transport/group.h"
 #include "transport/listener.h"
+#include "transport/pause.h"
 
 /* ---- namespaces ---- */
 
@@ -57,8 +58,9 @@ static void tell_hosts(struct wrasse_poll_group *group, const struct wrasse_name
 }
 
 /* The lock is held. Ports to attach are collected; their state keeps the namespace alive meanwhile.
- */
-static struct nvme_ns_port *compare(struct wrasse_poll_group *group, struct nvme_ns_port **leave)
+ * @pauses: set if a port was paused or resumed. */
+static struct nvme_ns_port *compare(struct wrasse_poll_group *group, struct nvme_ns_port **leave,
+				    bool *pauses)
 {
 	struct nvme_ns_port *attach = NULL;
 
@@ -79,7 +81,9 @@ static struct nvme_ns_port *compare(struct wrasse_poll_group *group, struct nvme
 				port->next_work = *leave;
 				*leave = port;
 			}
+			*pauses |= rdmat_pause_match(group, port);
 		}
+		rdmat_pause_tell(group, subsystem);
 	}
 	return attach;
 }
@@ -124,6 +128,8 @@ static void port_detach(struct nvme_ns_port *port)
 		ns->ops.detach(ns->backend, port->group_ctx);
 	port->group_ctx = NULL;
 	port->attach_failed = false;
+	port->paused = false;
+	atomic_store(&port->quiet, false);
 	port_set_state(port, NVME_NS_PORT_NONE); /* the namespace may be freed from here on */
 }
 
@@ -275,12 +281,12 @@ static void fail_devices(struct wrasse_poll_group *group)
 int rdmat_group_sync(struct wrasse_poll_group *group)
 {
 	struct nvme_ns_port *leave = NULL, *attach, *next;
-	bool discovery;
+	bool discovery, pauses = false;
 	int count = 1;
 
 	atomic_store(&group->attention, false);
 	rdmat_lock(group->rdmat);
-	attach = compare(group, &leave);
+	attach = compare(group, &leave, &pauses);
 	discovery = group->genctr != group->rdmat->registry->genctr;
 	group->genctr = group->rdmat->registry->genctr;
 	rdmat_unlock(group->rdmat);
@@ -292,6 +298,8 @@ int rdmat_group_sync(struct wrasse_poll_group *group)
 		next = port->next_work;
 		port_attach(group, port);
 	}
+	if (pauses || leave)
+		rdmat_flow_pause(group);
 	sync_controllers(group);
 	if (discovery)
 		tell_discovery(group);
@@ -312,7 +320,8 @@ static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 	struct nvme_actions actions = {0};
 	uint64_t next;
 
-	if (qp->nvme.state == NVME_QUEUE_NEW && now >= qp->deadline_ns) {
+	/* A Connect that is tried again has come in time. */
+	if (qp->nvme.state == NVME_QUEUE_NEW && now >= qp->deadline_ns && !qp->retry) {
 		rdmat_count(&qp->group->stats.hostile, 1);
 		rdmat_qp_disconnect(qp, "no Connect command in time");
 		return UINT64_MAX;

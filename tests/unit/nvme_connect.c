@@ -448,6 +448,53 @@ static void duplicate_queue_id_waits_one_second_and_is_refused(void **state)
 	fx_queue_gone(admin);
 }
 
+static void a_connect_to_a_paused_subsystem_waits_and_is_told_to_come_again(void **state)
+{
+	struct nvme_queue *admin = fx_ready();
+
+	(void)state;
+	fx_subsystem->pause.on = true;
+	for (uint16_t qid = 0; qid < 2; qid++) {
+		struct nvme_request request;
+		struct attempt a;
+		struct fx_run run;
+
+		attempt_init(&a, qid, qid ? nvme_queue_cntlid(admin) : 0xffff);
+		run = fx_run_request(&request, a.queue, (const uint8_t *)&a.cmd, 64);
+		assert_int_equal(run.next, NVME_RETRY);
+		fx_now += 5 * FX_SECOND - 1;
+		assert_int_equal(again(&request), NVME_RETRY);
+		fx_now += 1;
+		assert_int_equal(again(&request), NVME_RESPOND);
+		fx_result(&run, &request);
+		assert_int_equal(run.status, 0x181);
+		assert_int_equal(a.queue->state, NVME_QUEUE_NEW);
+		fx_queue_gone(a.queue);
+	}
+	assert_int_equal(nvme_registry_ctrl_count(fx_registry), 1);
+	fx_subsystem->pause.on = false;
+	fx_queue_gone(admin);
+}
+
+static void a_connect_goes_on_when_its_subsystem_does(void **state)
+{
+	struct nvme_request request;
+	struct attempt a;
+	struct fx_run run;
+
+	(void)state;
+	fx_subsystem->pause.on = true;
+	attempt_init(&a, 0, 0xffff);
+	run = fx_run_request(&request, a.queue, (const uint8_t *)&a.cmd, 64);
+	assert_int_equal(run.next, NVME_RETRY);
+	fx_subsystem->pause.on = false;
+	assert_int_equal(again(&request), NVME_RESPOND);
+	fx_result(&run, &request);
+	assert_int_equal(run.status, 0);
+	assert_int_equal(a.queue->state, NVME_QUEUE_CONNECTED);
+	fx_queue_gone(a.queue);
+}
+
 static void duplicate_queue_id_that_ends_in_time_is_taken(void **state)
 {
 	struct nvme_queue *admin = fx_ready();
@@ -651,6 +698,8 @@ int main(void)
 		TEST(discovery_controller_has_no_io_queues),
 		TEST(queue_id_is_free_at_once_after_its_queue_ended),
 		TEST(duplicate_queue_id_waits_one_second_and_is_refused),
+		TEST(a_connect_to_a_paused_subsystem_waits_and_is_told_to_come_again),
+		TEST(a_connect_goes_on_when_its_subsystem_does),
 		TEST(duplicate_queue_id_that_ends_in_time_is_taken),
 		TEST(duplicate_queue_id_gives_up_when_the_controller_ends),
 		TEST(admin_connect_always_makes_a_new_controller),

@@ -314,6 +314,30 @@ static void any_command_of_any_queue_keeps_the_controller_alive(void **state)
 	fx_queue_gone(admin);
 }
 
+static void a_host_whose_io_waits_for_a_resume_is_kept_alive(void **state)
+{
+	struct nvme_queue *admin = fx_admin_kato(2000);
+	struct nvme_actions actions;
+	struct nvme_queue *io;
+
+	(void)state;
+	fx_write_cc(admin, EN);
+	io = fx_io_queue(admin, 1);
+	nvme_queue_wait_begin(io);
+	nvme_queue_wait_begin(io);
+	nvme_queue_wait_end(io);
+	for (unsigned i = 0; i < 20; i++) {
+		fx_now += 3 * FX_SECOND;
+		assert_int_equal(tick(admin, &actions), fx_now + 2 * FX_SECOND);
+	}
+	nvme_queue_wait_end(io);
+	fx_now += 2 * FX_SECOND;
+	assert_int_equal(tick(admin, &actions), UINT64_MAX);
+	assert_true(nvme_queue_must_end(io));
+	fx_queue_gone(io);
+	fx_queue_gone(admin);
+}
+
 static void kato_0_means_no_timer(void **state)
 {
 	struct nvme_queue *queue = fx_ready();
@@ -589,6 +613,7 @@ int main(void)
 		TEST(keep_alive_expiry_fails_and_ends_the_controller),
 		TEST(keep_alive_command_starts_the_time_anew),
 		TEST(any_command_of_any_queue_keeps_the_controller_alive),
+		TEST(a_host_whose_io_waits_for_a_resume_is_kept_alive),
 		TEST(kato_0_means_no_timer),
 		TEST(kato_is_rounded_up_to_the_granularity),
 		TEST(discovery_controller_without_kato_lives_two_minutes),

@@ -297,6 +297,34 @@ static void namespace_that_changes_while_a_request_waits_is_checked_again(void *
 	assert_int_equal(ns->port[1].in_flight, 0);
 }
 
+static void only_io_of_a_paused_namespace_must_wait(void **state)
+{
+	const struct {
+		struct nvme_queue *queue;
+		uint8_t opcode;
+		uint32_t nsid;
+		bool waits;
+	} cases[] = {
+		{io, NVME_OPC_READ, 2, true},         {io, NVME_OPC_FLUSH, 2, true},
+		{io, NVME_OPC_FLUSH, 3, false},       {io, NVME_OPC_FABRICS, 2, false},
+		{admin, NVME_OPC_IDENTIFY, 2, false}, {admin, NVME_OPC_KEEP_ALIVE, 0, false},
+	};
+
+	(void)state;
+	for (unsigned paused = 0; paused < 2; paused++) {
+		ns->port[0].paused = ns->port[1].paused = paused;
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			struct nvme_cmd cmd = fx_cmd(cases[i].opcode, cases[i].nsid);
+			struct nvme_request request = {.queue = cases[i].queue};
+
+			memcpy(&request.cmd, &cmd, sizeof(cmd));
+			assert_int_equal(nvme_request_must_wait(&request),
+					 paused && cases[i].waits);
+		}
+	}
+	ns->port[0].paused = ns->port[1].paused = false;
+}
+
 static void status_of_the_backend_reaches_the_host(void **state)
 {
 	struct nvme_cmd cmd = rw(NVME_OPC_READ, 0, 1);
@@ -338,6 +366,7 @@ int main(void)
 		TEST(port_that_failed_to_attach_is_not_ready),
 		TEST(namespace_that_goes_while_a_request_waits_is_invalid),
 		TEST(namespace_that_changes_while_a_request_waits_is_checked_again),
+		TEST(only_io_of_a_paused_namespace_must_wait),
 		TEST(status_of_the_backend_reaches_the_host),
 	};
 

@@ -15,12 +15,18 @@ static const struct {
 	enum rdmat_request_state from, to;
 } legal_moves[] = {
 	{RDMAT_REQUEST_FREE, RDMAT_REQUEST_RECEIVED},
+	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_RESUME},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_PAIR},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_RESOURCES},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_FETCH},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_EXECUTING},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_RESPOND},
 	{RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_FLUSHING},
+	{RDMAT_REQUEST_WAIT_RESUME, RDMAT_REQUEST_WAIT_RESOURCES},
+	{RDMAT_REQUEST_WAIT_RESUME, RDMAT_REQUEST_WAIT_FETCH},
+	{RDMAT_REQUEST_WAIT_RESUME, RDMAT_REQUEST_EXECUTING},
+	{RDMAT_REQUEST_WAIT_RESUME, RDMAT_REQUEST_FLUSHING},
+	{RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_REQUEST_WAIT_RESUME},
 	{RDMAT_REQUEST_WAIT_PAIR, RDMAT_REQUEST_WAIT_RESOURCES},
 	{RDMAT_REQUEST_WAIT_PAIR, RDMAT_REQUEST_WAIT_FETCH},
 	{RDMAT_REQUEST_WAIT_PAIR, RDMAT_REQUEST_WAIT_TURN},
@@ -30,14 +36,17 @@ static const struct {
 	{RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_REQUEST_WAIT_TURN},
 	{RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_REQUEST_EXECUTING},
 	{RDMAT_REQUEST_WAIT_RESOURCES, RDMAT_REQUEST_FLUSHING},
+	{RDMAT_REQUEST_WAIT_FETCH, RDMAT_REQUEST_WAIT_RESUME},
 	{RDMAT_REQUEST_WAIT_FETCH, RDMAT_REQUEST_FETCHING},
 	{RDMAT_REQUEST_WAIT_FETCH, RDMAT_REQUEST_FLUSHING},
+	{RDMAT_REQUEST_FETCHING, RDMAT_REQUEST_WAIT_RESUME},
 	{RDMAT_REQUEST_FETCHING, RDMAT_REQUEST_WAIT_TURN},
 	{RDMAT_REQUEST_FETCHING, RDMAT_REQUEST_EXECUTING},
 	{RDMAT_REQUEST_FETCHING, RDMAT_REQUEST_FLUSHING},
 	{RDMAT_REQUEST_WAIT_TURN, RDMAT_REQUEST_EXECUTING},
 	{RDMAT_REQUEST_WAIT_TURN, RDMAT_REQUEST_WAIT_RESPOND},
 	{RDMAT_REQUEST_WAIT_TURN, RDMAT_REQUEST_FLUSHING},
+	{RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_WAIT_RESUME},
 	{RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_WAIT_RESPOND},
 	{RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_FLUSHING},
 	{RDMAT_REQUEST_WAIT_RESPOND, RDMAT_REQUEST_RESPONDING},
@@ -131,11 +140,21 @@ static void step(struct rdmat_request *request, enum rdmat_request_state to, enu
 }
 
 struct path {
-	enum rdmat_request_state state[STATES + 1];
+	enum rdmat_request_state state[2 * STATES + 1];
 	unsigned len;
 };
 
-/* Every way from FREE to FREE, or the first way to @stop. Return: how many ways there were. */
+static unsigned visits(const struct path *path, unsigned state)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < path->len; i++)
+		count += path->state[i] == state;
+	return count;
+}
+
+/* Every way from FREE to FREE that waits for a resume at most once, or the first way to @stop. Return: how
+ * many ways there were. */
 static unsigned walk(struct path *path, unsigned stop, void (*each)(const struct path *path))
 {
 	unsigned from = path->state[path->len - 1], count = 0;
@@ -143,7 +162,10 @@ static unsigned walk(struct path *path, unsigned stop, void (*each)(const struct
 	for (unsigned to = 0; to < STATES; to++) {
 		if (!(rdmat_request_states[from].successors & 1u << to))
 			continue;
-		assert_true(path->len <= STATES);
+		if (to != stop &&
+		    visits(path, to) == (each && to != RDMAT_REQUEST_WAIT_RESUME ? 2 : 1))
+			continue;
+		assert_true(path->len <= 2 * STATES);
 		path->state[path->len++] = to;
 		if (to == stop) {
 			count++;
@@ -266,6 +288,8 @@ static void what_is_needed_later_is_kept(void **state)
 		{IN_CAPSULE, RDMAT_REQUEST_EXECUTING, RDMAT_HOLD_SLOT},
 		{NO_DATA, RDMAT_REQUEST_EXECUTING, 0},
 		{NO_DATA, RDMAT_REQUEST_WAIT_RESOURCES, 0},
+		{IN_CAPSULE, RDMAT_REQUEST_WAIT_RESUME, RDMAT_HOLD_SLOT},
+		{FETCH_CHAIN, RDMAT_REQUEST_WAIT_RESUME, 0},
 		{FETCH_CHAIN, RDMAT_REQUEST_WAIT_FETCH, RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN},
 		{FETCH_CHAIN, RDMAT_REQUEST_FETCHING, RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN},
 		{FETCH_CHAIN, RDMAT_REQUEST_EXECUTING, RDMAT_HOLD_BUFFERS},
@@ -296,6 +320,7 @@ static void what_is_needed_later_is_kept(void **state)
 		if (cases[i].in == RDMAT_REQUEST_WAIT_TURN)
 			step(request, RDMAT_REQUEST_WAIT_PAIR, cases[i].shape);
 		if (cases[i].in == RDMAT_REQUEST_WAIT_RESOURCES ||
+		    cases[i].in == RDMAT_REQUEST_WAIT_RESUME ||
 		    cases[i].in == RDMAT_REQUEST_WAIT_PAIR) {
 			step(request, cases[i].in, cases[i].shape);
 		} else if (request->nvme.data.xfer == NVME_XFER_H2C &&
