@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control.h"
 #include "sim.h"
 
 #include "nvme/ctrl.h"
@@ -182,6 +183,8 @@ static void submit(struct wrasse_io *io)
 		sim_fail("an I/O with opcode %u, which the backend does not take", io->opcode);
 	if (m->gone || !m->attached[in_library])
 		sim_fail("an I/O for a namespace that is detached");
+	if (pause_is_complete(m))
+		sim_fail("an I/O for a namespace whose pause is complete");
 	check_memory(io, "submit");
 	p = &pending[io_count++];
 	*p = (struct pending){io, m, (unsigned)in_library, false, false, false, 0};

@@ -171,7 +171,9 @@ static void check_deadlines(const struct wrasse_poll_group *group, struct course
 	pool_list_for_each(link, tmp, &group->qps) {
 		const struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 
-		if (qp->nvme.state == NVME_QUEUE_NEW && fabric_now_ns() >= qp->deadline_ns)
+		/* One that is tried again has come, and waits for the target. */
+		if (qp->nvme.state == NVME_QUEUE_NEW && fabric_now_ns() >= qp->deadline_ns &&
+		    !qp->retry)
 			sim_fail("queue pair %u sent no Connect in time, and is still there",
 				 qp->qpn);
 	}

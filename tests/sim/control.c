@@ -132,6 +132,7 @@ static void ns_remove(struct media *m)
 	if (rc)
 		sim_fail("wrasse_subsystem_remove_ns: %s", strerror(-rc));
 	m->removing = true;
+	pause_removed(m->subsystem, m);
 	trace_mix("namespace removed", m->subsystem, m->nsid);
 }
 
@@ -207,9 +208,13 @@ static void subsystem_remove(unsigned index)
 	if (rc)
 		sim_fail("wrasse_subsystem_remove: %s", strerror(-rc));
 	target.subsystem[index].removing = true;
-	for (unsigned i = 0; i < media_count; i++)
-		if (media[i].subsystem == index)
-			media[i].removing = true;
+	pause_removed(index, NULL);
+	for (unsigned i = 0; i < media_count; i++) {
+		if (media[i].subsystem != index || media[i].removing)
+			continue;
+		media[i].removing = true;
+		pause_removed(index, &media[i]);
+	}
 	trace_mix("subsystem removed", index, 0);
 }
 
@@ -219,6 +224,7 @@ void control_start(void)
 	memset(link_down, 0, sizeof(link_down));
 	memset(device_gone, 0, sizeof(device_gone));
 	memset(subsystem_gone, 0, sizeof(subsystem_gone));
+	pause_start();
 	any_address = plan.devices == 1 && rng_one_in(4);
 	for (unsigned i = 0; i < plan.devices; i++)
 		device_add(i);
@@ -425,6 +431,14 @@ static void step_mask(void)
 		m->shown[host] = !m->shown[host];
 }
 
+static void step_pause(void)
+{
+	unsigned index = rng_below(plan.subsystems);
+
+	if (!subsystem_gone[index] && !target.subsystem[index].removing)
+		pause_step(index);
+}
+
 void control_step(enum fault which)
 {
 	switch (which) {
@@ -470,6 +484,9 @@ void control_step(enum fault which)
 	case CONTROL_MASK:
 		step_mask();
 		break;
+	case CONTROL_PAUSE:
+		step_pause();
+		break;
 	default:
 		break;
 	}
@@ -480,6 +497,7 @@ void control_mend(void)
 	memset(plan.fault, 0, sizeof(plan.fault));
 	fabric_fail_call(PARTY_TARGET, 0, 0);
 	alloc_fail(0);
+	pause_mend();
 	for (unsigned i = 0; i < plan.devices; i++)
 		if (device_gone[i])
 			device_return(i);

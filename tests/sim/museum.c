@@ -574,6 +574,94 @@ static void responses_in_flight(void)
 	curtain();
 }
 
+/* ---- a pause ---- */
+
+static struct wrasse_pause_report pause_report;
+static unsigned pause_reports;
+
+static void on_pause(void *ctx, const struct wrasse_pause_report *report)
+{
+	(void)ctx;
+	pause_report = *report;
+	pause_reports++;
+}
+
+static void pause_subsystem(uint32_t deadline_ms)
+{
+	struct wrasse_pause_opts opts;
+
+	wrasse_pause_opts_init(&opts);
+	opts.deadline_ms = deadline_ms;
+	opts.done = on_pause;
+	act_as(SIM_MAX_GROUPS);
+	if (wrasse_subsystem_pause(target.subsystem[0].subsystem, &opts))
+		sim_fail("the pause was refused");
+	act_as_host();
+}
+
+static void expect_report(unsigned reports, enum wrasse_pause_outcome outcome, const char *what)
+{
+	if (pause_reports != reports || pause_report.outcome != outcome)
+		sim_fail("%s: report %u, outcome %d", what, pause_reports,
+			 (int)pause_report.outcome);
+}
+
+/* Buffers have run out, and the backend never answers. */
+static void pause_while_starved(void)
+{
+	uint64_t before;
+
+	starve_buffers();
+	plan.never = 1;
+	plan.kato_ms = 1000;
+	plan.leave = 0;
+	curtain_up();
+	until(first_is_live, "a host is there");
+	until(second_is_live, "another host is there");
+	until(waiting, "a request waits for buffers");
+	plan.calm = false; /* who connects is told to come again */
+	pause_subsystem(500);
+	run_for(490 * SIM_MS);
+	if (pause_reports)
+		sim_fail("the pause was reported before its deadline");
+	run_for(30 * SIM_MS);
+	expect_report(1, WRASSE_PAUSE_LATE, "the deadline");
+	if (pause_report.blocker_count + pause_report.blockers_omitted < io_count)
+		sim_fail("%u blockers, and the backend has %u I/Os", pause_report.blocker_count,
+			 io_count);
+	pause_subsystem(0);
+	backend_releases = true;
+	run_for(SIM_S);
+	expect_report(2, WRASSE_PAUSE_COMPLETE, "the backend has answered");
+	before = host_counts.reads_checked;
+	run_for(10 * SIM_S);
+	if (io_count || host_counts.reads_checked != before)
+		sim_fail("I/O went on during the pause");
+	if (!first_is_live() || !second_is_live())
+		sim_fail("a host was lost");
+	act_as(SIM_MAX_GROUPS);
+	if (wrasse_subsystem_resume(target.subsystem[0].subsystem))
+		sim_fail("the resume was refused");
+	act_as_host();
+	until(read_much, "I/O goes on");
+	curtain();
+}
+
+static void drain_while_paused(void)
+{
+	stage();
+	plan.kind[0] = HOST_GREEDY;
+	plan.leave = 0;
+	curtain_up();
+	until(first_is_live, "a host is there");
+	pause_subsystem(0);
+	run_for(SIM_S);
+	expect_report(1, WRASSE_PAUSE_COMPLETE, "nothing is stuck");
+	curtain();
+	if (!target.clean || target.forced)
+		sim_fail("the drain was %s", target.clean ? "forced" : "not clean");
+}
+
 static const struct exhibit {
 	const char *name, *row;
 	void (*run)(void);
@@ -597,6 +685,8 @@ static const struct exhibit {
 	{"museum_spdk_3069_one_sge_and_one_read", "B15", least_device},
 	{"museum_spdk_3894_keep_alive_while_io_is_stuck", "B16", keep_alive_while_stuck},
 	{"museum_spdk_1286_keep_alive_by_traffic_under_load", "B17", keep_alive_by_traffic},
+	{"museum_spdk_1451_pause_without_buffers_ends_by_its_deadline", "B18", pause_while_starved},
+	{"museum_spdk_1552_drain_of_a_paused_subsystem", "B18", drain_while_paused},
 	{"museum_spdk_3673_management_does_not_wait_for_io", "B19", management_while_stuck},
 	{"museum_spdk_1184_device_removed_and_back", "B20", device_removed},
 	{"museum_spdk_3926_device_without_invalidate_and_inline", "B21", vendor_surprises},

@@ -12,7 +12,7 @@ struct plan plan;
 
 static const char *const fault_names[FAULT_COUNT] = {
 	"drop",  "port",  "link",       "qp",         "device", "cm-event",  "call",
-	"alloc", "clock", "namespaces", "subsystems", "hosts",  "listeners",
+	"alloc", "clock", "namespaces", "subsystems", "hosts",  "listeners", "pauses",
 };
 
 /* One of a list of numbers. */
@@ -111,11 +111,13 @@ static void plan_faults(void)
 		[FAULT_CALL] = 100,       [FAULT_ALLOC] = 100,       [FAULT_CLOCK] = 150,
 		[CONTROL_NS] = 80,        [CONTROL_SUBSYSTEM] = 200, [CONTROL_HOST] = 150,
 		[CONTROL_LISTENER] = 250, [CONTROL_ANA] = 60,        [CONTROL_MASK] = 60,
+		[CONTROL_PAUSE] = 80,
 	};
 
-	if (plan.calm)
-		return;
-	for (unsigned i = 0; i < FAULT_COUNT; i++)
+	/* A pause harms nobody. */
+	if (plan.calm && rng_one_in(4))
+		plan.fault[CONTROL_PAUSE] = 40 + rng_below(80);
+	for (unsigned i = 0; i < FAULT_COUNT && !plan.calm; i++)
 		if (rng_one_in(4))
 			plan.fault[i] = often[i] / 2 + rng_below(often[i]);
 }

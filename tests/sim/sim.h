@@ -66,8 +66,9 @@ enum fault {
 	CONTROL_SUBSYSTEM,
 	CONTROL_HOST, /* hosts are allowed and forbidden */
 	CONTROL_LISTENER,
-	CONTROL_ANA,  /* ANA states change, on one listener or on all */
-	CONTROL_MASK, /* some namespaces are for named hosts only; the names change */
+	CONTROL_ANA,   /* ANA states change, on one listener or on all */
+	CONTROL_MASK,  /* some namespaces are for named hosts only; the names change */
+	CONTROL_PAUSE, /* namespaces and subsystems are paused and resumed */
 	FAULT_COUNT,
 };
 

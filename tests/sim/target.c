@@ -231,6 +231,7 @@ static void expect_full_pools(struct wrasse_poll_group *group)
 
 void target_stop(void)
 {
+	pause_check_end();
 	for (unsigned i = 0; i < target.groups; i++) {
 		int rc;
 
