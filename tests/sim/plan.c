@@ -11,8 +11,8 @@
 struct plan plan;
 
 static const char *const fault_names[FAULT_COUNT] = {
-	"drop",  "port",  "link",       "qp",         "device", "cm-event",  "call",
-	"alloc", "clock", "namespaces", "subsystems", "hosts",  "listeners", "pauses",
+	"drop",  "port",       "link",       "qp",    "device",    "cm-event", "call",  "alloc",
+	"clock", "namespaces", "subsystems", "hosts", "listeners", "ana",      "masks", "pauses",
 };
 
 /* One of a list of numbers. */
