@@ -2,7 +2,8 @@
 /*
  * A namespace in memory. Pages come when they are first written: a large namespace that is empty
  * costs nothing. Every I/O ends inside submit(). Overlapping I/Os that several groups run at once
- * may mix, which NVMe allows.
+ * may mix, which NVMe allows. Protection information is kept inverted, because what was never
+ * written must read as ones.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 struct ram {
 	struct backend base;
 	uint8_t *bytes;
+	uint64_t *tuples;     /* of protection information, one for each block; NULL: none */
+	uint32_t block_shift; /* log2 of bytes in a block */
 };
 
 static void ram_copy(const struct wrasse_io *io, uint8_t *at)
@@ -30,6 +33,20 @@ static void ram_copy(const struct wrasse_io *io, uint8_t *at)
 		else
 			memcpy(at, iov->iov_base, iov->iov_len);
 		at += iov->iov_len;
+	}
+}
+
+static void ram_copy_tuples(const struct ram *ram, const struct wrasse_io *io)
+{
+	uint64_t *kept = ram->tuples + (io->offset >> ram->block_shift);
+	uint64_t *given = io->pi;
+	uint64_t count = io->length >> ram->block_shift;
+
+	for (uint64_t i = 0; i < count; i++) {
+		if (io->opcode == WRASSE_IO_READ)
+			given[i] = ~kept[i];
+		else
+			kept[i] = ~given[i];
 	}
 }
 
@@ -72,6 +89,8 @@ static void ram_submit(struct wrasse_io *io)
 	case WRASSE_IO_READ:
 	case WRASSE_IO_WRITE:
 		ram_copy(io, at);
+		if (io->pi)
+			ram_copy_tuples(ram, io);
 		break;
 	case WRASSE_IO_COMPARE:
 		status = ram_compare(io, at);
@@ -84,6 +103,9 @@ static void ram_submit(struct wrasse_io *io)
 		break;
 	case WRASSE_IO_DISCARD:
 		ram_discard(at, io->length);
+		if (ram->tuples)
+			ram_discard((uint8_t *)(ram->tuples + (io->offset >> ram->block_shift)),
+				    (io->length >> ram->block_shift) * sizeof(*ram->tuples));
 		break;
 	default: /* a flush or a verify has nothing to do */
 		break;
@@ -96,12 +118,34 @@ static const struct wrasse_backend_ops ram_ops = {
 	.submit = ram_submit,
 };
 
+/* Bytes of tuples. */
+static size_t tuples_len(const struct ram *ram)
+{
+	return (size_t)(ram->base.size >> ram->block_shift) * sizeof(*ram->tuples);
+}
+
 static void ram_destroy(struct backend *backend)
 {
 	struct ram *ram = (struct ram *)backend;
 
-	munmap(ram->bytes, backend->size);
+	if (ram->bytes)
+		munmap(ram->bytes, backend->size);
+	if (ram->tuples)
+		munmap(ram->tuples, tuples_len(ram));
 	free(ram);
+}
+
+/* Return: NULL and a log line if there is no room. */
+static void *memory_map(size_t len)
+{
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at != MAP_FAILED)
+		return at;
+	log_line(WRASSE_LOG_ERROR, "cannot map %zu bytes for a RAM namespace: %s", len,
+		 strerror(errno));
+	return NULL;
 }
 
 int backend_ram_create(const struct ns_spec *spec, struct backend **backend)
@@ -119,15 +163,13 @@ int backend_ram_create(const struct ns_spec *spec, struct backend **backend)
 			      WRASSE_IO_BIT(WRASSE_IO_COMPARE),
 		.discard_zeroes = true,
 	};
-	ram->bytes = mmap(NULL, spec->size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (ram->bytes == MAP_FAILED) {
-		int error = errno;
-
-		log_line(WRASSE_LOG_ERROR, "cannot map %llu bytes for a RAM namespace: %s",
-			 (unsigned long long)spec->size, strerror(error));
-		free(ram);
-		return -error;
+	ram->block_shift = (uint32_t)__builtin_ctz(spec->block_size);
+	ram->bytes = memory_map(spec->size);
+	if (ram->bytes && spec->pi_type)
+		ram->tuples = memory_map(tuples_len(ram));
+	if (!ram->bytes || (spec->pi_type && !ram->tuples)) {
+		ram_destroy(&ram->base);
+		return -ENOMEM;
 	}
 	*backend = &ram->base;
 	return 0;

@@ -133,6 +133,7 @@ static int namespace_add(struct wrasse_subsystem *subsystem, const struct subsys
 	opts.block_size = ns_spec->block_size;
 	opts.block_count = backend->size / ns_spec->block_size;
 	opts.ana_group = ns_spec->ana_group;
+	opts.pi_type = ns_spec->pi_type;
 	opts.read_only = ns_spec->read_only;
 	opts.volatile_cache = backend->volatile_cache;
 	opts.io_opcodes = backend->io_opcodes;

@@ -210,6 +210,10 @@ static const char *ns_suffix_parse(const char *word, struct ns_spec *spec, bool 
 		spec->reservations = strdup(word + 5);
 		if (!spec->reservations)
 			return "does not fit into memory";
+	} else if (strncmp(word, "pi=", 3) == 0) {
+		if (number_parse(word + 3, false, &size) || size < 1 || size > 3)
+			return "has a bad protection information type: pi must be 1, 2 or 3";
+		spec->pi_type = (uint8_t)size;
 	} else {
 		*known = false;
 	}
@@ -239,7 +243,8 @@ static const char *ns_suffixes_parse(char *text, struct ns_spec *spec)
 static const char *ns_size_parse(const char *text, struct ns_spec *spec)
 {
 	if (strchr(text, ','))
-		return "has an unknown suffix: only ,bs=BYTES, ,ana=GROUP, ,ro and ,resv=PATH may follow the size";
+		return "has an unknown suffix: only ,bs=BYTES, ,ana=GROUP, ,pi=TYPE, ,ro and ,resv=PATH may "
+		       "follow the size";
 	if (number_parse(text, true, &spec->size))
 		return "has a bad size: it must be a number of bytes (digits, then K, M, G or T if "
 		       "wanted)";
@@ -261,6 +266,8 @@ static const char *ns_text_parse(char *text, struct ns_spec *spec)
 	wrong = ns_suffixes_parse(value, spec);
 	if (wrong)
 		return wrong;
+	if (spec->pi_type && strcmp(text, "ram") != 0)
+		return "has protection information, which only a ram namespace can keep";
 	if (strcmp(text, "file") == 0) {
 		spec->kind = NS_FILE;
 		spec->path = *value ? strdup(value) : NULL;

@@ -24,6 +24,7 @@ struct ns_spec {
 	uint64_t size; /* bytes; 0 for NS_FILE: the file's size */
 	uint32_t block_size;
 	bool read_only;
+	uint8_t pi_type;    /* protection information; 0: none */
 	uint32_t ana_group; /* 0: the library's default */
 	char *reservations; /* the file that keeps them; NULL: none; owned by the spec */
 };

@@ -68,7 +68,14 @@ struct wrasse_io {
 	uint64_t length; /* bytes; 0 for a flush */
 	const struct iovec
 		*iov; /* page-aligned only if the transfer is larger than a small data buffer */
-	uint32_t iov_count;   /* 0 for an opcode without an iov */
+	uint32_t iov_count; /* 0 for an opcode without an iov */
+	/*
+	 * Protection information of the blocks, 8 bytes for each, of namespaces that have it: a
+	 * WRITE stores it, a READ fetches it. As hosts write it: guard, application tag and
+	 * reference tag, big-endian (NVM Command Set 1.0 5.2). The library makes and checks it.
+	 * Blocks that were never written, or discarded, have 8 bytes of all ones. NULL: none.
+	 */
+	void *pi;
 	void *backend;        /* the namespace's backend context */
 	void *group_ctx;      /* what attach() made for this poll group */
 	uintptr_t scratch[4]; /* for the backend, undefined on submit */

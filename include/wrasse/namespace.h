@@ -33,6 +33,14 @@ struct wrasse_ns_opts {
 	bool volatile_cache;  /* completed writes may be lost until a flush: hosts are told to flush
 			      */
 
+	/*
+	 * Protection information type, 1 to 3; 0: none. With it each block has 8 bytes of metadata,
+	 * which hosts see after its data or leave to the library (PRACT); the backend has them in
+	 * struct wrasse_io.pi. Such a namespace takes no Compare and no fused pair; Write Zeroes
+	 * and Verify are the library's.
+	 */
+	uint8_t pi_type;
+
 	/* What the backend takes beside reads, writes and flushes: WRASSE_IO_BIT() of each. */
 	uint32_t io_opcodes;
 	/* Bytes in one WRASSE_IO_WRITE_ZEROES, at least 8192, and in one WRASSE_IO_DISCARD, at least

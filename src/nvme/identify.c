@@ -6,6 +6,7 @@
  */
 #include "nvme/hook.h"
 #include "nvme/io.h"
+#include "nvme/pi.h"
 #include "nvme/reservation.h"
 #include "nvme/wire_path.h"
 
@@ -168,6 +169,16 @@ static uint8_t id_dlfeat(const struct wrasse_namespace *ns)
 			 (ns->io_opcodes & WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) ? 1u << 3 : 0u));
 }
 
+/* Metadata is part of the extended block and holds nothing but a tuple. */
+static void id_ns_pi(const struct wrasse_namespace *ns, struct nvme_id_ns *id)
+{
+	nvme_put16(&id->lbaf[0].ms, NVME_PI_LEN);
+	id->flbas = 1u << 4;
+	id->mc = 1u << 0;
+	id->dpc = (uint8_t)(1u << (ns->pi_type - 1) | 1u << 4); /* the last bytes, as the first */
+	id->dps = ns->pi_type;
+}
+
 /*
  * An id that a namespace could have but has not is answered with zeroes (NVMe Base 2.0 5.17.2.1).
  */
@@ -196,6 +207,8 @@ static enum nvme_next identify_ns(struct nvme_request *request)
 		memcpy(id.nguid, ns->nguid, sizeof(id.nguid));
 		memcpy(id.eui64, ns->eui64, sizeof(id.eui64));
 		id.lbaf[0].lbads = (uint8_t)ns->block_shift;
+		if (ns->pi_type)
+			id_ns_pi(ns, &id);
 	}
 	return nvme_succeed_page(request, &id, sizeof(id));
 }

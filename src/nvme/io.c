@@ -45,6 +45,15 @@ static int64_t range_len(struct nvme_request *request)
 	return (int64_t)(count << ns->block_shift);
 }
 
+/* Of Read and Write. Return: bytes that the host moves, or NVME_REFUSED. */
+static int64_t rw_data_len(struct nvme_request *request)
+{
+	const struct wrasse_namespace *ns = nvme_request_port(request)->ns;
+	int64_t len = range_len(request);
+
+	return len > 0 && ns->pi_type ? nvme_pi_data_len(request, ns, len) : len;
+}
+
 static void need_scratch(struct nvme_request *request, uint64_t len)
 {
 	request->data.scratch_len = len < NVME_SCRATCH_MAX ? (uint32_t)len : NVME_SCRATCH_MAX;
@@ -70,6 +79,10 @@ static int64_t check_blank(struct nvme_request *request, uint64_t max)
 		nvme_refuse_field(request, NVME_AT_CDW12, "more blocks than WZSL or VSL");
 		return NVME_REFUSED;
 	}
+	if (nvme_request_port(request)->ns->pi_type)
+		return nvme_pi_data_len(request, nvme_request_port(request)->ns, len) < 0 ?
+			       NVME_REFUSED :
+			       0;
 	if (!nvme_io_is_native(request, nvme_request_port(request)->ns))
 		need_scratch(request, (uint64_t)len);
 	return 0;
@@ -142,6 +155,7 @@ enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port 
 	io->length = length;
 	io->iov = NULL;
 	io->iov_count = 0;
+	io->pi = NULL;
 	io->backend = port->ns->backend;
 	io->group_ctx = port->group_ctx;
 	request->port = port;
@@ -185,6 +199,8 @@ static enum nvme_next read_execute(struct nvme_request *request, uint64_t now_ns
 
 	(void)now_ns;
 	(void)actions;
+	if (port && port->ns->pi_type)
+		return nvme_pi_steps(request, port);
 	return port ? data_submit(request, port, WRASSE_IO_READ) : NVME_RESPOND;
 }
 
@@ -195,6 +211,8 @@ static enum nvme_next write_execute(struct nvme_request *request, uint64_t now_n
 
 	(void)now_ns;
 	(void)actions;
+	if (port && port->ns->pi_type)
+		return nvme_pi_steps(request, port);
 	return port ? data_submit(request, port, WRASSE_IO_WRITE) : NVME_RESPOND;
 }
 
@@ -222,6 +240,8 @@ static enum nvme_next write_zeroes_execute(struct nvme_request *request, uint64_
 	(void)actions;
 	if (!port)
 		return NVME_RESPOND;
+	if (port->ns->pi_type)
+		return nvme_pi_steps(request, port);
 	if (!nvme_io_is_native(request, port->ns))
 		return nvme_write_zeroes_steps(request, port);
 	next = blank_submit(request, port, WRASSE_IO_WRITE_ZEROES);
@@ -239,6 +259,8 @@ static enum nvme_next verify_execute(struct nvme_request *request, uint64_t now_
 	(void)actions;
 	if (!port)
 		return NVME_RESPOND;
+	if (port->ns->pi_type)
+		return nvme_pi_steps(request, port);
 	if (!nvme_io_is_native(request, port->ns))
 		return nvme_verify_steps(request, port);
 	return blank_submit(request, port, WRASSE_IO_VERIFY);
@@ -289,7 +311,7 @@ static const struct nvme_op io_ops[] = {
 			.fua = true,
 			.fuse = NVME_FUSE_SECOND,
 			.effects = NVME_EFFECT_DATA,
-			.data_len = range_len,
+			.data_len = rw_data_len,
 			.execute = write_execute,
 		},
 	[NVME_OPC_READ] =
@@ -301,7 +323,7 @@ static const struct nvme_op io_ops[] = {
 			.access = NVME_ACCESS_READ,
 			.exact = true,
 			.fua = true,
-			.data_len = range_len,
+			.data_len = rw_data_len,
 			.execute = read_execute,
 		},
 	[NVME_OPC_WRITE_UNCORRECTABLE] =
@@ -324,6 +346,7 @@ static const struct nvme_op io_ops[] = {
 			.on = NVME_ON_IO,
 			.ns = true,
 			.access = NVME_ACCESS_READ,
+			.no_pi = true,
 			.exact = true,
 			.fua = true,
 			.fuse = NVME_FUSE_FIRST,
@@ -451,15 +474,14 @@ static void counter_add(_Atomic(uint64_t) *counter, uint64_t more)
 	atomic_store_explicit(counter, value + more, memory_order_relaxed);
 }
 
-/* Of commands, whatever I/Os they are made of. */
-static void count_command(struct nvme_ns_port *port, const struct nvme_request *request)
+void nvme_io_count(struct nvme_ns_port *port, const struct nvme_request *request, uint64_t len)
 {
 	if (request->cmd.opcode == NVME_OPC_READ) {
 		counter_add(&port->reads, 1);
-		counter_add(&port->read_bytes, request->io.length);
+		counter_add(&port->read_bytes, len);
 	} else if (request->cmd.opcode == NVME_OPC_WRITE) {
 		counter_add(&port->writes, 1);
-		counter_add(&port->written_bytes, request->io.length);
+		counter_add(&port->written_bytes, len);
 	}
 }
 
@@ -482,6 +504,6 @@ enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wra
 	if (request->steps.next)
 		return nvme_request_may_go_on(request) ? request->steps.next(request, port) :
 							 NVME_RESPOND;
-	count_command(port, request);
+	nvme_io_count(port, request, request->io.length);
 	return NVME_RESPOND;
 }

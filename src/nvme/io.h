@@ -38,6 +38,22 @@ uint64_t nvme_io_write_zeroes_max(const struct wrasse_namespace *ns,
 				  const struct nvme_limits *limits);
 uint64_t nvme_io_verify_max(const struct wrasse_namespace *ns, const struct nvme_limits *limits);
 
+/* A Read or Write is through: counted, whatever I/Os it was made of. */
+void nvme_io_count(struct nvme_ns_port *port, const struct nvme_request *request, uint64_t len);
+
+/* ---- io_pi.c: namespaces with protection information ---- */
+
+/*
+ * Checks what a command with SLBA and NLB says of protection information, and sets what scratch it
+ * needs.
+ *
+ * @len: bytes of its blocks without tuples.
+ * Return: how many bytes the host moves, or NVME_REFUSED.
+ */
+int64_t nvme_pi_data_len(struct nvme_request *request, const struct wrasse_namespace *ns,
+			 int64_t len);
+enum nvme_next nvme_pi_steps(struct nvme_request *request, struct nvme_ns_port *port);
+
 /* fused.c: bytes in each half of a fused pair. */
 uint64_t nvme_io_pair_max(const struct wrasse_namespace *ns);
 

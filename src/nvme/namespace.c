@@ -20,6 +20,11 @@
 	 WRASSE_IO_BIT(WRASSE_IO_VERIFY) | WRASSE_IO_BIT(WRASSE_IO_COMPARE) |       \
 	 WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE))
 
+/* What cannot be left to a backend where blocks have protection information. */
+#define IO_WITHOUT_PI                                                              \
+	(WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) | WRASSE_IO_BIT(WRASSE_IO_VERIFY) | \
+	 WRASSE_IO_BIT(WRASSE_IO_COMPARE))
+
 static bool is_zero(const uint8_t *id, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -61,6 +66,8 @@ static const char *size_check(uint64_t block_count, uint32_t block_size)
 
 static const char *io_opts_check(const struct wrasse_ns_opts *opts, uint32_t block_size)
 {
+	if (opts->pi_type > 3)
+		return "pi_type is above 3";
 	if (opts->io_opcodes & ~(IO_REQUIRED | IO_OPTIONAL))
 		return "io_opcodes has a bit that no opcode has";
 	if (opts->max_write_zeroes_len && opts->max_write_zeroes_len < NVME_LEAST_WZSL)
@@ -147,7 +154,9 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 		make_uuid(ns->uuid, subsystem->nqn, nsid);
 	ns->read_only = opts->read_only;
 	ns->volatile_cache = opts->volatile_cache;
-	ns->io_opcodes = opts->io_opcodes;
+	ns->pi_type = opts->pi_type;
+	/* What writes or checks a block has to see its tuple. */
+	ns->io_opcodes = opts->io_opcodes & (ns->pi_type ? ~IO_WITHOUT_PI : ~0u);
 	ns->max_write_zeroes_len = opts->max_write_zeroes_len;
 	ns->max_discard_len = opts->max_discard_len & ~(uint64_t)(block_size - 1);
 	ns->discard_zeroes = opts->discard_zeroes;

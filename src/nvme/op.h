@@ -43,6 +43,7 @@ struct nvme_op {
 	bool fua;         /* CDW12 has a FUA bit */
 	uint8_t fuse;     /* NVME_FUSE_FIRST or SECOND: which half of a fused pair it can be */
 	bool required;    /* only where the backend has native; else there is a substitute */
+	bool no_pi;       /* not in namespaces with protection information */
 	uint32_t native;  /* WRASSE_IO_BIT() of the backend's own opcode for it; 0: any has it */
 	uint32_t effects; /* beside NVME_EFFECT_SUPPORTED */
 	uint8_t access;   /* enum nvme_access; each I/O command with a namespace has one */

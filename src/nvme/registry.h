@@ -93,6 +93,7 @@ struct wrasse_namespace {
 	uint8_t nguid[16], eui64[8], uuid[16];
 	bool read_only;
 	bool volatile_cache;
+	uint8_t pi_type;     /* 1 to 3; 0: no protection information */
 	uint32_t io_opcodes; /* WRASSE_IO_BIT() of what the backend takes */
 	uint64_t max_write_zeroes_len, max_discard_len; /* bytes; 0: no limit */
 	bool discard_zeroes;

@@ -181,7 +181,8 @@ static bool request_check_ns(struct nvme_request *request, const struct nvme_op 
 	if (!port)
 		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
 			    "no such namespace");
-	else if (op->required && !(port->ns->io_opcodes & op->native))
+	else if ((op->required && !(port->ns->io_opcodes & op->native)) ||
+		 (op->no_pi && port->ns->pi_type))
 		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_INVALID_OPCODE), 0,
 			    "not of this namespace");
 	else

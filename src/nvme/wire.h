@@ -157,7 +157,8 @@ struct nvme_rw_cmd {
 	nvme_le16 nlb; /* 0-based */
 	nvme_le16 control;
 	nvme_le32 dsm;
-	nvme_le64 pi;
+	nvme_le32 ilbrt; /* initial reference tag */
+	nvme_le16 lbat, lbatm;
 };
 NVME_WIRE_SIZE(struct nvme_rw_cmd, 24);
 
@@ -288,6 +289,7 @@ enum nvme_sc {
 	NVME_SC_COMMAND_SETS = 0x2b,
 	NVME_SC_CONNECT_FORMAT = 0x80,
 	NVME_SC_CONNECT_BUSY = 0x81,
+	NVME_SC_INVALID_PI = 0x81, /* of I/O commands */
 	NVME_SC_CONNECT_PARAM = 0x82,
 	NVME_SC_CONNECT_HOST = 0x84,
 	NVME_SC_QUEUE_TYPE = 0x85,

@@ -265,6 +265,8 @@ static void namespaces_of_every_kind_are_taken(void **state)
 	namespace_is("file:/srv/disk", (struct ns_spec){NS_FILE, disk, 0, 512, false});
 	namespace_is("file:/srv/disk,bs=65536,ro", (struct ns_spec){NS_FILE, disk, 0, 65536, true});
 	namespace_is("file:/srv/a,b:c,rw", (struct ns_spec){NS_FILE, odd, 0, 512, false});
+	namespace_is("ram:8M,pi=3",
+		     (struct ns_spec){NS_RAM, NULL, 8 << 20, 512, false, .pi_type = 3});
 	namespace_is("file::ram:1G,ro", (struct ns_spec){NS_FILE, colon, 0, 512, true});
 	namespace_is("ram:8K,resv=/srv/kept,ro",
 		     (struct ns_spec){NS_RAM, NULL, 8192, 512, true, .reservations = kept});
@@ -290,6 +292,10 @@ static void bad_namespaces_name_what_is_wrong(void **state)
 	REFUSED("--namespace", "ram:1G,bs=0", "power of two from 512 to 65536");
 	REFUSED("--namespace", "ram:1G,rw", "unknown suffix");
 	REFUSED("--namespace", "ram:1G,rw,ro", "unknown suffix");
+	REFUSED("--namespace", "ram:1G,pi=0", "must be 1, 2 or 3");
+	REFUSED("--namespace", "ram:1G,pi=4", "must be 1, 2 or 3");
+	REFUSED("--namespace", "null:1G,pi=1", "only a ram namespace");
+	REFUSED("--namespace", "file:/srv/disk,pi=1", "only a ram namespace");
 	REFUSED("--namespace", "file:", "names no file");
 	REFUSED("--namespace", "file:,ro", "names no file");
 }
