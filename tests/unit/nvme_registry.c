@@ -102,6 +102,7 @@ static void subsystem_options_are_checked(void **state)
 	BAD(serial, "tab\t");
 	BAD(model, "12345678901234567890123456789012345678901");
 	BAD(firmware, "123456789");
+	BAD(ieee_oui, 0x1000000);
 	BAD(max_namespaces, 65537);
 	BAD(cntlid_min, 0xfff0);
 	BAD(cntlid_max, 0xfff0);
