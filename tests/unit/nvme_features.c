@@ -529,6 +529,9 @@ static void protection_that_cannot_be_is_refused(void **state)
 	ns->read_only = true;
 	assert_int_equal(protection(admin, 1, 0), 1);
 	assert_int_equal(protect_request(&request, admin, 1, 0).status, 0x10e | FX_DNR);
+	/* What is so already needs no flush. */
+	assert_int_equal(protect_request(&request, admin, 1, 1).next, NVME_RESPOND);
+	assert_int_equal(nvme_get16(request.cqe.status), 0);
 	fx_queue_gone(admin);
 }
 

@@ -286,6 +286,25 @@ static void io_command_holds_its_namespace(void **state)
 	fx_queue_gone(admin);
 }
 
+static void io_command_finds_its_namespace_removed(void **state)
+{
+	struct nvme_queue *admin = fx_ready();
+	struct nvme_queue *io = fx_io_queue(admin, 1);
+	struct nvme_cmd cmd = vendor(0xc0, 1);
+	struct nvme_request request = {.queue = io};
+	struct nvme_actions actions = {0};
+
+	(void)state;
+	fx_add_ns(fx_subsystem, 1, 100);
+	add(false, 0xc0, 0);
+	assert_true(nvme_request_parse(&request, (const uint8_t *)&cmd, 64));
+	fx_subsystem->view[1]->port[0] = NULL;
+	assert_int_equal(nvme_request_execute(&request, fx_now, &actions), NVME_RESPOND);
+	assert_int_equal(nvme_get16(request.cqe.status) >> 1 & 0x7ff, 0x0b);
+	fx_queue_gone(io);
+	fx_queue_gone(admin);
+}
+
 static void hook_is_not_called_where_the_queue_takes_nothing(void **state)
 {
 	struct nvme_queue *queue = fx_admin();
@@ -431,6 +450,7 @@ int main(void)
 		TEST(data_for_the_host_is_zeroes_at_first),
 		TEST(data_is_limited_and_its_sgl_checked),
 		TEST(io_command_holds_its_namespace),
+		TEST(io_command_finds_its_namespace_removed),
 		TEST(hook_is_not_called_where_the_queue_takes_nothing),
 		TEST(hook_sees_what_the_library_answered),
 		TEST(hook_may_change_the_library_s_data),
