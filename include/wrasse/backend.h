@@ -135,8 +135,8 @@ struct wrasse_backend_ops {
 	 * @on: whether the cache may be used.
 	 *
 	 * Return: 0, or a negative errno value: the host gets Internal Error and the caches are as
-	 * they were. Context: any poll group's thread, inside wrasse_poll_group_poll(), two at once
-	 * too. It must not block.
+	 * they were. Context: the thread of any poll group that has attached, inside
+	 * wrasse_poll_group_poll(), two at once too. It must not block.
 	 */
 	int (*set_write_cache)(void *backend, bool on);
 
@@ -147,8 +147,8 @@ struct wrasse_backend_ops {
 	 * @health: filled with what the library knows: its own counters, and a spare of 100 %. The
 	 * backend changes what it knows better.
 	 *
-	 * Context: any poll group's thread, inside wrasse_poll_group_poll(), two at once too. It
-	 * must not block.
+	 * Context: the thread of any poll group that has attached, inside wrasse_poll_group_poll(),
+	 * two at once too. It must not block.
 	 */
 	void (*get_health)(void *backend, struct wrasse_health *health);
 };

@@ -15,6 +15,14 @@ static struct wrasse_namespace *queue_ns(const struct nvme_queue *queue, uint32_
 	return port ? port->ns : NULL;
 }
 
+/* A namespace whose backend this group may call. */
+static struct wrasse_namespace *attached_ns(const struct nvme_queue *queue, uint32_t nsid)
+{
+	struct nvme_ns_port *port = nvme_queue_port(queue, nsid);
+
+	return port && nvme_port_is_attached(port) ? port->ns : NULL;
+}
+
 static uint32_t highest_nsid(const struct nvme_queue *queue)
 {
 	return queue->view ? queue->view->count : 0;
@@ -52,7 +60,7 @@ NVME_FEATURE_GET(nvme_cache_get)
 static bool caches_can_be_off(const struct nvme_queue *queue)
 {
 	for (uint32_t nsid = 1; nsid <= highest_nsid(queue); nsid++) {
-		const struct wrasse_namespace *ns = queue_ns(queue, nsid);
+		const struct wrasse_namespace *ns = attached_ns(queue, nsid);
 
 		if (ns && ns->volatile_cache && !ns->ops.set_write_cache)
 			return false;
@@ -66,7 +74,7 @@ static int caches_set(const struct nvme_queue *queue, bool on)
 	int err = 0;
 
 	for (uint32_t nsid = 1; nsid <= highest_nsid(queue) && !err; nsid++) {
-		struct wrasse_namespace *ns = queue_ns(queue, nsid);
+		struct wrasse_namespace *ns = attached_ns(queue, nsid);
 
 		if (!ns || !ns->volatile_cache || ns_cache_is_on(ns) == on)
 			continue;

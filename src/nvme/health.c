@@ -17,9 +17,9 @@ static uint64_t data_units(uint64_t bytes)
 }
 
 /* What every poll group did with a namespace, and then what its backend says. */
-static void ns_health(const struct wrasse_namespace *ns, uint32_t groups,
-		      struct wrasse_health *health)
+static void ns_health(const struct nvme_ns_port *own, uint32_t groups, struct wrasse_health *health)
 {
+	const struct wrasse_namespace *ns = own->ns;
 	uint64_t read_bytes = 0, written_bytes = 0;
 
 	*health = (struct wrasse_health){.available_spare = 100};
@@ -33,7 +33,7 @@ static void ns_health(const struct wrasse_namespace *ns, uint32_t groups,
 	}
 	health->units_read = data_units(read_bytes);
 	health->units_written = data_units(written_bytes);
-	if (ns->ops.get_health)
+	if (ns->ops.get_health && nvme_port_is_attached(own))
 		ns->ops.get_health(ns->backend, health);
 }
 
@@ -77,7 +77,7 @@ static void health_get(const struct nvme_queue *queue, uint32_t nsid, struct wra
 
 		if (!port || !(all || nsid == i))
 			continue;
-		ns_health(port->ns, groups, &health);
+		ns_health(port, groups, &health);
 		health_add(sum, &health);
 	}
 }

@@ -176,6 +176,12 @@ static inline struct nvme_ns_port *nvme_queue_port(const struct nvme_queue *queu
 	return port;
 }
 
+/* Whether the group has attached to the namespace's backend: else it must not call it. */
+static inline bool nvme_port_is_attached(const struct nvme_ns_port *port)
+{
+	return atomic_load_explicit(&port->state, memory_order_relaxed) == NVME_NS_PORT_ATTACHED;
+}
+
 /* The namespace that a command names. */
 static inline struct nvme_ns_port *nvme_request_port(const struct nvme_request *request)
 {

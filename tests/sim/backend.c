@@ -242,6 +242,32 @@ static int poll_backend(void *backend, void *group_ctx)
 	return 0;
 }
 
+/* What is asked of a backend that is no I/O. */
+static void check_asked(const struct media *m, const char *what)
+{
+	if (in_library < 0 || in_library >= SIM_MAX_GROUPS)
+		sim_fail("%s was called outside wrasse_poll_group_poll()", what);
+	if (m->gone || !m->attached[in_library])
+		sim_fail("%s was called for a namespace that is detached", what);
+}
+
+static void get_health(void *backend, struct wrasse_health *health)
+{
+	struct media *m = backend;
+
+	check_asked(m, "get_health()");
+	if (health->available_spare != 100)
+		sim_fail("get_health() is given a spare of %u %%", health->available_spare);
+	health->temperature_k = (uint16_t)(300 + m->nsid);
+}
+
+static int set_write_cache(void *backend, bool on)
+{
+	check_asked(backend, "set_write_cache()");
+	trace_mix("write cache", on, 0);
+	return plan.error && rng_one_in(4) ? -EIO : 0;
+}
+
 void backend_init(void)
 {
 	media_count = 0;
@@ -257,7 +283,9 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 						       .submit = submit,
 						       .attach = attach,
 						       .detach = detach,
-						       .poll = poll_backend};
+						       .poll = poll_backend,
+						       .set_write_cache = set_write_cache,
+						       .get_health = get_health};
 	struct media *m = &media[media_count];
 
 	if (media_count == SIM_MAX_MEDIA)

@@ -8,6 +8,7 @@
 
 #define EVENTS_MOST  4           /* Asynchronous Event Requests that a controller takes */
 #define NOTICE_NS    0x00040002u /* Changed Namespace List, an event of type notice */
+#define FID_CACHE    0x06
 #define FID_QUEUES   0x07
 #define FID_EVENTS   0x0b
 #define CDW10_CNS_NS 2u
@@ -147,6 +148,32 @@ static uint32_t log_make(struct queue *queue, struct slot *slot, uint8_t *capsul
 	wire_put32(capsule, SQE_NSID, 0xffffffff);
 	wire_put32(capsule, SQE_CDW10, 4u | (1024 - 1) << 16);
 	return data_describe(queue, slot, 4096, DATA_KEYED);
+}
+
+static uint32_t health_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	wire_put32(capsule, SQE_NSID, 0xffffffff);
+	wire_put32(capsule, SQE_CDW10, 2u | (512 / 4 - 1) << 16);
+	return data_describe(queue, slot, 512, DATA_KEYED);
+}
+
+/* The hottest of the namespaces, whichever there are. */
+static void health_answered(struct queue *queue, struct slot *slot, const struct answer *answer)
+{
+	uint16_t temperature = wire_get16(data_get(queue, slot), 1);
+
+	if (!answer->status && temperature &&
+	    (temperature <= 300 || temperature > 300 + media_count))
+		sim_fail("the health log tells %u K", temperature);
+}
+
+static uint32_t set_cache_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	(void)queue;
+	wire_put32(capsule, SQE_CDW10, FID_CACHE);
+	wire_put32(capsule, SQE_CDW11, rng_below(2));
+	slot->expect = ANY_STATUS; /* backends that cannot, or there are none */
+	return 64;
 }
 
 static uint32_t get_features_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
@@ -313,6 +340,16 @@ static const struct cmd admin_cmds[] = {
 	 .weight = 1,
 	 .reads = true,
 	 .make = log_make},
+	{.name = "Get Log Page, health",
+	 .opcode = OPC_GET_LOG,
+	 .weight = 1,
+	 .reads = true,
+	 .make = health_make,
+	 .answered = health_answered},
+	{.name = "Set Features, write cache",
+	 .opcode = OPC_SET_FEATURES,
+	 .weight = 1,
+	 .make = set_cache_make},
 	{.name = "Asynchronous Event Request",
 	 .opcode = OPC_AER,
 	 .weight = 2,

@@ -203,6 +203,14 @@ static void write_cache_can_be_switched_where_every_backend_can(void **state)
 	assert_int_equal(set(queue, 6, 0).status, 0x10e | FX_DNR);
 	assert_int_equal(cache.calls, 0);
 	two->ops.set_write_cache = set_write_cache;
+	/* One that could not be attached is not asked, and keeps nobody from it. */
+	one->port[0].state = NVME_NS_PORT_FAILED;
+	assert_int_equal(set(queue, 6, 0).status, 0);
+	assert_int_equal(cache.calls, 1);
+	assert_int_equal(get(queue, 6).dw0, 1);
+	assert_int_equal(set(queue, 6, 1).status, 0);
+	one->port[0].state = NVME_NS_PORT_ATTACHED;
+	cache.calls = 0;
 	assert_int_equal(set(queue, 6, 0).status, 0);
 	assert_int_equal(cache.calls, 2);
 	assert_false(cache.on);

@@ -282,6 +282,12 @@ static void smart_log_says_what_the_backend_says(void **state)
 	assert_int_equal(get64(48), 0x123456789a);
 	assert_int_equal(get64(64), 3);
 	assert_int_equal(get64(128), 1000);
+	/* A backend that could not be attached is not asked. */
+	one->port[0].state = NVME_NS_PORT_FAILED;
+	assert_int_equal(fx_run(queue, &cmd).status, 0);
+	assert_int_equal(page[3], 100);
+	assert_int_equal(get64(64), 3);
+	one->port[0].state = NVME_NS_PORT_ATTACHED;
 	/* The subsystem: the worst of each, and the sums. */
 	assert_int_equal(read_log(queue, 2, 512).status, 0);
 	assert_int_equal(page[0], 3);
