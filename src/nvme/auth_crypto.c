@@ -156,10 +156,11 @@ static bool dh_power(enum nvme_dh group, const uint8_t *secret, BIGNUM *base, ui
 
 bool nvme_crypto_dh_public(enum nvme_dh group, const uint8_t *secret, uint8_t *out)
 {
-	BIGNUM *two = BN_new();
+	BIGNUM *two;
 	bool good;
 
 	ERR_set_mark();
+	two = BN_new();
 	good = two && BN_set_word(two, 2) == 1 && dh_power(group, secret, two, out);
 	ERR_pop_to_mark();
 	BN_free(two);
