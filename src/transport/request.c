@@ -242,6 +242,14 @@ static void wait_end(struct rdmat_request *request)
 	nvme_queue_wait_end(&request->qp->nvme);
 }
 
+/* Whoever had the last turn, or waits for something else now, leaves those that wait for resources. */
+static void stop_waiting(struct rdmat_qp *qp)
+{
+	if (pool_list_is_empty(&qp->lists[RDMAT_REQUEST_WAIT_RESOURCES]) &&
+	    pool_link_is_on_list(&qp->wait_link))
+		pool_list_del(&qp->wait_link);
+}
+
 /* Who waits for a resume goes on in the order of arrival, also one that was just being fetched. */
 static void list_add(struct rdmat_request *request, enum rdmat_request_state to)
 {
@@ -273,6 +281,8 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 	if (to == RDMAT_REQUEST_WAIT_RESUME)
 		wait_begin(request);
 	pool_list_del(&request->link);
+	if (from == RDMAT_REQUEST_WAIT_RESOURCES)
+		stop_waiting(request->qp);
 	record(request, from, to);
 	request->state = (uint8_t)to;
 	if (from == RDMAT_REQUEST_FREE)

@@ -318,6 +318,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 {
 	struct nvme_actions actions = {0};
+	bool retried = qp->retry;
 	uint64_t next;
 
 	/* A Connect that is tried again has come in time. */
@@ -328,6 +329,9 @@ static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 	}
 	if (qp->retry)
 		rdmat_flow_retry(qp);
+	/* If it was refused now, the host has as long again for the next one. */
+	if (retried && qp->nvme.state == NVME_QUEUE_NEW)
+		qp->deadline_ns = now + qp->group->rdmat->opts.connect_timeout_ms * RDMAT_NS_PER_MS;
 	next = qp->retry ? now + RDMAT_RETRY_NS : UINT64_MAX;
 	if (qp->nvme.state == NVME_QUEUE_NEW)
 		return earlier(next, qp->deadline_ns);

@@ -252,6 +252,10 @@ static void who_waits_for_buffers_waits_for_the_resume_instead(void **state)
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 2);
 	set_pause(&fake, &ns[0]->pause.on, true);
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
+	assert_true(pool_link_is_on_list(&fake.qp->wait_link));
+	set_pause(&fake, &ns[1]->pause.on, true);
+	assert_false(pool_link_is_on_list(&fake.qp->wait_link));
+	set_pause(&fake, &ns[1]->pause.on, false);
 	pool_give(fake.group->small, hog);
 	rdmat_flow_resume(fake.group);
 	assert_int_equal(submit_count, 1);
@@ -420,8 +424,13 @@ static void a_connect_that_is_tried_again_has_come_in_time(void **state)
 	fake.qp->deadline_ns = fake.now_ns + 100 * RDMAT_NS_PER_MS;
 	fake.now_ns += 100 * RDMAT_NS_PER_MS;
 	fake.group->now_ns = 0;
+	fake.rdmat.opts.connect_timeout_ms = 70;
 	rdmat_group_timers(fake.group);
 	assert_false(fake.qp->tearing);
+	/* It was refused; the answer must get out, and another may follow. */
+	assert_null(fake.qp->retry);
+	assert_int_equal(fake.qp->nvme.state, NVME_QUEUE_NEW);
+	assert_int_equal(fake.group->next_timer_ns, fake.now_ns + 70 * RDMAT_NS_PER_MS);
 	fake_fini(&fake);
 }
 
