@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Asynchronous events and Abort (NVMe Base 2.0 5.1, 5.2): which requests a controller holds, and
+ * Asynchronous events (NVMe Base 2.0 5.2): which requests a controller holds, and
  * when it answers them. The thread of the admin queue's group.
  */
 #include "nvme/ctrl.h"
@@ -124,26 +124,17 @@ void nvme_aer_reset(struct nvme_ctrl *ctrl, struct nvme_actions *actions)
 	}
 }
 
-enum nvme_next nvme_abort_execute(struct nvme_request *request, uint64_t now_ns,
-				  struct nvme_actions *actions)
+bool nvme_aer_abort(struct nvme_ctrl *ctrl, uint16_t cid, struct nvme_actions *actions)
 {
-	struct nvme_ctrl *ctrl = request->queue->ctrl;
-	uint32_t cdw10 = nvme_get32(request->cmd.cdw10);
-	uint16_t sqid = (uint16_t)cdw10;
-	uint16_t cid = (uint16_t)(cdw10 >> 16);
-
-	(void)now_ns;
-	for (uint32_t i = 0; sqid == 0 && i < ctrl->aer_count; i++) {
+	for (uint32_t i = 0; i < ctrl->aer_count; i++) {
 		struct nvme_request *held;
 
 		if (nvme_get16(ctrl->aer[i]->cmd.cid) != cid)
 			continue;
 		held = aer_take(ctrl, i);
-		nvme_refuse(held, wrasse_status_make(0, WRASSE_SC_ABORTED, false), NVME_AT_NONE,
-			    "aborted by the host");
+		nvme_request_abort(held);
 		actions_add_done(actions, held);
-		return nvme_succeed(request, 0);
+		return true;
 	}
-	/* Bit 0: the command was not aborted; it will be answered by itself. */
-	return nvme_succeed(request, 1);
+	return false;
 }

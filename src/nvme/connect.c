@@ -317,6 +317,7 @@ static enum nvme_next connect_io(struct nvme_request *request, struct wrasse_sub
 	if (ctrl->qids[queue->qid / 64] & bit)
 		return connect_wait_for_qid(request, now_ns);
 	ctrl->qids[queue->qid / 64] |= bit;
+	ctrl->queue_group[queue->qid] = (uint8_t)queue->conn.group;
 	nvme_ctrl_get(ctrl);
 	atomic_fetch_add_explicit(&ctrl->io_queues, 1, memory_order_relaxed);
 	queue->io_epoch = epoch;

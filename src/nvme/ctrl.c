@@ -35,7 +35,9 @@ struct nvme_ctrl *nvme_ctrl_create(struct nvme_path *path, uint16_t cntlid,
 	const struct nvme_limits *limits = subsystem->registry->limits;
 	size_t qid_words = bitmap_words(limits->max_io_queues + 1);
 	size_t ns_words = bitmap_words(subsystem->max_namespaces);
-	size_t words = qid_words + 3 * ns_words;
+	/* A group's number is a byte. */
+	size_t group_words = limits->max_io_queues / sizeof(uint64_t) + 1;
+	size_t words = qid_words + 3 * ns_words + group_words;
 	struct nvme_ctrl *ctrl =
 		calloc(1, sizeof(*ctrl) + words * sizeof(uint64_t) +
 				  subsystem->max_namespaces * sizeof(struct nvme_ctrl_ns));
@@ -59,6 +61,8 @@ struct nvme_ctrl *nvme_ctrl_create(struct nvme_path *path, uint16_t cntlid,
 	ctrl->changed = ctrl->bits + qid_words;
 	ctrl->sees = (void *)(ctrl->changed + ns_words);
 	ctrl->notes = ctrl->sees + ns_words;
+	ctrl->queue_group = (void *)(ctrl->notes + ns_words);
+	ctrl->number = subsystem->registry->ctrls_made++;
 	nvme_mask_init(ctrl);
 	nvme_resv_admit(ctrl);
 	ctrl->next = subsystem->ctrls;

@@ -11,6 +11,7 @@
 #include "nvme/registry.h"
 
 #define NVME_AER_LIMIT     4  /* Asynchronous Event Requests held, AERL + 1 */
+#define NVME_ABORT_LIMIT   4  /* Abort commands outstanding, ACL + 1 */
 #define NVME_ERROR_ENTRIES 64 /* a power of two, ELPE + 1 */
 #define NVME_CAP_TO        30 /* 500 ms: how long a reset may wait for I/O queues to end */
 
@@ -106,6 +107,7 @@ struct nvme_ctrl {
 	const struct nvme_limits *limits;
 	bool discovery;
 	uint32_t ns_count; /* the subsystem's max_namespaces */
+	uint64_t number;   /* of the controller in its target: never used twice */
 	uint16_t cntlid;
 	struct nvme_path *path;   /* a reference */
 	uint32_t auth_timeout_ms; /* for each step of an authentication, on every queue */
@@ -118,7 +120,8 @@ struct nvme_ctrl {
 	struct nvme_ctrl *next; /* subsystem->ctrls */
 	bool settled;           /* what the subsystem's policy says of duplicates was done */
 	uint32_t refs;
-	uint64_t *qids; /* bitmap: queue ids in use */
+	uint64_t *qids;       /* bitmap: queue ids in use */
+	uint8_t *queue_group; /* poll groups of the queues in use */
 
 	/* The admin queue's thread. */
 	bool cfs;
@@ -127,6 +130,7 @@ struct nvme_ctrl {
 	struct nvme_features features;
 	struct nvme_request *aer[NVME_AER_LIMIT];
 	uint32_t aer_count;
+	uint32_t aborts;         /* Abort commands that are not answered yet */
 	uint32_t events_pending; /* happened, not told yet */
 	uint32_t events_told;    /* told, log page not read yet */
 	uint64_t ana_seen;       /* path->changes when it was looked at last */
@@ -174,8 +178,9 @@ static inline bool nvme_ctrl_is_ready(const struct nvme_ctrl *ctrl)
 
 enum nvme_next nvme_aer_execute(struct nvme_request *request, uint64_t now_ns,
 				struct nvme_actions *actions);
-enum nvme_next nvme_abort_execute(struct nvme_request *request, uint64_t now_ns,
-				  struct nvme_actions *actions);
+
+/* Answers the held request with this command identifier. Return: whether there is one. */
+bool nvme_aer_abort(struct nvme_ctrl *ctrl, uint16_t cid, struct nvme_actions *actions);
 
 /* Answers every held request with a failure, and forgets every event. */
 void nvme_aer_reset(struct nvme_ctrl *ctrl, struct nvme_actions *actions);
@@ -239,6 +244,9 @@ static inline bool nvme_request_is_denied(const struct nvme_request *request)
 enum nvme_next nvme_request_deny(struct nvme_request *request);
 
 /* ---- one handler per command, in the file that has its name ---- */
+
+enum nvme_next nvme_abort_execute(struct nvme_request *request, uint64_t now_ns,
+				  struct nvme_actions *actions);
 
 int64_t nvme_identify_data_len(struct nvme_request *request);
 enum nvme_next nvme_identify_execute(struct nvme_request *request, uint64_t now_ns,

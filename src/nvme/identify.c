@@ -110,7 +110,7 @@ static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
 	for (unsigned i = 0; i < sizeof(id->crdt) / sizeof(id->crdt[0]); i++)
 		nvme_put16(&id->crdt[i], subsystem->retry_delay_100ms[i]);
 	nvme_put16(&id->oacs, id_oacs(queue));
-	id->acl = 3;
+	id->acl = NVME_ABORT_LIMIT - 1;
 	id->frmw = 1u << 0 | 1u << 1; /* one slot, read-only */
 	nvme_put32(&id->nn, subsystem->max_namespaces);
 	nvme_put32(&id->mnan, subsystem->max_namespaces);

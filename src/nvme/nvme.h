@@ -170,6 +170,8 @@ enum nvme_next {
 			  nvme_actions.done */
 	NVME_REGISTRY, /* call nvme_request_execute_registry() with the target's lock held */
 	NVME_WAIT,     /* its namespace is paused: execute it anew after a resume */
+	NVME_ABORT,    /* find the command that an Abort names, end it if that can be, then call
+		       nvme_abort_answer() */
 	NVME_RETRY, /* something is on its way out (a queue id still in use, commands of a preempted
 		       host): call nvme_request_execute_registry() in some ms */
 	NVME_AUTH,  /* takes much time and may call the embedder: call nvme_request_execute_auth()
@@ -336,6 +338,28 @@ enum nvme_next nvme_request_complete_save(struct nvme_request *request, struct w
 
 /* Answers a request with a status, whatever it was (out of resources, internal error). */
 void nvme_request_fail(struct nvme_request *request, struct wrasse_status status);
+
+/* Ends a request that an Abort named: answers it with Command Abort Requested. */
+void nvme_request_abort(struct nvme_request *request);
+
+/* Answers a request with Command Interrupted: it may be sent again. */
+void nvme_request_interrupt(struct nvme_request *request);
+
+/* What an Abort command names. */
+struct nvme_abort {
+	uint64_t ctrl; /* the controller's number */
+	uint16_t qid, cid;
+	unsigned group; /* the poll group of the queue */
+};
+
+/* REGISTRY. @request: an Abort that said NVME_ABORT. Return: whether there is such a queue. */
+bool nvme_abort_find(const struct nvme_request *request, struct nvme_abort *what);
+
+/* Whether it is the queue that an Abort names. The thread of the queue's group. */
+bool nvme_abort_names(const struct nvme_abort *what, const struct nvme_queue *queue);
+
+/* The outcome is known, or not known in time (then it is false): completes cqe. */
+void nvme_abort_answer(struct nvme_request *request, bool aborted);
 
 /* Last moment before a response is sent: puts the current SQHD into cqe. */
 void nvme_request_stamp(struct nvme_request *request);

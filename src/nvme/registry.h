@@ -163,6 +163,7 @@ struct nvme_registry {
 	struct nvme_referral *referrals;
 	uint64_t genctr;      /* of the discovery log: changes whenever its content would */
 	uint64_t fence;       /* Preempt and Abort commands ever */
+	uint64_t ctrls_made;  /* controllers ever */
 	uint16_t portal_next; /* number of the next portal */
 };
 

@@ -9,6 +9,7 @@
 
 #include "nvme/registry.h"
 #include "pool/panic.h"
+#include "transport/abort.h"
 #include "transport/group.h"
 #include "transport/pair.h"
 #include "transport/pause.h"
@@ -106,6 +107,11 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 	case NVME_WAIT:
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
 		break;
+	case NVME_ABORT:
+		request->held = true;
+		qp->held++;
+		rdmat_abort_start(request);
+		break;
 	case NVME_RETRY:
 		wait_retry(request);
 		break;
@@ -185,12 +191,15 @@ void rdmat_flow_execute(struct rdmat_request *request)
  * for a resume holds no buffers. */
 static void fetched(struct rdmat_request *request)
 {
-	if (request->pair)
+	if (request->pair) {
 		rdmat_pair_fetched(request);
-	else if (nvme_request_must_wait(&request->nvme))
+	} else if (request->abort_by && rdmat_abort_end(request)) {
+		return;
+	} else if (nvme_request_must_wait(&request->nvme)) {
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
-	else
+	} else {
 		rdmat_flow_execute(request);
+	}
 }
 
 /* Buffers and WRs are there. */

@@ -14,6 +14,9 @@ void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t l
 /* The request's last WR retired: data is fetched, or the response is out, or a flush goes on. */
 void rdmat_flow_retired(struct rdmat_request *request);
 
+/* The response is complete: it is sent, with data if there is any. */
+void rdmat_flow_respond(struct rdmat_request *request);
+
 /* The backend's answer, on the group's thread. */
 void rdmat_flow_io_done(struct rdmat_request *request);
 

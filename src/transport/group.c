@@ -66,7 +66,7 @@ static void complete(struct nvme_request *nvme, struct wrasse_status status, con
 		pool_panic(
 			"%s() was called twice for one command, or for one that was not submitted",
 			function);
-	request->io_done = true;
+	__atomic_store_n(&request->io_done, true, __ATOMIC_RELAXED); /* see abort.c */
 	request->io_status = status;
 	request->msg.run = io_done;
 	if (!pthread_equal(group->owner, pthread_self())) {
@@ -286,7 +286,7 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 		}
 	}
 	if (!atomic_load(&group->drained) && pool_list_is_empty(&group->qps) &&
-	    pool_list_is_empty(&group->dying) && !rdmat_group_load(group)) {
+	    pool_list_is_empty(&group->dying) && !rdmat_group_load(group) && !group->aborts_out) {
 		/* Nobody is left, but something may be lost. */
 		rdmat_group_fill_ledger(group);
 		atomic_store(&group->drained, true);
@@ -571,11 +571,13 @@ int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts 
 /* A queue pair is counted from before its message is sent until it is freed, after its last request. */
 bool rdmat_group_is_busy(const struct wrasse_poll_group *group)
 {
-	return rdmat_group_load(group) != 0;
+	return rdmat_group_load(group) != 0 || group->aborts_out;
 }
 
 void rdmat_group_destroy(struct wrasse_poll_group *group)
 {
+	/* Aborts of other groups that came too late; nobody sends any more. */
+	run_inbox(group);
 	rdmat_group_detach_all(group);
 	group_free(group);
 }

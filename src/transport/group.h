@@ -10,6 +10,7 @@
 #include <wrasse/pause.h>
 #include <wrasse/poll_group.h>
 
+#include "transport/abort.h"
 #include "transport/qp.h"
 #include "transport/rdmat.h"
 #include "transport/rx.h"
@@ -65,6 +66,9 @@ struct rdmat_holder {
 	struct rdmat_names names;
 };
 
+/* Abort commands of a group whose outcome is not known. */
+#define RDMAT_MAX_ABORTS 32
+
 struct wrasse_poll_group {
 	struct rdmat *rdmat;
 	unsigned index;
@@ -104,6 +108,8 @@ struct wrasse_poll_group {
 	struct pool_list pairs; /* queue pairs with a fused pair that waits for its turn */
 	uint32_t halves;        /* queue pairs with a first half whose second has not come */
 	struct rdmat_qp *buckets[RDMAT_QP_BUCKETS];
+	struct rdmat_abort aborts[RDMAT_MAX_ABORTS];
+	uint32_t aborts_out;          /* of them in use */
 	struct nvme_ns_port *ports;   /* attached and with a poll function: linked by next_work */
 	struct nvme_ns_port *leaving; /* wait for their last I/O */
 	uint64_t genctr;              /* of the discovery log, as last seen */

@@ -10,6 +10,7 @@
 #include <wrasse/report.h>
 
 #include "pool/panic.h"
+#include "transport/abort.h"
 #include "transport/chain.h"
 #include "transport/group.h"
 #include "transport/pair.h"
@@ -276,6 +277,8 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 	}
 	if (to == RDMAT_REQUEST_FLUSHING)
 		rdmat_pair_break(request);
+	if (request->abort || request->abort_by)
+		rdmat_abort_moves(request, to);
 	if (from == RDMAT_REQUEST_WAIT_RESUME)
 		wait_end(request);
 	if (to == RDMAT_REQUEST_WAIT_RESUME)

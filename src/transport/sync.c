@@ -351,6 +351,7 @@ int rdmat_group_timers(struct wrasse_poll_group *group)
 	group->next_timer_ns = UINT64_MAX;
 	pool_list_for_each(link, tmp, &group->qps)
 		next = earlier(next, qp_timers(pool_container(link, struct rdmat_qp, link), now));
+	next = earlier(next, rdmat_abort_timers(group, now));
 	group->next_timer_ns = earlier(group->next_timer_ns, next);
 	return 0;
 }

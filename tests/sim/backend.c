@@ -27,7 +27,7 @@ static struct pending {
 	struct wrasse_io *io;
 	struct media *media;
 	unsigned group;
-	bool remote, error, never;
+	bool remote, error, never, aborted;
 	uint64_t print; /* of the ends of the memory, at submit */
 } pending[SIM_MAX_IO];
 
@@ -146,7 +146,9 @@ static void finish(struct pending *p)
 	check_memory(done.io, "completion");
 	if (print_ends(done.io) != done.print)
 		sim_fail("memory of an I/O changed while the backend had it");
-	if (done.error)
+	if (done.aborted)
+		status = wrasse_status_make(WRASSE_SCT_GENERIC, WRASSE_SC_ABORTED, false);
+	else if (done.error)
 		status = rng_flip() ? wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_WRITE_FAULT,
 							 false) :
 				      wrasse_status_make(WRASSE_SCT_GENERIC,
@@ -187,7 +189,7 @@ static void submit(struct wrasse_io *io)
 		sim_fail("an I/O for a namespace whose pause is complete");
 	check_memory(io, "submit");
 	p = &pending[io_count++];
-	*p = (struct pending){io, m, (unsigned)in_library, false, false, false, 0};
+	*p = (struct pending){.io = io, .media = m, .group = (unsigned)in_library};
 	p->remote = rng_one_in(plan.remote);
 	p->error = rng_one_in(plan.error);
 	p->never = rng_one_in(plan.never) && !backend_releases;
@@ -197,6 +199,23 @@ static void submit(struct wrasse_io *io)
 		  io->offset / SIM_BLOCK);
 	if (!p->never && !rng_one_in(plan.late))
 		finish(p);
+}
+
+/* A host wants it ended: at once, later, or it is too late for that. */
+static void end_early(struct wrasse_io *io)
+{
+	if (in_library < 0 || in_library >= SIM_MAX_GROUPS)
+		sim_fail("abort() was called outside wrasse_poll_group_poll()");
+	for (unsigned i = 0; i < io_count; i++) {
+		if (pending[i].io != io)
+			continue;
+		trace_mix("backend is asked to abort", pending[i].group, i);
+		pending[i].aborted = rng_flip();
+		if (rng_flip())
+			finish(&pending[i]);
+		return;
+	}
+	sim_fail("abort() of an I/O that the backend does not have");
 }
 
 static int attach(void *backend, struct wrasse_poll_group *group, void **group_ctx)
@@ -284,6 +303,7 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 						       .attach = attach,
 						       .detach = detach,
 						       .poll = poll_backend,
+						       .abort = end_early,
 						       .set_write_cache = set_write_cache,
 						       .get_health = get_health};
 	struct media *m = &media[media_count];

@@ -85,7 +85,7 @@ static void sweep_fabrics(struct nvme_queue *queue, const struct expectation *go
 static const struct expectation admin_ready[] = {
 	{0x02, 0, NVME_RESPOND},             /* Get Log Page 00h, 4 bytes */
 	{0x06, 0, NVME_RESPOND},             /* Identify */
-	{0x08, 0, NVME_RESPOND},             /* Abort of nothing */
+	{0x08, 0, NVME_ABORT},               /* Abort of nothing */
 	{0x09, FIELD, NVME_RESPOND},         /* Set Features 00h */
 	{0x0a, FIELD, NVME_RESPOND},         /* Get Features 00h */
 	{0x0c, 0, NVME_HOLD},                /* Asynchronous Event Request */
