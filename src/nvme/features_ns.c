@@ -149,6 +149,10 @@ NVME_FEATURE_SET(nvme_write_protect_set)
 	if (port->ns->read_only && !protect)
 		return nvme_refuse(request, NVME_COMMAND(NVME_SC_NOT_CHANGEABLE), NVME_AT_CDW11,
 				   "the namespace is read-only");
+	/* A paused backend gets nothing, not even this flush. */
+	if (protect && port->paused)
+		return nvme_refuse(request, wrasse_status_make(0, WRASSE_SC_NS_NOT_READY, false),
+				   NVME_AT_NSID, "the namespace is paused");
 	if (port->ns->read_only || atomic_exchange_explicit(&port->ns->write_protected, protect,
 							    memory_order_relaxed) == protect)
 		return nvme_succeed(request, 0);

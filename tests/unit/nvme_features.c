@@ -514,6 +514,10 @@ static void namespace_whose_flush_fails_is_not_protected(void **state)
 	assert_int_equal(protect_request(&request, admin, 1, 1).status, 0x82);
 	assert_int_equal(protection(admin, 1, 0), 0);
 	ns->port[0].state = NVME_NS_PORT_ATTACHED;
+	ns->port[0].paused = true;
+	assert_int_equal(protect_request(&request, admin, 1, 1).status, 0x82);
+	assert_int_equal(protection(admin, 1, 0), 0);
+	ns->port[0].paused = false;
 	fx_queue_gone(admin);
 }
 
