@@ -29,6 +29,7 @@ struct feature {
 	uint32_t len;  /* bytes of data; 0: the value is in a dword */
 	uint32_t bits; /* what Features Identifiers Supported and Effects says besides */
 	bool locked;   /* set() wants the target's lock */
+	bool held;     /* the namespace has it: not to be had where that is inaccessible */
 };
 
 static struct nvme_ctrl *request_ctrl(const struct nvme_request *request)
@@ -250,11 +251,13 @@ static const struct feature features[] = {
 	 nvme_host_behavior_set, sizeof(struct nvme_host_behavior)},
 	{NVME_FID_COMMAND_SETS, NVME_ON_ADMIN, false, command_sets_get, command_sets_set},
 	{NVME_FID_HOSTID, NVME_ON_ADMIN, false, hostid_get, hostid_set, NVME_HOSTID_LEN},
-	{NVME_FID_RESERVATION_MASK, NVME_ON_ADMIN, true, nvme_resv_mask_get, nvme_resv_mask_set},
+	{NVME_FID_RESERVATION_MASK, NVME_ON_ADMIN, true, nvme_resv_mask_get, nvme_resv_mask_set,
+	 .held = true},
 	{NVME_FID_RESERVATION_PERSISTENCE, NVME_ON_ADMIN, true, nvme_resv_persistence_get,
-	 nvme_resv_persistence_set, .locked = true},
+	 nvme_resv_persistence_set, .locked = true, .held = true},
 	{NVME_FID_WRITE_PROTECT, NVME_ON_ADMIN, true, nvme_write_protect_get,
-	 nvme_write_protect_set, .bits = NVME_FIDE_DATA | NVME_FIDE_NS_CAPABILITY, .locked = true},
+	 nvme_write_protect_set, .bits = NVME_FIDE_DATA | NVME_FIDE_NS_CAPABILITY, .locked = true,
+	 .held = true},
 };
 
 static const struct feature *feature_find(uint8_t fid, uint8_t on)
@@ -308,6 +311,14 @@ int64_t nvme_features_set_data_len(struct nvme_request *request)
 	return feature && feature->fid != NVME_FID_HOSTID ? feature->len : 0;
 }
 
+/* NVMe Base 2.0 8.1.4. A namespace that is none is told by get() and set(). */
+static bool feature_check_path(struct nvme_request *request, const struct feature *feature)
+{
+	const struct nvme_ns_port *port = feature->held ? nvme_request_port(request) : NULL;
+
+	return !port || nvme_ana_check(request, port);
+}
+
 enum nvme_next nvme_features_get_execute(struct nvme_request *request, uint64_t now_ns,
 					 struct nvme_actions *actions)
 {
@@ -317,6 +328,8 @@ enum nvme_next nvme_features_get_execute(struct nvme_request *request, uint64_t 
 	(void)actions;
 	if (!feature)
 		return nvme_refuse_field(request, NVME_AT_CDW10, "the feature is not supported");
+	if (!feature_check_path(request, feature))
+		return NVME_RESPOND;
 	switch (request_select(request)) {
 	case SELECT_CURRENT:
 		return feature->get(request, &request_ctrl(request)->features, now_ns);
@@ -346,6 +359,8 @@ enum nvme_next nvme_features_set_execute(struct nvme_request *request, uint64_t 
 	if (!feature->ns && nsid != 0 && nsid != NVME_NSID_ALL)
 		return nvme_refuse(request, NVME_COMMAND(NVME_SC_NOT_NS_SPECIFIC), NVME_AT_NSID,
 				   "the feature is not specific to a namespace");
+	if (!feature_check_path(request, feature))
+		return NVME_RESPOND;
 	if (feature->locked)
 		return NVME_REGISTRY;
 	return feature->set(request, nvme_get32(request->cmd.cdw11), now_ns, actions);

@@ -122,8 +122,6 @@ NVME_FEATURE_GET(nvme_write_protect_get)
 
 	if (!port)
 		return refuse_nsid(request);
-	if (!nvme_ana_check(request, port))
-		return NVME_RESPOND;
 	protected = f == &request->queue->ctrl->features ? nvme_ns_is_read_only(port->ns) :
 							   port->ns->read_only;
 	return nvme_succeed(request, protected ? PROTECT_WRITE : PROTECT_NONE);
@@ -141,8 +139,6 @@ NVME_FEATURE_SET(nvme_write_protect_set)
 
 	if (!port)
 		return refuse_nsid(request);
-	if (!nvme_ana_check(request, port))
-		return NVME_RESPOND;
 	if ((value & 7) > PROTECT_WRITE)
 		return nvme_refuse_field(request, NVME_AT_CDW11,
 					 "the write protection state is not supported");

@@ -173,18 +173,29 @@ static void states_of_a_portal_end_with_it(void **state)
 	fx_queue_gone(admin);
 }
 
-static void protection_of_what_cannot_be_reached_is_not_told(void **state)
+static void features_of_what_cannot_be_reached_are_not_to_be_had(void **state)
 {
+	static const uint8_t held[] = {NVME_FID_RESERVATION_MASK, NVME_FID_RESERVATION_PERSISTENCE,
+				       NVME_FID_WRITE_PROTECT};
 	struct nvme_queue *admin = ready_on(portal[0]);
-	struct nvme_cmd cmd = fx_cmd(NVME_OPC_GET_FEATURES, 1);
 
 	add_ns(1, 1);
-	nvme_put32(&cmd.cdw10, NVME_FID_WRITE_PROTECT);
-	assert_int_equal(fx_run(admin, &cmd).status, 0);
-	set(portal[0], 1, WRASSE_ANA_PERSISTENT_LOSS);
-	assert_int_equal(fx_run(admin, &cmd).status, 0x301);
-	cmd.opcode = NVME_OPC_SET_FEATURES;
-	assert_int_equal(fx_run(admin, &cmd).status, 0x301);
+	add_ns(2, 2);
+	for (unsigned i = 0; i < sizeof(held); i++) {
+		for (unsigned set_it = 0; set_it < 2; set_it++) {
+			struct nvme_cmd cmd =
+				fx_cmd(set_it ? NVME_OPC_SET_FEATURES : NVME_OPC_GET_FEATURES, 1);
+
+			nvme_put32(&cmd.cdw10, held[i]);
+			set(portal[0], 1, WRASSE_ANA_PERSISTENT_LOSS);
+			assert_int_equal(fx_run(admin, &cmd).status, 0x301);
+			nvme_put32(&cmd.nsid, 3);
+			assert_int_equal(fx_run(admin, &cmd).status, 0x0b | FX_DNR);
+		}
+	}
+	/* What the controller has is there all the same. */
+	assert_int_equal(
+		fx_features(admin, NVME_OPC_GET_FEATURES, NVME_FID_ERROR_RECOVERY, 0).status, 0);
 	fx_queue_gone(admin);
 }
 
@@ -411,7 +422,7 @@ int main(void)
 		TEST(portal_0_is_every_path_and_those_to_come),
 		TEST(states_and_groups_that_are_none_are_refused),
 		TEST(states_of_a_portal_end_with_it),
-		TEST(protection_of_what_cannot_be_reached_is_not_told),
+		TEST(features_of_what_cannot_be_reached_are_not_to_be_had),
 		TEST(identify_tells_groups_and_states),
 		TEST(change_is_told_to_hosts_that_asked_on_that_path),
 		TEST(log_lists_groups_of_namespaces_that_the_host_sees),

@@ -227,7 +227,9 @@ static void nothing_but_authentication_is_taken_before_it(void **state)
 	assert_only_authentication(admin);
 	send_ok(admin, msg, len);
 	assert_only_authentication(admin);
+	assert_false(admin->ctrl->proven);
 	assert_int_equal(auth_receive(admin, page, sizeof(page)).status, 0);
+	assert_true(admin->ctrl->proven);
 	assert_int_equal(fx_csts(admin), 0);
 	fx_queue_gone(admin);
 }
