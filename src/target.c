@@ -113,6 +113,7 @@ static void limits_fill(struct rdmat *rdmat)
 		.max_data_len = opts->max_data_len,
 		.icd_len = opts->in_capsule_data_len,
 		.admin_icd_len = 1024, /* a Connect's data */
+		.any_host_name = opts->any_host_name,
 		.group_count = opts->max_poll_groups,
 		.discovery_nqn = opts->discovery_nqn,
 	};

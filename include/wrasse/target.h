@@ -39,6 +39,7 @@ struct wrasse_target_opts {
 	const char *discovery_nqn;    /* a name of its own for the discovery subsystem, beside the
 					 well-known one; NULL: none; copied */
 	bool no_in_capsule_data;      /* hosts may not send data in I/O capsules */
+	bool any_host_name; /* hosts may have names that are no NVMe Qualified Names, or none */
 	bool no_srq; /* a receive queue per queue pair even where the device has shared ones */
 	uint8_t max_read_depth;      /* RDMA READs outstanding per queue pair; 0: 16 */
 	uint8_t min_rnr_timer;       /* RNR NAK timer code, 1 to 31; 0: 12, which is 640 us */

@@ -73,6 +73,11 @@ static bool nqn_is_terminated(const char *field)
 	return memchr(field, 0, NVME_NQN_FIELD) != NULL;
 }
 
+static bool hostnqn_is_good(const struct nvme_queue *queue, const char *name)
+{
+	return queue->limits->any_host_name ? nvme_nqn_is_harmless(name) : nvme_nqn_is_valid(name);
+}
+
 /* Names and admission. Returns the subsystem, or NULL after setting the response. */
 static struct wrasse_subsystem *connect_admit(struct nvme_request *request,
 					      const struct nvme_connect_data *data)
@@ -83,7 +88,7 @@ static struct wrasse_subsystem *connect_admit(struct nvme_request *request,
 		connect_refuse_param(request, NVME_IPO_SUBNQN, "SUBNQN is not terminated");
 		return NULL;
 	}
-	if (!nvme_nqn_is_valid(data->hostnqn)) {
+	if (!hostnqn_is_good(request->queue, data->hostnqn)) {
 		connect_refuse_param(request, NVME_IPO_HOSTNQN, "HOSTNQN is malformed");
 		return NULL;
 	}

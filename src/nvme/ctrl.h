@@ -368,6 +368,9 @@ bool nvme_subsystem_allows(const struct wrasse_subsystem *subsystem, const char 
 struct wrasse_subsystem *nvme_subsystem_find(const struct nvme_registry *registry, const char *nqn);
 int nvme_subsystem_create_discovery(struct nvme_registry *registry);
 
+/* Whether it ends, is not too long and has no control characters: log lines and terminals see it. */
+bool nvme_nqn_is_harmless(const char *name);
+
 /* A 64-bit digest of a string, for names that must be stable; not a secret. */
 uint64_t nvme_nqn_digest(const char *nqn, uint64_t seed);
 

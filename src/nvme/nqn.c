@@ -10,14 +10,15 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Log lines and terminals see these names: no control characters. */
-static bool is_printable(const char *text)
+bool nvme_nqn_is_harmless(const char *name)
 {
-	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+	size_t len = strnlen(name, NVME_NQN_LEN + 1);
+
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
 			return false;
 	}
-	return true;
+	return len <= NVME_NQN_LEN;
 }
 
 bool nvme_nqn_is_valid(const char *nqn)
@@ -26,7 +27,7 @@ bool nvme_nqn_is_valid(const char *nqn)
 	size_t len = strnlen(nqn, NVME_NQN_LEN + 1);
 	int month;
 
-	if (len < sizeof(shape) || len > NVME_NQN_LEN || !is_printable(nqn))
+	if (len < sizeof(shape) || !nvme_nqn_is_harmless(nqn))
 		return false;
 	for (size_t i = 0; i < sizeof(shape) - 1; i++) {
 		if (shape[i] == 'd' ? !is_digit(nqn[i]) : nqn[i] != shape[i])

@@ -37,6 +37,7 @@ struct nvme_limits {
 	uint32_t icd_len;       /* in-capsule data of I/O queues, 0: none */
 	uint32_t admin_icd_len; /* in-capsule data that an admin queue's receive slots have room for
 				 */
+	bool any_host_name;     /* hosts' names need not be NVMe Qualified Names */
 	uint32_t group_count;   /* poll groups at most: length of per-group arrays */
 	const char *version;    /* default firmware revision; NULL: blank */
 	const char *discovery_nqn; /* of the discovery subsystem; NULL: the well-known one only */

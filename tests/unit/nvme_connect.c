@@ -160,6 +160,35 @@ static void hostnqn_is_well_formed(void **state)
 	fx_queue_gone(a.queue);
 }
 
+static void any_hostnqn_will_do_where_the_embedder_says_so(void **state)
+{
+	static const char *const odd[] = {"", "host", "NQN.2014-08.org.example:host"};
+	struct attempt a;
+
+	(void)state;
+	fx_limits.any_host_name = true;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		attempt_init(&a, 0, 0xffff);
+		memset(a.data.hostnqn, 0, sizeof(a.data.hostnqn));
+		strcpy(a.data.hostnqn, odd[i]);
+		assert_int_equal(fx_run(a.queue, &a.cmd).status, 0);
+		assert_string_equal(nvme_queue_hostnqn(a.queue), odd[i]);
+		fx_queue_gone(a.queue);
+	}
+	/* What would harm a terminal, or has no end, will not. */
+	attempt_init(&a, 0, 0xffff);
+	strcpy(a.data.hostnqn, "host\n");
+	attempt_refused(&a, PARAM, DATA(512));
+	attempt_init(&a, 0, 0xffff);
+	memset(a.data.hostnqn, 'x', sizeof(a.data.hostnqn));
+	attempt_refused(&a, PARAM, DATA(512));
+	attempt_init(&a, 0, 0xffff);
+	memset(a.data.hostnqn, 0, sizeof(a.data.hostnqn));
+	memset(a.data.hostnqn, 'x', 224);
+	attempt_refused(&a, PARAM, DATA(512));
+	fx_limits.any_host_name = false;
+}
+
 static void host_is_on_the_list(void **state)
 {
 	struct attempt a;
@@ -685,6 +714,7 @@ int main(void)
 		TEST(subnqn_is_known),
 		TEST(subsystem_that_is_removed_is_unknown),
 		TEST(hostnqn_is_well_formed),
+		TEST(any_hostnqn_will_do_where_the_embedder_says_so),
 		TEST(host_is_on_the_list),
 		TEST(admin_queue_asks_for_any_cntlid),
 		TEST(admin_sqsize_is_within_limits),
