@@ -21,6 +21,7 @@ struct media media[SIM_MAX_MEDIA];
 unsigned media_count;
 unsigned io_count;
 bool backend_releases;
+uint64_t backend_order;
 
 /* What the backend has, in no order. */
 static struct pending {
@@ -28,6 +29,7 @@ static struct pending {
 	struct media *media;
 	unsigned group;
 	bool remote, error, never, aborted;
+	uint64_t order;
 	uint64_t print; /* of the ends of the memory, at submit */
 } pending[SIM_MAX_IO];
 
@@ -168,6 +170,14 @@ static void finish(struct pending *p)
 		act_as(was);
 }
 
+/* Whose I/O it is, as the library's request says. */
+static const struct nvme_request *request_of(const struct wrasse_io *io)
+{
+	const char *request = (const char *)io - offsetof(struct nvme_request, io);
+
+	return (const struct nvme_request *)(const void *)request;
+}
+
 static void submit(struct wrasse_io *io)
 {
 	struct media *m = io->backend;
@@ -188,8 +198,10 @@ static void submit(struct wrasse_io *io)
 	if (pause_is_complete(m))
 		sim_fail("an I/O for a namespace whose pause is complete");
 	check_memory(io, "submit");
+	resv_check_io(request_of(io));
 	p = &pending[io_count++];
-	*p = (struct pending){.io = io, .media = m, .group = (unsigned)in_library};
+	*p = (struct pending){
+		.io = io, .media = m, .group = (unsigned)in_library, .order = ++backend_order};
 	p->remote = rng_one_in(plan.remote);
 	p->error = rng_one_in(plan.error);
 	p->never = rng_one_in(plan.never) && !backend_releases;
@@ -292,7 +304,9 @@ void backend_init(void)
 	media_count = 0;
 	io_count = 0;
 	backend_releases = false;
+	backend_order = 0;
 	hook_init();
+	resv_init();
 }
 
 struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
@@ -328,6 +342,10 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 	opts->nsid = (uint32_t)(m - media) + 1;
 	opts->ops = plan.attach ? &full : &bare;
 	opts->backend = m;
+	if (plan.reservations && rng_flip()) {
+		opts->save_reservation = resv_save;
+		opts->reservation_ctx = m;
+	}
 	media_count++;
 	return m;
 }
@@ -339,7 +357,7 @@ bool backend_step(void)
 	struct pending *p;
 
 	if (!io_count || rng_one_in(4))
-		return hook_step();
+		return rng_flip() ? hook_step() : resv_step();
 	p = &pending[rng_below(io_count)];
 	if (p->never && !backend_releases)
 		return false;
@@ -351,7 +369,7 @@ unsigned backend_complete_all(void)
 {
 	unsigned count = 0;
 
-	while (hook_step())
+	while (hook_step() || resv_step())
 		count++;
 	for (unsigned i = 0; i < io_count;) {
 		if (pending[i].never && !backend_releases) {
@@ -364,12 +382,13 @@ unsigned backend_complete_all(void)
 	return count;
 }
 
-/* Whose I/O it is, as the library's request says. */
-static const struct nvme_ctrl *ctrl_of(const struct wrasse_io *io)
+bool backend_has_older(const struct media *m, const struct host *host, uint64_t order)
 {
-	const char *request = (const char *)io - offsetof(struct nvme_request, io);
-
-	return ((const struct nvme_request *)(const void *)request)->queue->ctrl;
+	for (unsigned i = 0; i < io_count; i++)
+		if (pending[i].media == m && pending[i].order <= order &&
+		    !strcmp(request_of(pending[i].io)->queue->ctrl->hostnqn, host->nqn))
+			return true;
+	return false;
 }
 
 unsigned backend_held_of(const struct ctrl *ctrl)
@@ -378,7 +397,7 @@ unsigned backend_held_of(const struct ctrl *ctrl)
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < io_count; i++) {
-		const struct nvme_ctrl *of = ctrl_of(pending[i].io);
+		const struct nvme_ctrl *of = request_of(pending[i].io)->queue->ctrl;
 
 		count += of->cntlid == ctrl->cntlid && !strcmp(of->hostnqn, ctrl->host->nqn) &&
 			 !strcmp(of->subsystem->nqn, nqn);
@@ -388,7 +407,7 @@ unsigned backend_held_of(const struct ctrl *ctrl)
 
 unsigned backend_held(unsigned group)
 {
-	unsigned count = hook_held(group);
+	unsigned count = hook_held(group) + resv_held(group);
 
 	for (unsigned i = 0; i < io_count; i++)
 		count += pending[i].group == group;

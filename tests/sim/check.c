@@ -237,6 +237,7 @@ void check_group(unsigned index)
 	struct pool_link *link, *tmp;
 	struct sums sums = {0};
 
+	resv_check_poll();
 	for (unsigned i = 0; i < 2; i++)
 		pool_list_for_each(link, tmp, lists[i])
 			check_qp(pool_container(link, struct rdmat_qp, link), &sums);

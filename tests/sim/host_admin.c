@@ -9,6 +9,7 @@
 #define EVENTS_MOST  4           /* Asynchronous Event Requests that a controller takes */
 #define NOTICE_NS    0x00040002u /* Changed Namespace List, an event of type notice */
 #define FID_CACHE    0x06
+#define RESERVATION  0x00800006u /* Reservation Notification, of type I/O command specific */
 #define FID_QUEUES   0x07
 #define FID_EVENTS   0x0b
 #define CDW10_CNS_NS 2u
@@ -146,6 +147,10 @@ static void identify_list_answered(struct queue *queue, struct slot *slot,
 static uint32_t log_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
 {
 	wire_put32(capsule, SQE_NSID, 0xffffffff);
+	if (plan.reservations && rng_flip()) {
+		wire_put32(capsule, SQE_CDW10, 0x80u | (16 - 1) << 16);
+		return data_describe(queue, slot, 64, DATA_KEYED);
+	}
 	wire_put32(capsule, SQE_CDW10, 4u | (1024 - 1) << 16);
 	return data_describe(queue, slot, 4096, DATA_KEYED);
 }
@@ -211,6 +216,8 @@ static void aer_answered(struct queue *queue, struct slot *slot, const struct an
 
 	(void)slot;
 	ctrl->events--;
+	if (plan.reservations && (uint32_t)answer->value == RESERVATION)
+		return;
 	if (!answer->status && (!ctrl->wants_events || (uint32_t)answer->value != NOTICE_NS))
 		sim_fail("host %u hears of event %#x, which it %s", ctrl->host->index,
 			 (uint32_t)answer->value,

@@ -6,6 +6,8 @@
 
 #include "cmd.h"
 
+#include "nvme/wire.h"
+
 struct slot *cmd_begin(struct queue *queue, const struct cmd *cmd)
 {
 	struct slot *slot = queue_slot(queue);
@@ -78,9 +80,16 @@ static bool may_fail(const struct queue *queue, const struct slot *slot, uint16_
 	case ST_MISSING_FUSED: /* there were too many first halves */
 		return slot->half;
 	case ST_FAILED_FUSED: /* the other half may have failed */
-		return slot->half && (plan.error || upset || namespace_may_lack(queue, slot));
+		return slot->half && (plan.error || plan.reservations || upset ||
+				      namespace_may_lack(queue, slot));
 	case ST_ABORTED:
 		return slot->abort_sent;
+	case ST_CONFLICT:
+	case ST_PREEMPTED:
+		return queue->qid && plan.reservations;
+	case ST_FIELD: /* RTYPE is another, PRKEY 0, PTPL cannot be */
+		return queue->qid && plan.reservations &&
+		       slot->cmd->opcode >= NVME_OPC_RESV_REGISTER;
 	case ST_SQ_DELETED:
 		return (queue->qid || slot->patient) && upset;
 	case ST_SEQUENCE:

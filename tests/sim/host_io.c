@@ -454,6 +454,8 @@ bool cmd_io(struct queue *queue)
 			return cmd_send(queue, &io_cmds[i]);
 	if (plan.hooks && rng_one_in(50))
 		return hook_cmd(queue);
+	if (rng_one_in(plan.reservations))
+		return resv_cmd(queue);
 	if (rng_one_in(20))
 		return pair_send(queue);
 	return cmd_send_some(queue, io_cmds, sizeof(io_cmds) / sizeof(io_cmds[0]));

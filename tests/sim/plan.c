@@ -122,6 +122,19 @@ static void plan_faults(void)
 			plan.fault[i] = often[i] / 2 + rng_below(often[i]);
 }
 
+/* Hosts that fight need something to fight about, and I/O that takes its time. */
+static void plan_reservations(void)
+{
+	if (!rng_one_in(4))
+		return;
+	plan.reservations = ONE_OF(3, 6, 20);
+	plan.subsystems = 1;
+	if (plan.hosts < 2)
+		plan.hosts = 2;
+	if (!plan.late)
+		plan.late = 2;
+}
+
 void plan_make(uint64_t seed)
 {
 	memset(&plan, 0, sizeof(plan));
@@ -139,6 +152,7 @@ void plan_make(uint64_t seed)
 	plan_group();
 	plan_backend();
 	plan_faults();
+	plan_reservations();
 	for (unsigned i = 0; i < plan.hosts; i++)
 		plan.kind[i] = (enum host_kind)rng_below(plan.calm ? HOST_HOSTILE : HOST_KINDS);
 	plan.settle = plan.calm || rng_flip();
@@ -187,6 +201,8 @@ void plan_describe(char *buf, size_t len)
 			       plan.depth);
 	for (unsigned i = 0; i < plan.hosts && at < len; i++)
 		at += (size_t)snprintf(buf + at, len - at, " %s", host_kind_name(plan.kind[i]));
+	if (plan.reservations && at < len)
+		at += (size_t)snprintf(buf + at, len - at, ", reservations");
 	at += (size_t)snprintf(buf + at, len - at, "%s%s%s%s", plan.device.iwarp ? " iwarp" : "",
 			       plan.device.no_srq || plan.target.no_srq ? " no-srq" : "",
 			       plan.device.never_flushes ? " never-flushes" : "",

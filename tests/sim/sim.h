@@ -106,8 +106,9 @@ struct plan {
 	uint32_t attach_fails;
 	/* The end. */
 	/* What good hosts do; zero: anything. */
-	int only;   /* opcode of all I/O; -1: any */
-	bool hooks; /* they send the embedder's own commands */
+	int only;              /* opcode of all I/O; -1: any */
+	bool hooks;            /* they send the embedder's own commands */
+	uint32_t reservations; /* one in so many I/O commands is one; 0: none */
 	enum { SHAPE_ANY, SHAPE_KEYED, SHAPE_LIST } shape;
 	bool wants_reads;     /* hosts ask for READ credits of their own, as ESXi does */
 	bool no_keep_alive;   /* hosts rely on their traffic */
@@ -159,6 +160,8 @@ struct media {
 	uint8_t *data;
 	struct media_block *block;
 	struct wrasse_namespace *ns;
+	/* Its Preempt and Aborts: the last, how many, and backend_order when the last took effect. */
+	uint64_t fence, fences, fence_order;
 	bool masked, shown[SIM_MAX_HOSTS]; /* the hosts that see a masked one */
 	bool removing, gone; /* wrasse_subsystem_remove_ns() was called; its done() was */
 	unsigned attached[SIM_MAX_GROUPS]; /* 0, 1 */
@@ -182,6 +185,30 @@ unsigned backend_held(unsigned group);
 struct ctrl;
 /* How many of a host's controller. */
 unsigned backend_held_of(const struct ctrl *ctrl);
+
+/* How many I/Os the backend was given, ever. */
+extern uint64_t backend_order;
+struct host;
+/* Whether it has one of a host for a namespace that is not younger. */
+bool backend_has_older(const struct media *m, const struct host *host, uint64_t order);
+
+/* ---- reservations (resv.c) ---- */
+
+struct nvme_request;
+void resv_init(void);
+/* After each poll. */
+void resv_check_poll(void);
+/* An I/O reaches the backend. */
+void resv_check_io(const struct nvme_request *request);
+/* A wrasse_reservation_save_fn: ctx is the media. */
+void resv_save(void *ctx, const struct wrasse_reservation *state, struct wrasse_io *io);
+/* Saves one, if one is to be saved. */
+bool resv_step(void);
+/* How many of a group are being saved. */
+unsigned resv_held(unsigned group);
+/* A good host sends a reservation command. */
+struct queue;
+bool resv_cmd(struct queue *queue);
 
 /* ---- the embedder's own commands (hook.c) ---- */
 
