@@ -26,6 +26,9 @@ enum nvme_next nvme_resv_settle(struct nvme_request *request, struct nvme_ns_por
 
 	if (!must_save(port->ns))
 		return nvme_resv_commit(request, port->ns, actions);
+	/* Nothing is in flight in a pause. */
+	if (port->paused)
+		return NVME_RETRY;
 	resv->saving = true;
 	resv->saved = (struct wrasse_reservation){
 		.size = sizeof(resv->saved),

@@ -117,7 +117,7 @@ static struct rdmat_request *find_victim(const struct wrasse_poll_group *group,
 /* Another thread may be completing it at this moment, which the backend has to cope with. */
 static bool backend_can_abort(const struct rdmat_request *victim)
 {
-	return victim->backend && victim->nvme.port &&
+	return victim->backend && victim->nvme.port && !victim->nvme.saving &&
 	       !__atomic_load_n(&victim->io_done, __ATOMIC_RELAXED) &&
 	       victim->nvme.port->ns->ops.abort;
 }

@@ -341,13 +341,13 @@ void rdmat_flow_io_done(struct rdmat_request *request)
 	request->io_done = false;
 	if (request->nvme.saving) {
 		saved(request);
-		return;
+	} else {
+		next = nvme_request_complete_io(&request->nvme, request->io_status);
+		if (request->state == RDMAT_REQUEST_EXECUTING)
+			executed(request, next);
+		else
+			rdmat_request_settle(request);
 	}
-	next = nvme_request_complete_io(&request->nvme, request->io_status);
-	if (request->state == RDMAT_REQUEST_EXECUTING)
-		executed(request, next);
-	else
-		rdmat_request_settle(request);
 	/* After what follows from it: that may be the next I/O of the same command or pair. */
 	if (port)
 		rdmat_pause_settle(group, port);

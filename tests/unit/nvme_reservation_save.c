@@ -208,6 +208,19 @@ static void commands_wait_while_one_is_saved(void **state)
 	assert_int_equal(saved(&b, NVME_OPC_RESV_REGISTER, 0, 0, 11), 0);
 }
 
+static void nothing_is_saved_in_a_pause(void **state)
+{
+	struct nvme_cmd cmd = resv_cmd(NVME_OPC_RESV_REGISTER, CPTPL_ON, 0, 10);
+
+	(void)state;
+	ns->port[1].paused = true;
+	assert_int_equal(fx_run(a.io, &cmd).next, NVME_RETRY);
+	assert_int_equal(saves, 0);
+	assert_int_equal(ns->resv->state.count, 0);
+	ns->port[1].paused = false;
+	assert_int_equal(enlist_for_good(&a, 10), 0);
+}
+
 static void what_was_saved_counts_although_the_queue_has_ended(void **state)
 {
 	struct nvme_cmd cmd = resv_cmd(NVME_OPC_RESV_REGISTER, CPTPL_ON, 0, 10);
@@ -506,6 +519,7 @@ int main(void)
 		TEST(a_failed_save_fails_the_command_and_changes_nothing),
 		TEST(notifications_come_when_the_change_was_saved),
 		TEST(commands_wait_while_one_is_saved),
+		TEST(nothing_is_saved_in_a_pause),
 		TEST(what_was_saved_counts_although_the_queue_has_ended),
 		TEST(preempt_and_abort_is_saved_and_then_waits),
 		TEST(a_fence_waits_for_a_save_of_a_preempted_host),
