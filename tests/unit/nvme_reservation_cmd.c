@@ -136,6 +136,18 @@ static void controllers_of_one_host_share_and_its_state_outlives_them(void **sta
 	assert_int_equal(acquire(&a, 20, EA), 0);
 }
 
+static void a_host_that_comes_later_finds_the_reservation(void **state)
+{
+	struct host stranger;
+
+	(void)state;
+	enlist(&a, 10);
+	acquire(&a, 10, EA);
+	stranger = host_up('s');
+	assert_access(&stranger, CONFLICT, CONFLICT);
+	host_down(&stranger);
+}
+
 static void a_removed_namespace_leaves_nothing_to_its_successor(void **state)
 {
 	(void)state;
@@ -502,6 +514,7 @@ int main(void)
 		TEST(commands_of_the_embedder_conflict_as_well),
 		TEST(a_conflict_is_not_an_error_of_the_log),
 		TEST(controllers_of_one_host_share_and_its_state_outlives_them),
+		TEST(a_host_that_comes_later_finds_the_reservation),
 		TEST(a_removed_namespace_leaves_nothing_to_its_successor),
 		TEST(the_removal_of_a_host_leaves_its_registration),
 		TEST(a_host_without_an_identifier_cannot_reserve),

@@ -121,6 +121,18 @@ static void every_controller_of_a_host_is_told(void **state)
 	host_down(&second);
 }
 
+static void a_host_that_may_not_see_the_namespace_hears_nothing(void **state)
+{
+	(void)state;
+	everybody_registers();
+	ns->restricted = true;
+	nvme_mask_hide(ns);
+	atomic_fetch_or(&c.admin->ctrl->sees[0], 1ull << 1);
+	clear(&a, 10);
+	assert_page(&b, 0, 0, 0);
+	assert_page(&c, 1, CLEARED, 0);
+}
+
 static void a_change_that_concerns_nobody_wakes_nobody(void **state)
 {
 	(void)state;
@@ -322,6 +334,7 @@ int main(void)
 		TEST(everybody_hears_of_a_clear_but_who_did_it),
 		TEST(a_preempt_that_changes_the_type_tells_those_who_stay),
 		TEST(every_controller_of_a_host_is_told),
+		TEST(a_host_that_may_not_see_the_namespace_hears_nothing),
 		TEST(a_change_that_concerns_nobody_wakes_nobody),
 		TEST(pages_are_read_one_by_one),
 		TEST(a_page_that_is_retained_stays),
