@@ -137,9 +137,8 @@ static bool cc_can_enable(const struct nvme_ctrl *ctrl, uint32_t cc)
 {
 	uint32_t sq = NVME_CC_IOSQES(cc);
 	uint32_t cq = NVME_CC_IOCQES(cc);
-	uint32_t css = cc & NVME_CC_CSS;
 
-	if ((css != 0 && css != NVME_CC_CSS_ALL) || (cc & (NVME_CC_MPS | NVME_CC_AMS)))
+	if (cc & (NVME_CC_CSS | NVME_CC_MPS | NVME_CC_AMS))
 		return false;
 	return ctrl->discovery || ((sq == 0 || sq == 6) && (cq == 0 || cq == 4));
 }

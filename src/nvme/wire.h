@@ -336,12 +336,10 @@ enum nvme_property_offset {
 #define NVME_CAP_CQR       (1ull << 16)
 #define NVME_CAP_TO_SHIFT  24
 #define NVME_CAP_CSS_NVM   (1ull << 37)
-#define NVME_CAP_CSS_IOCS  (1ull << 43) /* CNS 1Ch tells which; CC.CSS may be 110b */
 #define NVME_CAP_CRWMS     (1ull << 59)
 #define NVME_VS_2_0        0x00020000u
 #define NVME_CC_EN         0x1u
 #define NVME_CC_CSS        0x70u
-#define NVME_CC_CSS_ALL    0x60u /* every I/O command set that CNS 1Ch tells */
 #define NVME_CC_MPS        0x780u
 #define NVME_CC_AMS        0x3800u
 #define NVME_CC_SHN        0xc000u

@@ -37,7 +37,7 @@ static const struct event {
 	{"enable without entry sizes", 0x1, {0x1, 0x1, 0x2, 0x9, 0x1, 0xa}},
 	{"enable with MPS 1", EN | 1 << 7, {0x2, 0x2, 0x2, 0x9, 0x2, 0xa}},
 	{"enable with AMS 1", EN | 1 << 11, {0x2, 0x2, 0x2, 0x9, 0x2, 0xa}},
-	{"enable with CSS 6", EN | 6 << 4, {0x1, 0x1, 0x2, 0x9, 0x1, 0xa}},
+	{"enable with CSS 6", EN | 6 << 4, {0x2, 0x2, 0x2, 0x9, 0x2, 0xa}},
 	{"enable with CSS 1", EN | 1 << 4, {0x2, 0x2, 0x2, 0x9, 0x2, 0xa}},
 	{"enable with CSS 7", EN | 7 << 4, {0x2, 0x2, 0x2, 0x9, 0x2, 0xa}},
 	{"enable with IOSQES 7", 0x00470001, {0x2, 0x2, 0x2, 0x9, 0x2, 0xa}},
@@ -214,14 +214,14 @@ static void cap_tells_the_limits(void **state)
 	uint64_t cap = run.dw0 | (uint64_t)run.dw1 << 32;
 
 	(void)state;
-	assert_int_equal(cap & 0xffff, 127);      /* MQES */
-	assert_int_equal(cap >> 16 & 1, 1);       /* CQR */
-	assert_int_equal(cap >> 17 & 3, 0);       /* AMS */
-	assert_int_equal(cap >> 24 & 0xff, 30);   /* TO */
-	assert_int_equal(cap >> 32 & 0x1f, 0);    /* DSTRD, NSSRS */
-	assert_int_equal(cap >> 37 & 0xff, 0x41); /* CSS: NVM, and what CNS 1Ch tells */
-	assert_int_equal(cap >> 48 & 0xff, 0);    /* MPSMIN, MPSMAX */
-	assert_int_equal(cap >> 59 & 3, 1);       /* CRWMS, not CRIMS */
+	assert_int_equal(cap & 0xffff, 127);    /* MQES */
+	assert_int_equal(cap >> 16 & 1, 1);     /* CQR */
+	assert_int_equal(cap >> 17 & 3, 0);     /* AMS */
+	assert_int_equal(cap >> 24 & 0xff, 30); /* TO */
+	assert_int_equal(cap >> 32 & 0x1f, 0);  /* DSTRD, NSSRS */
+	assert_int_equal(cap >> 37 & 0xff, 1);  /* CSS */
+	assert_int_equal(cap >> 48 & 0xff, 0);  /* MPSMIN, MPSMAX */
+	assert_int_equal(cap >> 59 & 3, 1);     /* CRWMS, not CRIMS */
 	assert_int_equal(fx_property_get(queue, NVME_PROP_VS, 0).dw0, 0x00020000);
 	assert_int_equal(fx_property_get(queue, NVME_PROP_CRTO, 0).dw0, 30);
 	fx_queue_gone(queue);
