@@ -13,7 +13,7 @@ VM_BOOT_MODULES=(virtio_pci virtio_console 9pnet_virtio 9p overlay)
 vm_usage()
 {
 	cat <<-'EOF'
-	usage: ./dev vm [--time SECONDS] [--results DIR] [--console FILE] [--force-vm] [CMD...]
+	usage: ./dev vm [--time SECONDS] [--results DIR] [--console FILE] [--kernel SERIES] [--force-vm] [CMD...]
 
 	Runs CMD where RDMA is real, in the current directory, as root: on this machine when rdma_rxe can be
 	loaded, otherwise in a VM (2 CPUs, 4 GiB; WRASSE_VM_CPUS, WRASSE_VM_MEMORY). Without CMD: a shell.
@@ -21,6 +21,7 @@ vm_usage()
 	  --time SECONDS   end CMD (and the VM) after that long, with status 124 (600; no limit for a shell)
 	  --results DIR    where files go that CMD writes to the directory $WRASSE_RESULTS (build/vm-results)
 	  --console FILE   where the guest's kernel messages are kept (build/vm-console.log)
+	  --kernel SERIES  with a kernel of this series (such as 6.12) of Debian's backports, not with the release's own
 	  --force-vm       use the VM even where this machine has rdma_rxe
 
 	In the VM this machine's files are readable and writes go to memory, except for $WRASSE_RESULTS.
@@ -29,47 +30,86 @@ vm_usage()
 	EOF
 }
 
-# True when this machine itself can do it.
+# vm_native SERIES: true when this machine itself can do it.
 vm_native()
 {
+	[[ ! $1 || $(uname -r) == "$1".* ]] || return
 	((EUID == 0)) && { [[ -d /sys/module/rdma_rxe ]] || modprobe -q rdma_rxe 2>/dev/null; } &&
 		[[ -d /sys/module/rdma_rxe ]]
 }
 
-# Fetches Debian's kernel once and unpacks it below the cache; sets VM_KERNEL and VM_RELEASE.
+# vm_kernel SERIES: fetches Debian's kernel once and unpacks it below the cache; sets VM_KERNEL and VM_RELEASE.
+# Without a series it is the release's own kernel. Those of backports lie apart.
 vm_kernel()
 {
-	mkdir -p "$VM_CACHE"
+	VM_STORE=$VM_CACHE${1:+/backports}
+	mkdir -p "$VM_STORE"
 	local lock dir
 	exec {lock}>"$VM_CACHE/lock"
 	flock "$lock"
-	if ! dir=$(vm_kernel_cached); then
-		vm_kernel_fetch
-		dir=$(vm_kernel_cached) || die "no kernel in $VM_CACHE after fetching one"
+	if ! dir=$(vm_kernel_cached "$1"); then
+		if [[ $1 ]]; then
+			vm_backports_fetch "$1"
+		else
+			vm_release_fetch
+		fi
+		dir=$(vm_kernel_cached "$1") || die "no kernel in $VM_STORE after fetching one"
 	fi
 	exec {lock}>&-
 	VM_KERNEL=$dir
 	VM_RELEASE=${dir##*/kernel-}
 }
 
-# Prints the directory of the newest complete kernel in the cache.
+# vm_kernel_cached SERIES: prints the directory of the newest complete kernel of the series in the store.
 vm_kernel_cached()
 {
 	local dirs
-	mapfile -t dirs < <(find "$VM_CACHE" -mindepth 2 -maxdepth 2 -path '*/kernel-*/complete' \
+	mapfile -t dirs < <(find "$VM_STORE" -mindepth 2 -maxdepth 2 -path "*/kernel-${1:+$1.}*/complete" \
 		-printf '%h\n' | sort -V)
 	((${#dirs[@]})) && echo "${dirs[-1]}"
 }
 
-vm_kernel_fetch()
+vm_release_fetch()
 {
-	local package tmp release
+	local package
 	package=$(apt-cache depends linux-image-amd64 2>/dev/null |
 		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 	[[ $package ]] || die "apt-cache knows no linux-image-amd64: run 'apt-get update' (Debian amd64 is needed)"
-	say "fetching $package (70 MB, once; kept in $VM_CACHE, not installed)"
-	tmp=$(mktemp -d "$VM_CACHE/fetch.XXXXXX")
-	(cd "$tmp" && apt-get -qq download "$package" 2>download.log) || {
+	vm_kernel_fetch "$package"
+}
+
+# vm_backports_fetch SERIES: with lists of its own, so that this machine's apt knows no more than before.
+vm_backports_fetch()
+{
+	local codename site apt package
+	# shellcheck source=/dev/null
+	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	site=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' 2>/dev/null |
+		awk -v release="$codename" '$2 == release && !found++ { print $1 }' || true)
+	[[ $site ]] || die "apt has no source for Debian ${codename:-(no codename)}: no kernel $1"
+	apt=$VM_STORE/apt
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+	echo "deb $site $codename-backports main" >"$apt/sources.list"
+	apt=(-q -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$apt/lists"
+		-o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root -o Acquire::Retries=2)
+	apt-get "${apt[@]}" -qq update >"$VM_STORE/update.log" 2>&1 && ! grep -q '^[EW]:' "$VM_STORE/update.log" || {
+		cat "$VM_STORE/update.log" >&2
+		die "Debian's backports are out of reach: no kernel $1"
+	}
+	package=$(apt-cache "${apt[@]}" pkgnames linux-image- |
+		grep -E "^linux-image-${1//./\\.}\.[^-]*-amd64$" | sort -V | tail -n 1 || true)
+	[[ $package ]] || die "$codename-backports has no kernel $1"
+	vm_kernel_fetch "$package" "${apt[@]}"
+}
+
+# vm_kernel_fetch PACKAGE [APT'S OPTION...]
+vm_kernel_fetch()
+{
+	local package=$1 tmp release
+	shift
+	say "fetching $package (70 to 110 MB, once; kept in $VM_STORE, not installed)"
+	tmp=$(mktemp -d "$VM_STORE/fetch.XXXXXX")
+	(cd "$tmp" && apt-get "$@" -qq download "$package" >download.log 2>&1) || {
 		cat "$tmp/download.log" >&2
 		rm -rf "$tmp"
 		die "cannot download $package"
@@ -83,8 +123,8 @@ vm_kernel_fetch()
 	/sbin/depmod -b "$tmp/new" "$release"
 	vm_unpack_kernel "$tmp/new/boot/vmlinuz-$release" "$tmp/new/vmlinux"
 	touch "$tmp/new/complete"
-	rm -rf "$VM_CACHE/kernel-$release"
-	mv "$tmp/new" "$VM_CACHE/kernel-$release"
+	rm -rf "$VM_STORE/kernel-$release"
+	mv "$tmp/new" "$VM_STORE/kernel-$release"
 	rm -rf "$tmp"
 }
 
@@ -117,7 +157,12 @@ vm_image()
 		awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
 		while read -r path; do
 			module=${path##*/}
-			cp "$path" "$root/modules/$module"
+			module=${module%.xz}
+			if [[ $path == *.xz ]]; then
+				xz -dc "$path" >"$root/modules/$module"
+			else
+				cp "$path" "$root/modules/$module"
+			fi
 			echo "/modules/$module"
 		done >"$root/modules/order"
 	(cd "$root" && find . | cpio -o -H newc --quiet) >"$1/initramfs"
@@ -204,12 +249,12 @@ vm_qemu()
 	)
 }
 
-# vm_in_guest TIME RESULTS CONSOLE CMD...
+# vm_in_guest SERIES TIME RESULTS CONSOLE CMD...
 vm_in_guest()
 {
-	local limit=$1 results=$2 console=$3 accel attempt began=$SECONDS
-	shift 3
-	vm_kernel
+	local series=$1 limit=$2 results=$3 console=$4 accel attempt began=$SECONDS
+	shift 4
+	vm_kernel "$series"
 	accel=$(vm_accel)
 	VM_RUN=$(mktemp -d "${TMPDIR:-/tmp}/wrasse-vm.XXXXXX")
 	trap 'vm_cleanup' EXIT
@@ -321,12 +366,13 @@ vm_on_machine()
 
 cmd_vm()
 {
-	local limit='' results=$TREE/build/vm-results console=$TREE/build/vm-console.log force=''
+	local limit='' results=$TREE/build/vm-results console=$TREE/build/vm-console.log force='' series=''
 	while (($#)); do
 		case $1 in
 		--time) limit=${2:?--time needs seconds}; shift 2 ;;
 		--results) results=$(realpath -m "${2:?--results needs a directory}"); shift 2 ;;
 		--console) console=$(realpath -m "${2:?--console needs a file}"); shift 2 ;;
+		--kernel) series=${2:?--kernel needs a series such as 6.12}; shift 2 ;;
 		--force-vm) force=1; shift ;;
 		-h | --help) vm_usage; return ;;
 		--) shift; break ;;
@@ -336,11 +382,11 @@ cmd_vm()
 	done
 	[[ $limit ]] || { (($#)) && limit=600 || limit=0; }
 	mkdir -p "$results"
-	if [[ ! $force ]] && vm_native; then
+	if [[ ! $force ]] && vm_native "$series"; then
 		vm_on_machine "$limit" "$results" "$@"
 	else
 		need_deps
-		vm_in_guest "$limit" "$results" "$console" "$@"
+		vm_in_guest "$series" "$limit" "$results" "$console" "$@"
 	fi
 	return "$VM_STATUS"
 }
