@@ -6,6 +6,7 @@
 
 #include "cmd.h"
 
+#define ABORTS_MOST  4           /* that a controller takes at once, its ACL and one */
 #define EVENTS_MOST  4           /* Asynchronous Event Requests that a controller takes */
 #define NOTICE_NS    0x00040002u /* Changed Namespace List, an event of type notice */
 #define FID_CACHE    0x06
@@ -267,11 +268,22 @@ static struct slot *choose_victim(struct ctrl *ctrl, uint16_t *qid)
 	return some;
 }
 
+static unsigned aborts_out(const struct queue *queue)
+{
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < queue->depth; i++)
+		count += queue->slot[i].busy && queue->slot[i].cmd->opcode == OPC_ABORT;
+	return count;
+}
+
 static uint32_t abort_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
 {
 	uint16_t qid = (uint16_t)rng_below(plan.io_queues + 1);
 	struct slot *victim = rng_one_in(4) ? NULL : choose_victim(queue->ctrl, &qid);
 
+	if (aborts_out(queue) == ABORTS_MOST)
+		return 0;
 	/* Nobody's: no command has such an identifier. */
 	slot->victim.cid = (uint16_t)(0xff | rng_below(256) << 8);
 	slot->victim.status = ANY_STATUS;
