@@ -41,6 +41,7 @@ extern const struct probe_group probe_admin;
 extern const struct probe_group probe_inline;
 extern const struct probe_group probe_list;
 extern const struct probe_group probe_io;
+extern const struct probe_group probe_fused;
 extern const struct probe_group probe_hostile;
 
 #define PROBE_GROUP(group, table) \

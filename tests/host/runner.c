@@ -16,8 +16,8 @@
 #include "probe.h"
 
 static const struct probe_group *const groups[] = {
-	&probe_cm,     &probe_connect, &probe_property, &probe_admin,
-	&probe_inline, &probe_list,    &probe_io,       &probe_hostile,
+	&probe_cm,   &probe_connect, &probe_property, &probe_admin,   &probe_inline,
+	&probe_list, &probe_io,      &probe_fused,    &probe_hostile,
 };
 
 #define GROUPS       (sizeof(groups) / sizeof(groups[0]))
