@@ -41,7 +41,8 @@ int backend_null_create(const struct ns_spec *spec, struct backend **backend)
 		.destroy = null_destroy,
 		.size = spec->size,
 		.io_opcodes = WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) |
-			      WRASSE_IO_BIT(WRASSE_IO_DISCARD) | WRASSE_IO_BIT(WRASSE_IO_VERIFY),
+			      WRASSE_IO_BIT(WRASSE_IO_DISCARD) | WRASSE_IO_BIT(WRASSE_IO_VERIFY) |
+			      WRASSE_IO_BIT(WRASSE_IO_COPY),
 		.discard_zeroes = true,
 	};
 	*backend = null;

@@ -101,6 +101,9 @@ static void ram_submit(struct wrasse_io *io)
 		else
 			memset(at, 0, io->length);
 		break;
+	case WRASSE_IO_COPY:
+		memcpy(at, ram->bytes + io->source, io->length);
+		break;
 	case WRASSE_IO_DISCARD:
 		ram_discard(at, io->length);
 		if (ram->tuples)
@@ -160,7 +163,7 @@ int backend_ram_create(const struct ns_spec *spec, struct backend **backend)
 		.size = spec->size,
 		.io_opcodes = WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) |
 			      WRASSE_IO_BIT(WRASSE_IO_DISCARD) | WRASSE_IO_BIT(WRASSE_IO_VERIFY) |
-			      WRASSE_IO_BIT(WRASSE_IO_COMPARE),
+			      WRASSE_IO_BIT(WRASSE_IO_COMPARE) | WRASSE_IO_BIT(WRASSE_IO_COPY),
 		.discard_zeroes = true,
 	};
 	ram->block_shift = (uint32_t)__builtin_ctz(spec->block_size);

@@ -40,6 +40,9 @@ enum wrasse_io_opcode {
 	/* Reads of the range fail with Unrecovered Read Error until it is written. Else: hosts are
 	 * told that there is no Write Uncorrectable, and get Invalid Opcode. */
 	WRASSE_IO_WRITE_UNCORRECTABLE,
+	/* The range has what the one of the same length at source has, which is apart from it. Else:
+	 * reads and writes. */
+	WRASSE_IO_COPY,
 };
 
 /* A bit of struct wrasse_ns_opts.io_opcodes. */
@@ -66,6 +69,7 @@ struct wrasse_io {
 	uint32_t flags;  /* enum wrasse_io_flags */
 	uint64_t offset; /* bytes from the start of the namespace */
 	uint64_t length; /* bytes; 0 for a flush */
+	uint64_t source; /* WRASSE_IO_COPY: where to copy from, as offset; else 0 */
 	const struct iovec
 		*iov; /* page-aligned only if the transfer is larger than a small data buffer */
 	uint32_t iov_count; /* 0 for an opcode without an iov */

@@ -115,6 +115,7 @@ static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
 	nvme_put32(&id->nn, subsystem->max_namespaces);
 	nvme_put32(&id->mnan, subsystem->max_namespaces);
 	nvme_put16(&id->oncs, id_oncs(queue));
+	nvme_put16(&id->ocfs, 1u << 0 | 1u << 1); /* Copy descriptor formats 0 and 1 */
 	nvme_put16(&id->fuses, 1u << 0); /* Compare and Write, of one block at least (ACWU 0) */
 	id->sqes = 0x66;
 	id->cqes = 0x44;
@@ -203,6 +204,9 @@ static enum nvme_next identify_ns(struct nvme_request *request)
 		id.nsattr = nvme_ns_is_read_only(ns) ? 1 : 0;
 		id.dlfeat = id_dlfeat(ns);
 		id.nsfeat = NVME_NSFEAT_NSABP;
+		nvme_put16(&id.mssrl, (uint16_t)nvme_copy_range_max(ns));
+		nvme_put32(&id.mcl, NVME_COPY_MAX >> ns->block_shift);
+		id.msrc = NVME_COPY_RANGES - 1;
 		nvme_put16(&id.nacwu, (uint16_t)((nvme_io_pair_max(ns) >> ns->block_shift) - 1));
 		memcpy(id.nguid, ns->nguid, sizeof(id.nguid));
 		memcpy(id.eui64, ns->eui64, sizeof(id.eui64));

@@ -153,6 +153,7 @@ enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port 
 		io->flags = WRASSE_IO_FUA;
 	io->offset = offset;
 	io->length = length;
+	io->source = 0;
 	io->iov = NULL;
 	io->iov_count = 0;
 	io->pi = NULL;
@@ -435,6 +436,19 @@ static const struct nvme_op io_ops[] = {
 			.data_len = nvme_resv_release_len,
 			.execute = nvme_resv_execute,
 			.execute_registry = nvme_resv_execute_registry,
+		},
+	[NVME_OPC_COPY] =
+		{
+			.name = "Copy",
+			.xfer = NVME_XFER_H2C,
+			.on = NVME_ON_IO,
+			.ns = true,
+			.access = NVME_ACCESS_READ | NVME_ACCESS_WRITE,
+			.fua = true,
+			.native = WRASSE_IO_BIT(WRASSE_IO_COPY),
+			.effects = NVME_EFFECT_DATA,
+			.data_len = nvme_copy_data_len,
+			.execute = nvme_copy_execute,
 		},
 };
 

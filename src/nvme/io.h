@@ -68,6 +68,19 @@ int64_t nvme_dsm_data_len(struct nvme_request *request);
 enum nvme_next nvme_dsm_execute(struct nvme_request *request, uint64_t now_ns,
 				struct nvme_actions *actions);
 
+/* ---- io_copy.c ---- */
+
+#define NVME_COPY_RANGES    128u        /* MSRC + 1 */
+#define NVME_COPY_RANGE_MAX (4u << 20)  /* MSSRL, in bytes */
+#define NVME_COPY_MAX       (16u << 20) /* MCL, in bytes */
+
+/* Blocks in one source range: a field of 16 bits. */
+uint32_t nvme_copy_range_max(const struct wrasse_namespace *ns);
+
+int64_t nvme_copy_data_len(struct nvme_request *request);
+enum nvme_next nvme_copy_execute(struct nvme_request *request, uint64_t now_ns,
+				 struct nvme_actions *actions);
+
 /* ---- io_limits.c: what a controller tells of its namespaces ---- */
 
 /* Whether a namespace that the queue sees takes an opcode of the I/O command set. */

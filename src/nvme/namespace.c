@@ -18,7 +18,7 @@
 #define IO_OPTIONAL                                                                 \
 	(WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) | WRASSE_IO_BIT(WRASSE_IO_DISCARD) | \
 	 WRASSE_IO_BIT(WRASSE_IO_VERIFY) | WRASSE_IO_BIT(WRASSE_IO_COMPARE) |       \
-	 WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE))
+	 WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE) | WRASSE_IO_BIT(WRASSE_IO_COPY))
 
 /* What cannot be left to a backend where blocks have protection information. */
 #define IO_WITHOUT_PI                                                              \

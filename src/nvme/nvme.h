@@ -189,6 +189,7 @@ struct nvme_steps {
 	enum nvme_next (*next)(struct nvme_request *request, struct nvme_ns_port *port);
 	uint64_t done;           /* bytes, or what the command counts in */
 	uint64_t offset, length; /* of the command's range, in bytes */
+	uint64_t to;             /* where the next I/O of a Copy writes */
 	struct iovec piece;      /* of scratch: what the I/O uses */
 };
 

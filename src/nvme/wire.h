@@ -176,6 +176,20 @@ struct nvme_dsm_range {
 };
 NVME_WIRE_SIZE(struct nvme_dsm_range, 16);
 
+/* Copy (NVM Command Set 1.0 3.2.2): CDW12, and what its source ranges of either format begin with. */
+#define NVME_COPY_NR(cdw12)     (((cdw12)&0xff) + 1)
+#define NVME_COPY_FORMAT(cdw12) ((cdw12) >> 8 & 0xf)
+#define NVME_COPY_RANGE_0       32 /* bytes of a source range of format 0 */
+#define NVME_COPY_RANGE_1       40
+
+struct nvme_copy_range {
+	uint8_t rsvd0[8];
+	nvme_le64 slba;
+	nvme_le16 nlb; /* 0-based */
+	uint8_t rsvd18[6];
+};
+NVME_WIRE_SIZE(struct nvme_copy_range, 24);
+
 #define NVME_LEAST_WZSL 8192u /* WZSL counts 4096 * 2^n bytes, and n is not 0 */
 
 /* A command, without its in-capsule data. */
@@ -243,6 +257,7 @@ enum nvme_opcode {
 	NVME_OPC_RESV_REPORT = 0x0e,
 	NVME_OPC_RESV_ACQUIRE = 0x11,
 	NVME_OPC_RESV_RELEASE = 0x15,
+	NVME_OPC_COPY = 0x19,
 };
 
 /* Fabrics command types; their low two bits are a direction too. */
@@ -293,6 +308,8 @@ enum nvme_sc {
 	NVME_SC_CONNECT_PARAM = 0x82,
 	NVME_SC_CONNECT_HOST = 0x84,
 	NVME_SC_QUEUE_TYPE = 0x85,
+	NVME_SC_SIZE_LIMIT = 0x83, /* of I/O commands */
+	NVME_SC_OVERLAPPING = 0x87,
 	NVME_SC_AUTH_REQUIRED = 0x91,
 };
 
@@ -405,7 +422,7 @@ struct nvme_id_ctrl {
 	nvme_le16 awun, awupf;
 	uint8_t icsvscc, nwpc;
 	nvme_le16 acwu;
-	uint8_t rsvd534[2];
+	nvme_le16 ocfs;
 	nvme_le32 sgls; /* @536 */
 	nvme_le32 mnan;
 	uint8_t rsvd544[224];

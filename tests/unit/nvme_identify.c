@@ -70,7 +70,8 @@ static void controller_page_has_what_linux_needs(void **state)
 	assert_int_equal(page[513], 0x44);       /* CQES */
 	assert_int_equal(get16(514), 128);       /* MAXCMD */
 	assert_int_equal(get32(516), 256);       /* NN */
-	assert_int_equal(get16(520), 0xf9);      /* ONCS: what needs no backend for it */
+	assert_int_equal(get16(520), 0x1f9);     /* ONCS: what needs no backend for it */
+	assert_int_equal(get16(534), 3);         /* OCFS: Copy formats 0 and 1 */
 	assert_int_equal(get16(522), 1);         /* FUSES: Compare and Write */
 	assert_int_equal(page[525], 6);          /* VWC: none; Flush of all */
 	assert_int_equal(page[531], 1);          /* NWPC */
@@ -131,13 +132,13 @@ static void controller_page_tells_of_what_backends_take(void **state)
 
 	(void)state;
 	identify(queue, 1, 0);
-	assert_int_equal(get16(520), 0xf9);
+	assert_int_equal(get16(520), 0x1f9);
 	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_DISCARD);
 	identify(queue, 1, 0);
-	assert_int_equal(get16(520), 0xfd);
+	assert_int_equal(get16(520), 0x1fd);
 	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE);
 	identify(queue, 1, 0);
-	assert_int_equal(get16(520), 0xfb);
+	assert_int_equal(get16(520), 0x1fb);
 	fx_queue_gone(queue);
 }
 
@@ -251,7 +252,11 @@ static void namespace_page_tells_size_and_names(void **state)
 	assert_int_equal(page[31], 0xfe); /* RESCAP */
 	assert_zero(32, 38);
 	assert_int_equal(get16(38), 1); /* NACWU */
-	assert_zero(40, 92);
+	assert_zero(40, 74);
+	assert_int_equal(get16(74), 1024); /* MSSRL */
+	assert_int_equal(get32(76), 4096); /* MCL */
+	assert_int_equal(page[80], 127);   /* MSRC */
+	assert_zero(81, 92);
 	assert_int_equal(get32(92), 1); /* ANAGRPID */
 	assert_zero(96, 104);
 	assert_memory_equal(page + 104, ns->nguid, 16);

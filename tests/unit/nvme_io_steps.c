@@ -642,11 +642,11 @@ static void options_out_of_range_are_refused(void **state)
 		uint64_t max_write_zeroes_len, max_discard_len;
 		int result;
 	} cases[] = {
-		{WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE) << 1, 0, 0, -EINVAL},
+		{WRASSE_IO_BIT(WRASSE_IO_COPY) << 1, 0, 0, -EINVAL},
 		{1u << 31, 0, 0, -EINVAL},
 		{0, 8191, 0, -EINVAL},
 		{0, 0, 4095, -EINVAL},
-		{0xff, 8192, 4096, 50},
+		{0x1ff, 8192, 4096, 50},
 	};
 
 	(void)state;

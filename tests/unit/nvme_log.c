@@ -323,9 +323,9 @@ static void firmware_log_has_one_slot(void **state)
 
 static void effects_log_is_the_command_tables(void **state)
 {
-	/* Flush, Write, Read, Compare, Write Zeroes, Verify, reservations */
-	static const uint8_t io_effects[] = {1, 3, 1, 0, 0, 1, 0, 0, 3, 0, 0,
-					     0, 1, 1, 1, 0, 0, 1, 0, 0, 0, 1};
+	/* Flush, Write, Read, Compare, Write Zeroes, Verify, reservations, Copy */
+	static const uint8_t io_effects[] = {1, 3, 1, 0, 0, 1, 0, 0, 3, 0, 0, 0, 1,
+					     1, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 3};
 	struct nvme_queue *queue = fx_ready();
 	struct nvme_cmd cmd = fx_log_cmd(NVME_LID_EFFECTS, page, 4096, 0);
 

@@ -12,6 +12,7 @@
 #define LOG_PAGE (0x109 | FX_DNR)
 #define FORMAT   (0x180 | FX_DNR)
 #define SGL_TYPE (0x11 | FX_DNR)
+#define OVERLAP  (0x187 | FX_DNR)
 #define SGL_LEN  (0x0f | FX_DNR)
 
 static uint8_t page[4096];
@@ -37,6 +38,7 @@ static void sweep(struct nvme_queue *queue, const struct expectation *good, unsi
 
 		if (opcode == NVME_OPC_FABRICS)
 			continue;
+		memset(page, 0, sizeof(page));
 		fx_data(&cmd, page, sizeof(page));
 		for (unsigned i = 0; i < count; i++) {
 			if (good[i].opcode != opcode)
@@ -123,15 +125,21 @@ static const struct expectation io_ready[] = {
 	{0x05, SGL_LEN, NVME_RESPOND}, /* Compare */
 	{0x08, 0, NVME_SUBMIT},        /* Write Zeroes */
 	{0x0c, 0, NVME_SUBMIT},        /* Verify */
+	{0x19, OVERLAP, NVME_RESPOND}, /* Copy of block 0 to itself */
 	RESERVATIONS};
 
 /* Those that only some backends have. */
 static const struct expectation io_ready_native[] = {
-	{0x00, 0, NVME_SUBMIT},        {0x01, SGL_LEN, NVME_RESPOND},
-	{0x02, SGL_LEN, NVME_RESPOND}, {0x04, 0, NVME_SUBMIT}, /* Write Uncorrectable */
-	{0x05, SGL_LEN, NVME_RESPOND}, {0x08, 0, NVME_SUBMIT},
+	{0x00, 0, NVME_SUBMIT},
+	{0x01, SGL_LEN, NVME_RESPOND},
+	{0x02, SGL_LEN, NVME_RESPOND},
+	{0x04, 0, NVME_SUBMIT}, /* Write Uncorrectable */
+	{0x05, SGL_LEN, NVME_RESPOND},
+	{0x08, 0, NVME_SUBMIT},
 	{0x09, 0, NVME_RESPOND}, /* Dataset Management without an attribute */
-	{0x0c, 0, NVME_SUBMIT},        RESERVATIONS};
+	{0x0c, 0, NVME_SUBMIT},
+	{0x19, OVERLAP, NVME_RESPOND}, /* Copy of block 0 to itself */
+	RESERVATIONS};
 
 static const struct expectation fabrics_admin[] = {
 	{0x00, FIELD, NVME_RESPOND},          /* Property Set of CAP */
@@ -252,6 +260,7 @@ static const struct expectation io_ended[] = {
 	{0x04, 0x08, NVME_RESPOND}, {0x05, 0x08, NVME_RESPOND}, {0x08, 0x08, NVME_RESPOND},
 	{0x09, 0x08, NVME_RESPOND}, {0x0c, 0x08, NVME_RESPOND}, {0x0d, 0x08, NVME_RESPOND},
 	{0x0e, 0x08, NVME_RESPOND}, {0x11, 0x08, NVME_RESPOND}, {0x15, 0x08, NVME_RESPOND},
+	{0x19, 0x08, NVME_RESPOND},
 };
 
 static void io_queue_does_nothing_after_a_reset_or_shutdown(void **state)
