@@ -12,6 +12,22 @@
 WRASSE_BEGIN_DECLS
 
 /*
+ * What hosts should know to use a namespace well (NVM Command Set 1.0 5.8.2), in logical blocks, at
+ * most 65536 and 65535 for the first; 0: not told. The library checks no command against them.
+ */
+struct wrasse_ns_hints {
+	uint32_t io_boundary;  /* NOIOB: I/O that crosses a multiple of it is slow */
+	uint32_t atomic_write; /* NAWUN: so long a write is seen whole or not at all */
+	uint32_t
+		atomic_write_power; /* NAWUPF: also after a power failure; not above atomic_write */
+	uint32_t write_granularity; /* NPWG */
+	uint32_t write_alignment;   /* NPWA */
+	uint32_t discard_granularity; /* NPDG */
+	uint32_t discard_alignment;   /* NPDA */
+	uint32_t write_size;          /* NOWS: the best length of a write */
+};
+
+/*
  * What a namespace is. Fused Compare and Write needs nothing of it: the library executes the two
  * one after the other, and no other fused pair of the namespace between them, on whatever queue and
  * poll group. A Write that is no half of a pair, to the same blocks at the same time, may come
@@ -48,6 +64,7 @@ struct wrasse_ns_opts {
 	 * longer ranges to discard come as several I/Os. */
 	uint64_t max_write_zeroes_len, max_discard_len;
 	bool discard_zeroes; /* what was discarded reads as zeroes: hosts are told */
+	struct wrasse_ns_hints hints;
 
 	const struct wrasse_backend_ops
 		*ops;  /* required; must stay valid while the namespace exists */
@@ -76,7 +93,7 @@ static inline void wrasse_ns_opts_init(struct wrasse_ns_opts *opts)
  *
  * Context: any thread, also a callback. It allocates. Poll groups attach to the backend when they
  * are polled next. Return: the namespace's id (1 or more); -EINVAL for a bad block size, block
- * count, nsid, io_opcodes, limit, reservation or missing submit; -EEXIST if the nsid, NGUID, EUI64 or UUID is in use in the target;
+ * count, nsid, io_opcodes, limit, hint, reservation or missing submit; -EEXIST if the nsid, NGUID, EUI64 or UUID is in use in the target;
  * -ENOSPC if the subsystem is full; -E2BIG for an unknown tail of opts; -ENOMEM; -ESHUTDOWN if the
  * subsystem is being removed.
  */

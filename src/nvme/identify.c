@@ -163,13 +163,6 @@ enum nvme_next nvme_identify_refuse_nsid(struct nvme_request *request)
 			   "no such namespace");
 }
 
-/* What deallocated blocks read as (not said, or zeroes), and whether Write Zeroes may do it. */
-static uint8_t id_dlfeat(const struct wrasse_namespace *ns)
-{
-	return (uint8_t)((ns->discard_zeroes ? 1u : 0u) |
-			 (ns->io_opcodes & WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) ? 1u << 3 : 0u));
-}
-
 /* Metadata is part of the extended block and holds nothing but a tuple. */
 static void id_ns_pi(const struct wrasse_namespace *ns, struct nvme_id_ns *id)
 {
@@ -202,12 +195,7 @@ static enum nvme_next identify_ns(struct nvme_request *request)
 		id.nmic = 1; /* may be attached to several controllers */
 		id.rescap = nvme_resv_capabilities(ns);
 		id.nsattr = nvme_ns_is_read_only(ns) ? 1 : 0;
-		id.dlfeat = id_dlfeat(ns);
-		id.nsfeat = NVME_NSFEAT_NSABP;
-		nvme_put16(&id.mssrl, (uint16_t)nvme_copy_range_max(ns));
-		nvme_put32(&id.mcl, NVME_COPY_MAX >> ns->block_shift);
-		id.msrc = NVME_COPY_RANGES - 1;
-		nvme_put16(&id.nacwu, (uint16_t)((nvme_io_pair_max(ns) >> ns->block_shift) - 1));
+		nvme_io_id_put(ns, &id);
 		memcpy(id.nguid, ns->nguid, sizeof(id.nguid));
 		memcpy(id.eui64, ns->eui64, sizeof(id.eui64));
 		id.lbaf[0].lbads = (uint8_t)ns->block_shift;

@@ -444,6 +444,7 @@ static const struct nvme_op io_ops[] = {
 			.on = NVME_ON_IO,
 			.ns = true,
 			.access = NVME_ACCESS_READ | NVME_ACCESS_WRITE,
+			.no_pi = true,
 			.fua = true,
 			.native = WRASSE_IO_BIT(WRASSE_IO_COPY),
 			.effects = NVME_EFFECT_DATA,

@@ -8,6 +8,7 @@
 #define WRASSE_NVME_IO_H
 
 #include "nvme/ctrl.h"
+#include "nvme/wire_io.h"
 
 /* Refuses a range that is beyond the namespace. @count: not 0. */
 bool nvme_io_check_range(struct nvme_request *request, const struct wrasse_namespace *ns,
@@ -93,6 +94,9 @@ struct nvme_io_limits {
 	uint32_t dmrsl;    /* blocks in a range; 0: no limit */
 	uint64_t dmsl;     /* blocks in all; 0: no limit */
 };
+
+/* What Identify Namespace says of I/O commands. */
+void nvme_io_id_put(const struct wrasse_namespace *ns, struct nvme_id_ns *id);
 
 void nvme_io_limits_get(const struct nvme_queue *queue, struct nvme_io_limits *limits);
 

@@ -75,3 +75,47 @@ void nvme_io_limits_get(const struct nvme_queue *queue, struct nvme_io_limits *l
 		.dmrsl = discard > UINT32_MAX ? 0 : (uint32_t)discard,
 	};
 }
+
+/* ---- of one namespace ---- */
+
+/* A length as a field that is 0-based; 0, which is not told, is one block. */
+static void put_blocks(nvme_le16 *field, uint32_t blocks)
+{
+	nvme_put16(field, (uint16_t)(blocks ? blocks - 1 : 0));
+}
+
+/* Whether there is something to say of preferred sizes: OPTPERF makes all of these fields valid. */
+static bool has_preferences(const struct wrasse_ns_hints *hints)
+{
+	return hints->write_granularity || hints->write_alignment || hints->discard_granularity ||
+	       hints->discard_alignment || hints->write_size;
+}
+
+static void hints_put(const struct wrasse_ns_hints *hints, struct nvme_id_ns *id)
+{
+	nvme_put16(&id->noiob, (uint16_t)hints->io_boundary);
+	put_blocks(&id->nawun, hints->atomic_write);
+	put_blocks(&id->nawupf, hints->atomic_write_power);
+	if (!has_preferences(hints))
+		return;
+	id->nsfeat |= NVME_NSFEAT_OPTPERF;
+	put_blocks(&id->npwg, hints->write_granularity);
+	put_blocks(&id->npwa, hints->write_alignment);
+	put_blocks(&id->npdg, hints->discard_granularity);
+	put_blocks(&id->npda, hints->discard_alignment);
+	put_blocks(&id->nows, hints->write_size);
+}
+
+void nvme_io_id_put(const struct wrasse_namespace *ns, struct nvme_id_ns *id)
+{
+	id->nsfeat = NVME_NSFEAT_NSABP;
+	/* What deallocated blocks read as (not said, or zeroes); whether Write Zeroes may do it. */
+	id->dlfeat = ns->discard_zeroes ? 1u << 0 : 0;
+	if (ns->io_opcodes & WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES))
+		id->dlfeat |= 1u << 3;
+	put_blocks(&id->nacwu, (uint32_t)(nvme_io_pair_max(ns) >> ns->block_shift));
+	nvme_put16(&id->mssrl, (uint16_t)nvme_copy_range_max(ns));
+	nvme_put32(&id->mcl, NVME_COPY_MAX >> ns->block_shift);
+	id->msrc = NVME_COPY_RANGES - 1;
+	hints_put(&ns->hints, id);
+}

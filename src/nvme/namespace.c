@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "nvme/reservation.h"
+#include "nvme/wire_io.h"
 
 #define MIN_BLOCK_SIZE     512
 #define MAX_BLOCK_SIZE     65536
@@ -64,6 +65,20 @@ static const char *size_check(uint64_t block_count, uint32_t block_size)
 	return NULL;
 }
 
+static bool hints_are_good(const struct wrasse_ns_hints *hints)
+{
+	const uint32_t blocks[] = {hints->atomic_write,        hints->atomic_write_power,
+				   hints->write_granularity,   hints->write_alignment,
+				   hints->discard_granularity, hints->discard_alignment,
+				   hints->write_size};
+
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+		if (blocks[i] > UINT16_MAX + 1u)
+			return false;
+	}
+	return hints->io_boundary <= UINT16_MAX && hints->atomic_write_power <= hints->atomic_write;
+}
+
 static const char *io_opts_check(const struct wrasse_ns_opts *opts, uint32_t block_size)
 {
 	if (opts->pi_type > 3)
@@ -74,6 +89,8 @@ static const char *io_opts_check(const struct wrasse_ns_opts *opts, uint32_t blo
 		return "max_write_zeroes_len is below 8192";
 	if (opts->max_discard_len && opts->max_discard_len < block_size)
 		return "max_discard_len is below block_size";
+	if (!hints_are_good(&opts->hints))
+		return "hints has a length above 65536 blocks, or atomic_write_power above atomic_write";
 	return NULL;
 }
 
@@ -160,6 +177,7 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 	ns->max_write_zeroes_len = opts->max_write_zeroes_len;
 	ns->max_discard_len = opts->max_discard_len & ~(uint64_t)(block_size - 1);
 	ns->discard_zeroes = opts->discard_zeroes;
+	ns->hints = opts->hints;
 	memcpy(&ns->ops, opts->ops, ops_len);
 	ns->backend = opts->backend;
 	ns->save_reservation = opts->save_reservation;

@@ -97,6 +97,7 @@ struct wrasse_namespace {
 	uint32_t io_opcodes; /* WRASSE_IO_BIT() of what the backend takes */
 	uint64_t max_write_zeroes_len, max_discard_len; /* bytes; 0: no limit */
 	bool discard_zeroes;
+	struct wrasse_ns_hints hints;
 	_Atomic(bool) write_protected; /* by a host; any thread, as the next */
 	_Atomic(bool) cache_off;       /* by a host */
 	struct wrasse_backend_ops

@@ -165,33 +165,6 @@ NVME_WIRE_SIZE(struct nvme_rw_cmd, 24);
 #define NVME_RW_FUA  0x4000
 #define NVME_RW_DEAC 0x0200 /* Write Zeroes */
 
-/* Dataset Management (NVM Command Set 1.0 3.2.3): CDW10, CDW11, and one of its ranges. */
-#define NVME_DSM_NR(cdw10)  (((cdw10)&0xff) + 1)
-#define NVME_DSM_DEALLOCATE 0x04u
-
-struct nvme_dsm_range {
-	nvme_le32 attributes;
-	nvme_le32 nlb; /* 1-based */
-	nvme_le64 slba;
-};
-NVME_WIRE_SIZE(struct nvme_dsm_range, 16);
-
-/* Copy (NVM Command Set 1.0 3.2.2): CDW12, and what its source ranges of either format begin with. */
-#define NVME_COPY_NR(cdw12)     (((cdw12)&0xff) + 1)
-#define NVME_COPY_FORMAT(cdw12) ((cdw12) >> 8 & 0xf)
-#define NVME_COPY_RANGE_0       32 /* bytes of a source range of format 0 */
-#define NVME_COPY_RANGE_1       40
-
-struct nvme_copy_range {
-	uint8_t rsvd0[8];
-	nvme_le64 slba;
-	nvme_le16 nlb; /* 0-based */
-	uint8_t rsvd18[6];
-};
-NVME_WIRE_SIZE(struct nvme_copy_range, 24);
-
-#define NVME_LEAST_WZSL 8192u /* WZSL counts 4096 * 2^n bytes, and n is not 0 */
-
 /* A command, without its in-capsule data. */
 struct nvme_cmd {
 	uint8_t opcode;
@@ -473,7 +446,6 @@ _Static_assert(offsetof(struct nvme_id_ns, npwg) == 64, "NPWG");
 _Static_assert(offsetof(struct nvme_id_ns, anagrpid) == 92, "ANAGRPID");
 _Static_assert(offsetof(struct nvme_id_ns, nsattr) == 99, "NSATTR");
 
-#define NVME_NSFEAT_NSABP 0x02 /* NAWUN, NAWUPF and NACWU are of the namespace */
 _Static_assert(offsetof(struct nvme_id_ns, lbaf) == 128, "LBAF");
 
 /* One descriptor of CNS 03h (NVMe Base 2.0 figure 277), followed by len bytes. */

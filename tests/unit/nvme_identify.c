@@ -142,6 +142,39 @@ static void controller_page_tells_of_what_backends_take(void **state)
 	fx_queue_gone(queue);
 }
 
+static void namespace_page_tells_hints(void **state)
+{
+	struct nvme_queue *queue = fx_ready();
+	struct wrasse_namespace *ns = fx_add_ns(fx_subsystem, 5, 100);
+
+	(void)state;
+	ns->hints = (struct wrasse_ns_hints){.io_boundary = 256, .atomic_write = 65536};
+	identify(queue, 0, 5);
+	assert_int_equal(page[24], 2); /* NSFEAT: no preferences */
+	assert_int_equal(get16(34), 65535);
+	assert_int_equal(get16(36), 0);
+	assert_int_equal(get16(46), 256);
+	assert_zero(64, 74);
+	ns->hints = (struct wrasse_ns_hints){.atomic_write = 9,
+					     .atomic_write_power = 8,
+					     .write_granularity = 16,
+					     .write_alignment = 15,
+					     .discard_granularity = 2048,
+					     .discard_alignment = 1,
+					     .write_size = 64};
+	identify(queue, 0, 5);
+	assert_int_equal(page[24], 0x12); /* NSFEAT: NSABP, OPTPERF */
+	assert_int_equal(get16(34), 8);
+	assert_int_equal(get16(36), 7);
+	assert_int_equal(get16(46), 0);
+	assert_int_equal(get16(64), 15);
+	assert_int_equal(get16(66), 14);
+	assert_int_equal(get16(68), 2047);
+	assert_int_equal(get16(70), 0);
+	assert_int_equal(get16(72), 63);
+	fx_queue_gone(queue);
+}
+
 static void command_set_page_tells_limits(void **state)
 {
 	struct nvme_queue *queue = fx_ready();
@@ -632,6 +665,7 @@ int main(void)
 		TEST(controller_page_tells_of_what_backends_take),
 		TEST(namespace_page_tells_what_is_read_after_a_discard),
 		TEST(namespace_page_tells_how_large_a_fused_pair_may_be),
+		TEST(namespace_page_tells_hints),
 		TEST(command_set_page_tells_limits),
 		TEST(discovery_controller_has_the_controller_page_only),
 		TEST(unknown_cns_is_an_invalid_field),

@@ -668,6 +668,39 @@ static void options_out_of_range_are_refused(void **state)
 	}
 }
 
+static void hints_out_of_range_are_refused(void **state)
+{
+	static const struct {
+		struct wrasse_ns_hints hints;
+		int result;
+	} cases[] = {
+		{{.io_boundary = 65536}, -EINVAL},
+		{{.atomic_write = 65537}, -EINVAL},
+		{{.atomic_write_power = 1}, -EINVAL},
+		{{.write_granularity = 65537}, -EINVAL},
+		{{.write_alignment = 65537}, -EINVAL},
+		{{.discard_granularity = 65537}, -EINVAL},
+		{{.discard_alignment = UINT32_MAX}, -EINVAL},
+		{{.write_size = 65537}, -EINVAL},
+		{{65535, 65536, 65536, 65536, 65536, 65536, 65536, 65536}, 50},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct wrasse_namespace *made = NULL;
+		struct wrasse_ns_opts opts;
+		const char *why = NULL;
+
+		wrasse_ns_opts_init(&opts);
+		opts.nsid = 50;
+		opts.block_count = 10;
+		opts.ops = &fx_ops;
+		opts.hints = cases[i].hints;
+		assert_int_equal(nvme_ns_create(fx_subsystem, &opts, &made, &why), cases[i].result);
+		assert_int_equal(why != NULL, cases[i].result < 0);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -698,6 +731,7 @@ int main(void)
 		TEST(scratch_is_asked_for_where_the_library_stands_in),
 		TEST(limits_are_the_lowest_of_the_namespaces),
 		TEST(options_out_of_range_are_refused),
+		TEST(hints_out_of_range_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
