@@ -15,7 +15,8 @@
 /* What a namespace's backend does itself, or leaves to the library. */
 #define IO_OPCODES                                                                  \
 	(WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES) | WRASSE_IO_BIT(WRASSE_IO_DISCARD) | \
-	 WRASSE_IO_BIT(WRASSE_IO_VERIFY) | WRASSE_IO_BIT(WRASSE_IO_COMPARE))
+	 WRASSE_IO_BIT(WRASSE_IO_VERIFY) | WRASSE_IO_BIT(WRASSE_IO_COMPARE) |       \
+	 WRASSE_IO_BIT(WRASSE_IO_COPY))
 
 struct media media[SIM_MAX_MEDIA];
 unsigned media_count;
@@ -134,6 +135,8 @@ static struct wrasse_status carry_out(const struct wrasse_io *io, struct media *
 			 io->iov_count);
 	if (io->opcode == WRASSE_IO_WRITE_ZEROES || io->opcode == WRASSE_IO_DISCARD)
 		memset(m->data + io->offset, 0, io->length);
+	if (io->opcode == WRASSE_IO_COPY)
+		memcpy(m->data + io->offset, m->data + io->source, io->length);
 	if (!copy(io, m->data + io->offset))
 		return wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_COMPARE_FAILURE, true);
 	return wrasse_status_ok();

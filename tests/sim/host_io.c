@@ -3,10 +3,13 @@
  * A model host's I/O commands, and the media as hosts know them: which generation each block holds. The table
  * is at the end.
  */
+#include <string.h>
+
 #include "cmd.h"
 
 #define RW_FUA   (1u << 30)
 #define RW_DEAC  (1u << 25)
+#define COPY_MAX 4u  /* source ranges */
 #define DSM_MAX  8u  /* ranges */
 #define PAIR_MAX 16u /* blocks: 8 KiB, NACWU */
 #define FUSE_1ST 0x01
@@ -96,10 +99,12 @@ static void range_end_write(struct slot *slot, bool done)
 		struct media_block *block = &slot->media->block[i];
 
 		block->writing = false;
-		if (done)
+		if (done) {
 			block->gen = slot->gen;
-		else
+			block->shift = 0;
+		} else {
 			block->tainted = true;
+		}
 	}
 }
 
@@ -118,8 +123,10 @@ static void check_block(const struct slot *slot, uint32_t index, const uint8_t *
 	const struct media *m = slot->media;
 	uint32_t lba = slot->lba + index;
 	const struct media_block *block = &m->block[lba];
-	uint32_t gen = pattern_gen(data, lba, media_id(m));
+	uint32_t gen = pattern_gen(data, lba + (uint32_t)block->shift, media_id(m));
 
+	if (block->foreign)
+		return;
 	if (gen == UINT32_MAX || gen > block->issued || (!block->tainted && gen != block->gen))
 		sim_fail("read of namespace %u: LBA %u has generation %d, which should be %u%s",
 			 m->nsid, lba, (int)gen, block->gen, block->tainted ? " or near" : "");
@@ -234,8 +241,8 @@ static bool compare_fill(const struct slot *slot, bool differ)
 
 		if (block->tainted)
 			return false;
-		pattern_fill(data + (size_t)i * SIM_BLOCK, slot->lba + i, 1, media_id(slot->media),
-			     block->gen);
+		pattern_fill(data + (size_t)i * SIM_BLOCK, slot->lba + i + (uint32_t)block->shift,
+			     1, media_id(slot->media), block->gen);
 	}
 	if (differ)
 		data[rng_below(slot->blocks * SIM_BLOCK)] ^= 0x40;
@@ -270,6 +277,88 @@ static void range_answered(struct queue *queue, struct slot *slot, const struct 
 	(void)queue;
 	(void)answer;
 	range_end_read(slot);
+}
+
+/* ---- Copy ---- */
+
+/* Some blocks that are not those of the slot, and whose content is certain. */
+static bool source_choose(struct slot *slot)
+{
+	const struct media *m = slot->media;
+	uint32_t at = rng_below(m->blocks - slot->blocks + 1);
+
+	if (at < slot->lba + slot->blocks && slot->lba < at + slot->blocks)
+		return false;
+	for (uint32_t i = at; i < at + slot->blocks; i++)
+		if (m->block[i].tainted)
+			return false;
+	slot->source = at;
+	return range_is_free(m, at, slot->blocks, false);
+}
+
+/* The source as some ranges, one behind the other. Return: how many. */
+static uint32_t copy_split(const struct slot *slot, uint8_t *ranges, uint32_t len)
+{
+	uint32_t at = slot->source, left = slot->blocks, count = 0;
+
+	while (left) {
+		uint32_t blocks = count == COPY_MAX - 1 ? left : rng_between(1, left);
+
+		memset(ranges, 0xa5, len);
+		wire_put64(ranges, 8, at);
+		wire_put16(ranges, 16, (uint16_t)(blocks - 1));
+		at += blocks;
+		left -= blocks;
+		ranges += len;
+		count++;
+	}
+	return count;
+}
+
+static uint32_t copy_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	uint32_t format = rng_below(2), entry = format ? 40 : 32, count, len;
+
+	if (!range_choose(queue, slot, capsule, true) || !source_choose(slot))
+		return 0;
+	range_begin_write(slot);
+	for (uint32_t i = 0; i < slot->blocks; i++)
+		slot->media->block[slot->source + i].readers++;
+	count = copy_split(slot, data_scratch(), entry);
+	wire_put32(capsule, SQE_CDW12, (count - 1) | format << 8 | (rng_flip() ? RW_FUA : 0));
+	len = data_describe(queue, slot, entry * count, DATA_KEYED | DATA_LIST | DATA_IN_CAPSULE);
+	data_put(queue, slot, data_scratch());
+	return len;
+}
+
+static void copy_end(struct slot *slot, bool done)
+{
+	for (uint32_t i = 0; i < slot->blocks; i++) {
+		struct media_block *to = &slot->media->block[slot->lba + i];
+		struct media_block *from = &slot->media->block[slot->source + i];
+
+		from->readers--;
+		to->writing = false;
+		if (!done) {
+			to->tainted = to->foreign = true;
+			continue;
+		}
+		to->gen = from->gen;
+		to->shift = from->shift + (int32_t)(slot->source - slot->lba);
+		if (to->issued < to->gen)
+			to->issued = to->gen;
+	}
+}
+
+static void copy_answered(struct queue *queue, struct slot *slot, const struct answer *answer)
+{
+	(void)queue;
+	copy_end(slot, answer->status == ST_OK);
+}
+
+static void copy_cut(struct slot *slot)
+{
+	copy_end(slot, false);
 }
 
 /* ---- fused Compare and Write ---- */
@@ -428,6 +517,12 @@ static const struct cmd io_cmds[] = {
 	 .make = dsm_make,
 	 .answered = write_answered,
 	 .cut = write_cut},
+	{.name = "Copy",
+	 .opcode = OPC_COPY,
+	 .weight = 4,
+	 .make = copy_make,
+	 .answered = copy_answered,
+	 .cut = copy_cut},
 	{.name = "Compare",
 	 .opcode = OPC_COMPARE,
 	 .weight = 4,

@@ -147,7 +147,9 @@ void sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noretur
 struct media_block {
 	uint32_t gen;    /* that it holds, as far as is known */
 	uint32_t issued; /* the last one that was sent to it */
+	int32_t shift;   /* the pattern that it holds is that of another block, this far on */
 	bool tainted;    /* writes were cut off: it may hold any that was issued */
+	bool foreign;    /* a Copy was: it may hold another block's pattern */
 	bool writing;
 	uint8_t readers;
 };
@@ -330,6 +332,7 @@ struct slot {
 	/* Blocks of a namespace. */
 	struct media *media;
 	uint32_t lba, blocks, gen;
+	uint32_t source; /* the block that a Copy begins with */
 	/* Aborts: of this command, and whose this one is. */
 	bool abort_sent;
 	int abort_said;
