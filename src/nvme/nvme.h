@@ -272,6 +272,9 @@ bool nvme_queue_must_end(const struct nvme_queue *queue);
  */
 uint64_t nvme_queue_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions);
 
+/* Whether I/O queues depend on it: it is an admin queue, and takes them with it. Any thread. */
+bool nvme_queue_has_others(const struct nvme_queue *queue);
+
 /* NQNs for logs and ledgers; "" before Connect. Valid while the queue is. */
 const char *nvme_queue_hostnqn(const struct nvme_queue *queue);
 const char *nvme_queue_subnqn(const struct nvme_queue *queue);

@@ -72,6 +72,12 @@ uint64_t nvme_queue_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_
 	return auth < ctrl ? auth : ctrl;
 }
 
+bool nvme_queue_has_others(const struct nvme_queue *queue)
+{
+	return queue->qid == 0 && queue->ctrl &&
+	       atomic_load_explicit(&queue->ctrl->io_queues, memory_order_relaxed) > 0;
+}
+
 const char *nvme_queue_hostnqn(const struct nvme_queue *queue)
 {
 	return queue->ctrl ? queue->ctrl->hostnqn : "";

@@ -268,6 +268,15 @@ static int reap(struct wrasse_poll_group *group)
 	return count;
 }
 
+/* What is held, and what was not started, goes with it. An admin queue would take I/O queues with it
+ * that have something in flight: it is the last. */
+static bool has_ended(const struct rdmat_qp *qp)
+{
+	return qp->nvme.state == NVME_QUEUE_NEW ||
+	       (qp->requests_out == qp->held + rdmat_flow_not_started(qp) &&
+		!nvme_queue_has_others(&qp->nvme));
+}
+
 /* Ends queue pairs that have nothing in flight, or all of them; says when none is left. */
 static int drain_step(struct wrasse_poll_group *group, int drain)
 {
@@ -277,10 +286,7 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 	pool_list_for_each(link, tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 
-		/* What is held, and what was not started, goes with it. */
-		if (drain == RDMAT_DRAIN_FORCED ||
-		    qp->requests_out == qp->held + rdmat_flow_not_started(qp) ||
-		    qp->nvme.state == NVME_QUEUE_NEW) {
+		if (drain == RDMAT_DRAIN_FORCED || has_ended(qp)) {
 			rdmat_qp_disconnect(qp, NULL);
 			count++;
 		}

@@ -475,6 +475,21 @@ static void admin_queue_takes_its_controller_with_it(void **state)
 	free(admin);
 }
 
+static void an_admin_queue_has_others_until_they_are_gone(void **state)
+{
+	struct nvme_queue *admin = fx_ready();
+	struct nvme_queue *io;
+
+	(void)state;
+	assert_false(nvme_queue_has_others(admin));
+	io = fx_io_queue(admin, 1);
+	assert_true(nvme_queue_has_others(admin));
+	assert_false(nvme_queue_has_others(io));
+	fx_queue_gone(io);
+	assert_false(nvme_queue_has_others(admin));
+	fx_queue_gone(admin);
+}
+
 static void io_queue_ends_alone(void **state)
 {
 	struct nvme_queue *admin = fx_ready();
@@ -621,6 +636,7 @@ int main(void)
 		TEST(timer_that_becomes_earlier_is_told_to_the_transport),
 		TEST(tick_of_a_queue_without_a_timer_never_comes_again),
 		TEST(admin_queue_takes_its_controller_with_it),
+		TEST(an_admin_queue_has_others_until_they_are_gone),
 		TEST(io_queue_ends_alone),
 		TEST(controller_is_freed_once_in_any_order),
 		TEST(removed_subsystem_ends_its_controllers_and_waits_for_them),
