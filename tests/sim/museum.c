@@ -647,6 +647,11 @@ static void pause_while_starved(void)
 	curtain();
 }
 
+static bool is_paused(const struct rdmat_request *request)
+{
+	return request->state == RDMAT_REQUEST_WAIT_RESUME;
+}
+
 static void drain_while_paused(void)
 {
 	stage();
@@ -657,6 +662,8 @@ static void drain_while_paused(void)
 	pause_subsystem(0);
 	run_for(SIM_S);
 	expect_report(1, WRASSE_PAUSE_COMPLETE, "nothing is stuck");
+	if (!some_request(is_paused))
+		sim_fail("no I/O waits for a resume");
 	curtain();
 	if (!target.clean || target.forced)
 		sim_fail("the drain was %s", target.clean ? "forced" : "not clean");
