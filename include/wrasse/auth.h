@@ -44,7 +44,7 @@ struct wrasse_auth_keys {
  * That the hosts of a subsystem must authenticate themselves, and how. Of what a host offers and
  * these masks allow, the strongest hash is taken, and the smallest group from ffdhe3072 up, else
  * ffdhe2048, else none. Each authentication costs the poll group's thread two exponentiations,
- * which take (OpenSSL 3.0 on a 3 GHz core) 0.3 ms each with ffdhe2048, 0.9 with ffdhe3072, 1.8 with
+ * which take (OpenSSL 3.0 on a 2.4 GHz core) 0.3 ms each with ffdhe2048, 0.9 with ffdhe3072, 1.8 with
  * ffdhe4096, 4 with ffdhe6144 and 8.5 with ffdhe8192. A poll makes one of them at most.
  */
 struct wrasse_auth_opts {
