@@ -2,7 +2,8 @@
 /*
  * The transport instance of one target: what its poll groups, listeners and devices share. Guarded
  * by lock unless said otherwise. The data path takes the lock only for what is rare: Connect, the
- * discovery log, a queue that ends, and making a group's view match after a control-plane change.
+ * discovery log, reservation commands, a queue that ends, and making a group's view match after a
+ * control-plane change.
  */
 #ifndef WRASSE_TRANSPORT_RDMAT_H
 #define WRASSE_TRANSPORT_RDMAT_H
