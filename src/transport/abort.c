@@ -114,10 +114,13 @@ static struct rdmat_request *find_victim(const struct wrasse_poll_group *group,
 	return NULL;
 }
 
-/* Another thread may be completing it at this moment, which the backend has to cope with. */
+/*
+ * Another thread may be completing it at this moment, which the backend has to cope with. What a hook
+ * or the keeper of reservations has is no I/O, though it has a namespace.
+ */
 static bool backend_can_abort(const struct rdmat_request *victim)
 {
-	return victim->backend && victim->nvme.port && !victim->nvme.saving &&
+	return victim->backend && victim->nvme.port && !victim->nvme.saving && !victim->nvme.hook &&
 	       !__atomic_load_n(&victim->io_done, __ATOMIC_RELAXED) &&
 	       victim->nvme.port->ns->ops.abort;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nvme/ctrl.h"
+#include "nvme/hook.h"
 #include "transport/flow.h"
 
 #define CID 0x42
@@ -259,6 +260,27 @@ static void a_reservation_that_is_being_saved_is_not_aborted(void **state)
 	expect_result(request, false);
 	assert_int_equal(abort_calls, 0);
 	command->nvme.saving = false;
+	rdmat_flow_io_done(command);
+	polls(&fake, 1);
+	fake_complete(&fake);
+	end(&fake);
+}
+
+static void a_command_that_a_hook_has_is_not_aborted(void **state)
+{
+	static const struct nvme_hook hook;
+	struct rdmat_request *command, *request;
+	struct fake fake;
+
+	begin(&fake);
+	ns->ops.abort = backend_abort;
+	command = with_backend(&fake);
+	command->nvme.hook = &hook;
+	request = abort_comes(1, CID);
+	polls(&fake, 2);
+	expect_result(request, false);
+	assert_int_equal(abort_calls, 0);
+	command->nvme.hook = NULL;
 	rdmat_flow_io_done(command);
 	polls(&fake, 1);
 	fake_complete(&fake);
@@ -526,6 +548,7 @@ int main(void)
 		cmocka_unit_test(a_fetch_ends_when_it_has_landed),
 		cmocka_unit_test(a_backend_that_cannot_is_not_waited_for),
 		cmocka_unit_test(a_reservation_that_is_being_saved_is_not_aborted),
+		cmocka_unit_test(a_command_that_a_hook_has_is_not_aborted),
 		cmocka_unit_test(the_backends_answer_decides),
 		cmocka_unit_test(an_io_that_was_completed_is_not_aborted),
 		cmocka_unit_test(what_is_being_answered_is_not_aborted),
