@@ -8,8 +8,8 @@
 static uint64_t cap_get(const struct nvme_ctrl *ctrl)
 {
 	/*
-	 * Contiguous queues are all that fabrics know: CQR is 1. CSS has no bit for other command
-	 * sets, although CNS 1Ch is there: nvme-cli would ask for the effects of zoned ones, too.
+	 * Contiguous queues are all that fabrics know: CQR is 1. There is no command set but the
+	 * NVM one: CSS sends nobody to CNS 1Ch, although it is there.
 	 */
 	return (ctrl->limits->max_queue_depth - 1) | NVME_CAP_CQR |
 	       (uint64_t)NVME_CAP_TO << NVME_CAP_TO_SHIFT | NVME_CAP_CSS_NVM | NVME_CAP_CRWMS;
