@@ -104,6 +104,7 @@ static void range_end_write(struct slot *slot, bool done)
 			block->shift = 0;
 		} else {
 			block->tainted = true;
+			block->foreign |= block->shift != 0;
 		}
 	}
 }
@@ -345,6 +346,7 @@ static void copy_end(struct slot *slot, bool done)
 		}
 		to->gen = from->gen;
 		to->shift = from->shift + (int32_t)(slot->source - slot->lba);
+		to->foreign |= to->tainted && to->shift;
 		if (to->issued < to->gen)
 			to->issued = to->gen;
 	}

@@ -149,7 +149,7 @@ struct media_block {
 	uint32_t issued; /* the last one that was sent to it */
 	int32_t shift;   /* the pattern that it holds is that of another block, this far on */
 	bool tainted;    /* writes were cut off: it may hold any that was issued */
-	bool foreign;    /* a Copy was: it may hold another block's pattern */
+	bool foreign;    /* by a Copy, or after one: it may hold another block's pattern */
 	bool writing;
 	uint8_t readers;
 };
