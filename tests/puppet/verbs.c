@@ -12,6 +12,8 @@
  *   ns NSID MIB [GROUP [hidden]] add a namespace; remove NSID; resize NSID MIB
  *   show NSID NQN, hide NSID NQN let a host see a hidden namespace, and no more
  *   ana LISTENER GROUP STATE     set an ANA state, by its name in the specification
+ *   pause NSID, resume NSID      hold I/O back, and no more; 0: of the whole subsystem; prints "paused"
+ *                                when the pause is complete
  *   reads NSID                   print how many reads the namespace has had, then ok
  */
 #include <errno.h>
@@ -198,6 +200,37 @@ static int reads_verb(void)
 	return 0;
 }
 
+static void on_pause(void *ctx, const struct wrasse_pause_report *report)
+{
+	if (report->outcome == WRASSE_PAUSE_COMPLETE)
+		printf("paused\n");
+	else
+		printf("not paused, %u blockers\n", report->blocker_count);
+	fflush(stdout);
+}
+
+static int pause_verb(void)
+{
+	struct disk *disk = disk_find(number(1));
+	struct wrasse_pause_opts opts;
+
+	wrasse_pause_opts_init(&opts);
+	opts.deadline_ms = 5000;
+	opts.done = on_pause;
+	if (number(1) == 0)
+		return wrasse_subsystem_pause(puppet.subsystem, &opts);
+	return disk ? wrasse_namespace_pause(disk->ns, &opts) : -ENOENT;
+}
+
+static int resume_verb(void)
+{
+	struct disk *disk = disk_find(number(1));
+
+	if (number(1) == 0)
+		return wrasse_subsystem_resume(puppet.subsystem);
+	return disk ? wrasse_namespace_resume(disk->ns) : -ENOENT;
+}
+
 static const struct verb {
 	const char *name;
 	unsigned words; /* at least, with the verb */
@@ -218,6 +251,8 @@ static const struct verb {
 	{"show", 3, show_verb},
 	{"hide", 3, hide_verb},
 	{"ana", 4, ana_verb},
+	{"pause", 2, pause_verb},
+	{"resume", 2, resume_verb},
 	{"reads", 2, reads_verb},
 };
 
