@@ -258,7 +258,7 @@ static int group_opts_complete(struct rdmat *rdmat, const struct wrasse_poll_gro
 			       struct wrasse_poll_group_opts *opts)
 {
 	const struct range ranges[] = {
-		{"io_requests", &opts->io_requests, 4096, 16, 1u << 20},
+		{"io_requests", &opts->io_requests, 3072, 16, 1u << 20},
 		{"admin_requests", &opts->admin_requests, 1024, 16, 1u << 20},
 		{"io_slots", &opts->io_slots, 1024, 8, 1u << 20},
 		{"admin_slots", &opts->admin_slots, 128, 8, 1u << 20},
@@ -267,7 +267,7 @@ static int group_opts_complete(struct rdmat *rdmat, const struct wrasse_poll_gro
 		{"wrs", &opts->wrs, 4096, 52, 1u << 20},
 		{"small_buffers", &opts->small_buffers, 768, 18, 1u << 20},
 		/* The largest command, and one to compare its data with. */
-		{"large_buffers", &opts->large_buffers, 48, 9, 1u << 16},
+		{"large_buffers", &opts->large_buffers, 32, 9, 1u << 16},
 		{"poll_budget", &opts->poll_budget, 64, 1, 65536},
 	};
 	int rc = 0;
@@ -294,7 +294,7 @@ size_t wrasse_poll_group_data_memory_len(const struct wrasse_poll_group_opts *op
 					  opts && opts->small_buffers ? opts->small_buffers : 768,
 				  .item_size = RDMAT_SMALL_LEN};
 	struct pool_opts large = {.capacity =
-					  opts && opts->large_buffers ? opts->large_buffers : 48,
+					  opts && opts->large_buffers ? opts->large_buffers : 32,
 				  .item_size = RDMAT_LARGE_LEN};
 
 	return pool_payload_len(&small) + pool_payload_len(&large);

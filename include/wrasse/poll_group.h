@@ -15,13 +15,13 @@ WRASSE_BEGIN_DECLS
  * node. */
 struct wrasse_poll_group_opts {
 	size_t size;             /* sizeof(struct wrasse_poll_group_opts) */
-	uint32_t io_requests;    /* I/O commands in work at once; 0: 4096 */
+	uint32_t io_requests;    /* I/O commands in work at once; 0: 3072 */
 	uint32_t admin_requests; /* admin commands in work at once, held events included; 0: 1024 */
 	uint32_t io_slots;       /* receive slots for I/O queues, per device; 0: 1024 */
 	uint32_t admin_slots;    /* receive slots for admin queues, per device; 0: 128 */
 	uint32_t wrs;            /* WRs in the WR pool, 52 at least; 0: 4096 */
 	uint32_t small_buffers;  /* data buffers of 8 KiB, 18 at least; 0: 768 */
-	uint32_t large_buffers;  /* data buffers of 128 KiB, 9 at least; 0: 48 */
+	uint32_t large_buffers;  /* data buffers of 128 KiB, 9 at least; 0: 32 */
 	uint32_t poll_budget;    /* completions taken per device and poll; 0: 64 */
 	int numa_node;           /* -1: the node of the calling thread; else the node */
 	void *data_memory;      /* memory for the data buffers, page-aligned, owned by the embedder;
