@@ -2,29 +2,23 @@
 /*
  * Referrals as the embedder sees them: addresses checked and written in one way. Any thread.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <wrasse/referral.h>
 
 #include "target.h"
+#include "transport/address.h"
 
 #define DISCOVERY_PORT 8009
 
 static int address_copy(struct nvme_referral *referral, const char *address)
 {
-	unsigned char raw[sizeof(struct in6_addr)];
-	int family = AF_INET;
+	struct sockaddr_storage addr;
 
-	if (!address)
+	if (!address || rdmat_address_parse(address, 0, &addr))
 		return -EINVAL;
-	if (inet_pton(AF_INET, address, raw) != 1) {
-		family = AF_INET6;
-		if (inet_pton(AF_INET6, address, raw) != 1)
-			return -EINVAL;
-	}
-	referral->adrfam = family == AF_INET6 ? 2 : 1;
-	inet_ntop(family, raw, referral->traddr, sizeof(referral->traddr));
+	referral->adrfam = addr.ss_family == AF_INET6 ? 2 : 1;
+	rdmat_address_format(&addr, referral->traddr, sizeof(referral->traddr));
 	return 0;
 }
 
