@@ -237,42 +237,42 @@ static bool event_type(enum ibv_event_type type, enum wrasse_rdma_event_type *me
 
 /*
  * Tells the thread that owns what has failed. The event is not acknowledged yet, so what it is about
- * cannot be destroyed. It may belong to another target of the process, which shares the device.
+ * cannot be destroyed. The CM's context belongs to the whole program: only what was made with our
+ * protection domain is ours, and of a completion queue, which has none, only the address is kept.
  */
 static void event_act(struct rdmat *rdmat, struct rdmat_device *device,
 		      const struct ibv_async_event *event)
 {
-	struct rdmat_group_device *part;
 	struct rdmat_rx *rx;
 	struct rdmat_qp *qp;
 
 	switch (event->event_type) {
 	case IBV_EVENT_DEVICE_FATAL:
 		atomic_store(&device->removed, true);
-		rdmat_lock(rdmat);
-		rdmat_attention(rdmat);
-		rdmat_unlock(rdmat);
 		break;
 	case IBV_EVENT_CQ_ERR:
-		part = event->element.cq->cq_context;
-		atomic_store(&part->broken, true);
-		rdmat_group_attention(part->group);
+		atomic_store(&device->broken_cq, event->element.cq);
 		break;
 	case IBV_EVENT_SRQ_ERR:
+		if (event->element.srq->pd != device->pd)
+			return;
 		rx = event->element.srq->srq_context;
 		atomic_store(&rx->broken, true);
-		rdmat_group_attention(rx->class->group);
 		break;
 	case IBV_EVENT_QP_FATAL:
 	case IBV_EVENT_QP_REQ_ERR:
 	case IBV_EVENT_QP_ACCESS_ERR:
+		if (event->element.qp->pd != device->pd)
+			return;
 		qp = event->element.qp->qp_context;
 		atomic_store(&qp->broken, true);
-		rdmat_group_attention(qp->group);
 		break;
 	default:
-		break;
+		return;
 	}
+	rdmat_lock(rdmat);
+	rdmat_attention(rdmat);
+	rdmat_unlock(rdmat);
 }
 
 static void take_event(struct rdmat *rdmat, struct rdmat_device *device,

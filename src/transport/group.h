@@ -27,7 +27,6 @@ struct rdmat_group_device {
 	struct rdmat_rx *rx[2]; /* shared receivers, [0] I/O, [1] admin; NULL without SRQ */
 	bool armed;             /* a notification is asked for */
 	bool failed;            /* the completion queue cannot be polled */
-	_Atomic(bool) broken;   /* the device says so: fail it; any thread */
 	uint64_t sweeps;        /* times the completion queue was seen empty */
 };
 

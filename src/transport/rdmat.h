@@ -31,9 +31,10 @@ struct rdmat_device {
 	unsigned index;          /* of pool_slab.lkey[] */
 	_Atomic(unsigned) users; /* connections on their way, and parts of poll groups */
 	bool iwarp;
-	bool no_inline;        /* the embedder does not want it */
-	bool deaf;             /* its events are not waited for any more */
-	int numa_node;         /* -1: unknown */
+	bool no_inline;                     /* the embedder does not want it */
+	bool deaf;                          /* its events are not waited for any more */
+	int numa_node;                      /* -1: unknown */
+	_Atomic(struct ibv_cq *) broken_cq; /* the last one that it said has failed, perhaps ours */
 	_Atomic(bool) removed; /* the device is gone: nothing on it may be used again */
 };
 

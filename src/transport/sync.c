@@ -255,7 +255,9 @@ static void tell_discovery(struct wrasse_poll_group *group)
 
 static bool is_broken(const struct rdmat_group_device *device)
 {
-	if (atomic_load(&device->broken))
+	struct ibv_cq *cq = device->cq;
+
+	if (atomic_compare_exchange_strong(&device->device->broken_cq, &cq, NULL))
 		return true;
 	for (unsigned i = 0; i < 2; i++)
 		if (device->rx[i] && atomic_load(&device->rx[i]->broken))

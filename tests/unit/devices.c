@@ -181,12 +181,15 @@ static void pass(uint64_t ns)
 	}
 }
 
+/* The host's own address, in host order: h0's, or t0's for a host that shares the target's device. */
+static uint32_t source = 0x0a420009;
+
 static void resolve(struct conn *conn)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
 				 .sin_port = htons(4420),
 				 .sin_addr.s_addr = htonl(0x0a420001)};
-	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a420009)};
+	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(source)};
 
 	assert_int_equal(rdma_create_id(channel, &conn->id, conn, RDMA_PS_TCP), 0);
 	assert_int_equal(rdma_resolve_addr(conn->id, (struct sockaddr *)&from,
@@ -328,6 +331,25 @@ static void a_queue_pair_that_fails_ends_alone(void **state)
 		conn_drop(one);
 		conn_drop(other);
 	}
+	end();
+}
+
+/* The CM has one context for the whole program: others' queues are on the target's device too. */
+static void what_fails_of_others_on_the_device_is_theirs(void **state)
+{
+	struct conn *conn;
+
+	begin();
+	source = 0x0a420001;
+	conn = conn_make(0, 0);
+	assert_true(conn->accepted);
+	fabric_async_event(conn->id->qp->qp_num, IBV_EVENT_QP_FATAL);
+	fabric_async_event(conn->id->qp->qp_num, IBV_EVENT_CQ_ERR);
+	pump();
+	assert_int_equal(heard(WRASSE_RDMA_QUEUE_PAIR_LOST, NULL), 1);
+	assert_int_equal(heard(WRASSE_RDMA_QUEUE_LOST, NULL), 1);
+	assert_false(conn->disconnected);
+	source = 0x0a420009;
 	end();
 }
 
@@ -573,6 +595,7 @@ int main(void)
 		cmocka_unit_test(other_changes_of_a_port_are_told),
 		cmocka_unit_test(what_is_part_of_ordinary_life_is_not_told),
 		cmocka_unit_test(a_queue_pair_that_fails_ends_alone),
+		cmocka_unit_test(what_fails_of_others_on_the_device_is_theirs),
 		cmocka_unit_test(a_completion_queue_that_fails_is_made_anew),
 		cmocka_unit_test(a_shared_receive_queue_that_fails_is_made_anew),
 		cmocka_unit_test(what_is_to_be_avoided_on_a_device_is_not_used),
