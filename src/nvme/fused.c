@@ -10,8 +10,8 @@ enum nvme_half nvme_request_half(const struct nvme_request *request)
 {
 	uint8_t fuse = request->cmd.flags & NVME_CMD_FUSE;
 
-	if (request->queue->on != NVME_ON_IO || request->queue->state != NVME_QUEUE_CONNECTED ||
-	    nvme_request_is_fabrics(request))
+	if (!fuse || request->queue->on != NVME_ON_IO ||
+	    request->queue->state != NVME_QUEUE_CONNECTED || nvme_request_is_fabrics(request))
 		return NVME_HALF_NONE;
 	return fuse == NVME_FUSE_FIRST  ? NVME_HALF_FIRST :
 	       fuse == NVME_FUSE_SECOND ? NVME_HALF_SECOND :
@@ -25,11 +25,6 @@ uint64_t nvme_io_pair_max(const struct wrasse_namespace *ns)
 	return block < NVME_PAIR_MAX ? NVME_PAIR_MAX : block;
 }
 
-static bool is_refused(const struct nvme_request *request)
-{
-	return nvme_get16(request->cqe.status) != 0;
-}
-
 static bool same_range(const struct nvme_request *a, const struct nvme_request *b)
 {
 	return nvme_get32(a->cmd.nsid) == nvme_get32(b->cmd.nsid) &&
@@ -41,7 +36,7 @@ bool nvme_pair_check(struct nvme_request *first, struct nvme_request *second)
 {
 	const char *why = NULL;
 
-	if (!is_refused(first) && !is_refused(second)) {
+	if (nvme_request_succeeded(first) && nvme_request_succeeded(second)) {
 		if (!same_range(first, second))
 			why = "the halves of a fused pair differ in their range";
 		else if (first->data.len > nvme_io_pair_max(nvme_request_port(first)->ns))
@@ -58,7 +53,7 @@ bool nvme_pair_check(struct nvme_request *first, struct nvme_request *second)
 
 static void half_refuse(struct nvme_request *request, struct wrasse_status status, const char *why)
 {
-	if (!is_refused(request))
+	if (nvme_request_succeeded(request))
 		nvme_refuse(request, status, NVME_AT_FLAGS, why);
 }
 

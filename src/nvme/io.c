@@ -35,7 +35,7 @@ bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_na
 /* Of commands with SLBA and NLB. Return: bytes in the range, or NVME_REFUSED. */
 static int64_t range_len(struct nvme_request *request)
 {
-	const struct wrasse_namespace *ns = nvme_request_port(request)->ns;
+	const struct wrasse_namespace *ns = request->at->ns;
 	uint64_t count = nvme_get16(request->cmd.rw.nlb) + 1ull;
 
 	if (!nvme_io_check_range(request, ns, nvme_get64(request->cmd.rw.slba), count))
@@ -48,7 +48,7 @@ static int64_t range_len(struct nvme_request *request)
 /* Of Read and Write. Return: bytes that the host moves, or NVME_REFUSED. */
 static int64_t rw_data_len(struct nvme_request *request)
 {
-	const struct wrasse_namespace *ns = nvme_request_port(request)->ns;
+	const struct wrasse_namespace *ns = request->at->ns;
 	int64_t len = range_len(request);
 
 	return len > 0 && ns->pi_type ? nvme_pi_data_len(request, ns, len) : len;
@@ -63,7 +63,7 @@ static int64_t compare_data_len(struct nvme_request *request)
 {
 	int64_t len = range_len(request);
 
-	if (len > 0 && !nvme_io_is_native(request, nvme_request_port(request)->ns))
+	if (len > 0 && !nvme_io_is_native(request, request->at->ns))
 		need_scratch(request, (uint64_t)len);
 	return len;
 }
@@ -79,25 +79,22 @@ static int64_t check_blank(struct nvme_request *request, uint64_t max)
 		nvme_refuse_field(request, NVME_AT_CDW12, "more blocks than WZSL or VSL");
 		return NVME_REFUSED;
 	}
-	if (nvme_request_port(request)->ns->pi_type)
-		return nvme_pi_data_len(request, nvme_request_port(request)->ns, len) < 0 ?
-			       NVME_REFUSED :
-			       0;
-	if (!nvme_io_is_native(request, nvme_request_port(request)->ns))
+	if (request->at->ns->pi_type)
+		return nvme_pi_data_len(request, request->at->ns, len) < 0 ? NVME_REFUSED : 0;
+	if (!nvme_io_is_native(request, request->at->ns))
 		need_scratch(request, (uint64_t)len);
 	return 0;
 }
 
 static int64_t write_zeroes_data_len(struct nvme_request *request)
 {
-	return check_blank(request, nvme_io_write_zeroes_max(nvme_request_port(request)->ns,
-							     request->queue->limits));
+	return check_blank(request,
+			   nvme_io_write_zeroes_max(request->at->ns, request->queue->limits));
 }
 
 static int64_t verify_data_len(struct nvme_request *request)
 {
-	return check_blank(request, nvme_io_verify_max(nvme_request_port(request)->ns,
-						       request->queue->limits));
+	return check_blank(request, nvme_io_verify_max(request->at->ns, request->queue->limits));
 }
 
 static int64_t write_uncorrectable_data_len(struct nvme_request *request)
@@ -107,29 +104,36 @@ static int64_t write_uncorrectable_data_len(struct nvme_request *request)
 
 /* ---- I/Os ---- */
 
-struct nvme_ns_port *nvme_io_port(struct nvme_request *request)
+/* What the command moves now must be what it was parsed and got its memory for. */
+static bool range_is_as_it_was(struct nvme_request *request)
 {
-	struct nvme_ns_port *port = nvme_request_port(request);
-	const struct nvme_data was = {.len = request->data.len,
-				      .scratch_len = request->data.scratch_len};
+	uint32_t scratch_len = request->data.scratch_len;
 	int64_t len;
+
+	request->data.scratch_len = 0;
+	len = request->op->data_len(request);
+	if (len >= 0 && len == request->data.len && request->data.scratch_len == scratch_len &&
+	    (!request->op->required || nvme_io_is_native(request, request->at->ns)))
+		return true;
+	if (len >= 0)
+		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
+			    "the namespace was replaced");
+	return false;
+}
+
+/* The namespace of a command that is about to be executed: it may have gone, or changed, while the
+ * request waited for its data. NULL: refused. */
+static struct nvme_ns_port *io_port(struct nvme_request *request)
+{
+	struct nvme_ns_port *port = request->at;
 
 	if (!port) {
 		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
 			    "the namespace was removed");
 		return NULL;
 	}
-	if (!request->op->data_len)
-		return port;
-	request->data.scratch_len = 0;
-	len = request->op->data_len(request);
-	if (len >= 0 && len == was.len && request->data.scratch_len == was.scratch_len &&
-	    (!request->op->required || nvme_io_is_native(request, port->ns)))
-		return port;
-	if (len >= 0)
-		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
-			    "the namespace was replaced");
-	return NULL;
+	return request->straight || !request->op->data_len || range_is_as_it_was(request) ? port :
+											    NULL;
 }
 
 enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
@@ -193,54 +197,29 @@ static enum nvme_next blank_submit(struct nvme_request *request, struct nvme_ns_
 
 /* ---- commands ---- */
 
-static enum nvme_next read_execute(struct nvme_request *request, uint64_t now_ns,
-				   struct nvme_actions *actions)
+static enum nvme_next read_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
-	struct nvme_ns_port *port = nvme_io_port(request);
-
-	(void)now_ns;
-	(void)actions;
-	if (port && port->ns->pi_type)
-		return nvme_pi_steps(request, port);
-	return port ? data_submit(request, port, WRASSE_IO_READ) : NVME_RESPOND;
+	return port->ns->pi_type ? nvme_pi_steps(request, port) :
+				   data_submit(request, port, WRASSE_IO_READ);
 }
 
-static enum nvme_next write_execute(struct nvme_request *request, uint64_t now_ns,
-				    struct nvme_actions *actions)
+static enum nvme_next write_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
-	struct nvme_ns_port *port = nvme_io_port(request);
-
-	(void)now_ns;
-	(void)actions;
-	if (port && port->ns->pi_type)
-		return nvme_pi_steps(request, port);
-	return port ? data_submit(request, port, WRASSE_IO_WRITE) : NVME_RESPOND;
+	return port->ns->pi_type ? nvme_pi_steps(request, port) :
+				   data_submit(request, port, WRASSE_IO_WRITE);
 }
 
-static enum nvme_next compare_execute(struct nvme_request *request, uint64_t now_ns,
-				      struct nvme_actions *actions)
+static enum nvme_next compare_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
-	struct nvme_ns_port *port = nvme_io_port(request);
-
-	(void)now_ns;
-	(void)actions;
-	if (!port)
-		return NVME_RESPOND;
-	if (!nvme_io_is_native(request, port->ns))
-		return nvme_compare_steps(request, port);
-	return data_submit(request, port, WRASSE_IO_COMPARE);
+	return nvme_io_is_native(request, port->ns) ?
+		       data_submit(request, port, WRASSE_IO_COMPARE) :
+		       nvme_compare_steps(request, port);
 }
 
-static enum nvme_next write_zeroes_execute(struct nvme_request *request, uint64_t now_ns,
-					   struct nvme_actions *actions)
+static enum nvme_next write_zeroes_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
-	struct nvme_ns_port *port = nvme_io_port(request);
 	enum nvme_next next;
 
-	(void)now_ns;
-	(void)actions;
-	if (!port)
-		return NVME_RESPOND;
 	if (port->ns->pi_type)
 		return nvme_pi_steps(request, port);
 	if (!nvme_io_is_native(request, port->ns))
@@ -251,15 +230,8 @@ static enum nvme_next write_zeroes_execute(struct nvme_request *request, uint64_
 	return next;
 }
 
-static enum nvme_next verify_execute(struct nvme_request *request, uint64_t now_ns,
-				     struct nvme_actions *actions)
+static enum nvme_next verify_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
-	struct nvme_ns_port *port = nvme_io_port(request);
-
-	(void)now_ns;
-	(void)actions;
-	if (!port)
-		return NVME_RESPOND;
 	if (port->ns->pi_type)
 		return nvme_pi_steps(request, port);
 	if (!nvme_io_is_native(request, port->ns))
@@ -267,27 +239,27 @@ static enum nvme_next verify_execute(struct nvme_request *request, uint64_t now_
 	return blank_submit(request, port, WRASSE_IO_VERIFY);
 }
 
-static enum nvme_next write_uncorrectable_execute(struct nvme_request *request, uint64_t now_ns,
-						  struct nvme_actions *actions)
+static enum nvme_next write_uncorrectable_io(struct nvme_request *request,
+					     struct nvme_ns_port *port)
 {
-	struct nvme_ns_port *port = nvme_io_port(request);
-
-	(void)now_ns;
-	(void)actions;
-	return port ? blank_submit(request, port, WRASSE_IO_WRITE_UNCORRECTABLE) : NVME_RESPOND;
+	return blank_submit(request, port, WRASSE_IO_WRITE_UNCORRECTABLE);
 }
 
-static enum nvme_next flush_execute(struct nvme_request *request, uint64_t now_ns,
-				    struct nvme_actions *actions)
+static enum nvme_next flush_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
-	struct nvme_ns_port *port;
+	return port ? nvme_io_flush(request, port) : nvme_flush_steps(request);
+}
 
-	(void)now_ns;
-	(void)actions;
-	if (nvme_get32(request->cmd.nsid) == NVME_NSID_ALL)
-		return nvme_flush_steps(request);
-	port = nvme_io_port(request);
-	return port ? nvme_io_flush(request, port) : NVME_RESPOND;
+enum nvme_next nvme_io_execute(struct nvme_request *request)
+{
+	struct nvme_ns_port *port = NULL;
+
+	if (!request->op->all || nvme_get32(request->cmd.nsid) != NVME_NSID_ALL) {
+		port = io_port(request);
+		if (!port)
+			return NVME_RESPOND;
+	}
+	return request->op->io(request, port);
 }
 
 static const struct nvme_op io_ops[] = {
@@ -299,7 +271,7 @@ static const struct nvme_op io_ops[] = {
 			.ns = true,
 			.all = true,
 			.access = NVME_ACCESS_WRITE,
-			.execute = flush_execute,
+			.io = flush_io,
 		},
 	[NVME_OPC_WRITE] =
 		{
@@ -313,7 +285,7 @@ static const struct nvme_op io_ops[] = {
 			.fuse = NVME_FUSE_SECOND,
 			.effects = NVME_EFFECT_DATA,
 			.data_len = rw_data_len,
-			.execute = write_execute,
+			.io = write_io,
 		},
 	[NVME_OPC_READ] =
 		{
@@ -325,7 +297,7 @@ static const struct nvme_op io_ops[] = {
 			.exact = true,
 			.fua = true,
 			.data_len = rw_data_len,
-			.execute = read_execute,
+			.io = read_io,
 		},
 	[NVME_OPC_WRITE_UNCORRECTABLE] =
 		{
@@ -338,7 +310,7 @@ static const struct nvme_op io_ops[] = {
 			.native = WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE),
 			.effects = NVME_EFFECT_DATA,
 			.data_len = write_uncorrectable_data_len,
-			.execute = write_uncorrectable_execute,
+			.io = write_uncorrectable_io,
 		},
 	[NVME_OPC_COMPARE] =
 		{
@@ -353,7 +325,7 @@ static const struct nvme_op io_ops[] = {
 			.fuse = NVME_FUSE_FIRST,
 			.native = WRASSE_IO_BIT(WRASSE_IO_COMPARE),
 			.data_len = compare_data_len,
-			.execute = compare_execute,
+			.io = compare_io,
 		},
 	[NVME_OPC_WRITE_ZEROES] =
 		{
@@ -366,7 +338,7 @@ static const struct nvme_op io_ops[] = {
 			.native = WRASSE_IO_BIT(WRASSE_IO_WRITE_ZEROES),
 			.effects = NVME_EFFECT_DATA,
 			.data_len = write_zeroes_data_len,
-			.execute = write_zeroes_execute,
+			.io = write_zeroes_io,
 		},
 	[NVME_OPC_DATASET_MANAGEMENT] =
 		{
@@ -379,7 +351,7 @@ static const struct nvme_op io_ops[] = {
 			.native = WRASSE_IO_BIT(WRASSE_IO_DISCARD),
 			.effects = NVME_EFFECT_DATA,
 			.data_len = nvme_dsm_data_len,
-			.execute = nvme_dsm_execute,
+			.io = nvme_dsm_io,
 		},
 	[NVME_OPC_VERIFY] =
 		{
@@ -391,7 +363,7 @@ static const struct nvme_op io_ops[] = {
 			.fua = true,
 			.native = WRASSE_IO_BIT(WRASSE_IO_VERIFY),
 			.data_len = verify_data_len,
-			.execute = verify_execute,
+			.io = verify_io,
 		},
 	[NVME_OPC_RESV_REGISTER] =
 		{
@@ -449,7 +421,7 @@ static const struct nvme_op io_ops[] = {
 			.native = WRASSE_IO_BIT(WRASSE_IO_COPY),
 			.effects = NVME_EFFECT_DATA,
 			.data_len = nvme_copy_data_len,
-			.execute = nvme_copy_execute,
+			.io = nvme_copy_io,
 		},
 };
 
@@ -479,6 +451,13 @@ bool nvme_request_must_wait(const struct nvme_request *request)
 		return any_is_paused(request->queue);
 	port = nvme_request_port(request);
 	return port && port->paused;
+}
+
+bool nvme_request_must_wait_at_once(const struct nvme_request *request)
+{
+	if (request->queue->on != NVME_ON_IO)
+		return false;
+	return request->at ? request->at->paused : nvme_request_must_wait(request);
 }
 
 /* Only this thread writes a counter; others read it. */

@@ -17,11 +17,8 @@ bool nvme_io_check_range(struct nvme_request *request, const struct wrasse_names
 /* Refuses a command that writes to a namespace that is read-only. */
 bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_namespace *ns);
 
-/*
- * The namespace of a command that is about to be executed: it may have gone, or changed, while the
- * request waited for its data. NULL: refused.
- */
-struct nvme_ns_port *nvme_io_port(struct nvme_request *request);
+/* Executes a command whose line has io. */
+enum nvme_next nvme_io_execute(struct nvme_request *request);
 
 /* Fills request->io, without memory. Bytes. Return: NVME_SUBMIT, or the answer. */
 enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
@@ -66,8 +63,7 @@ enum nvme_next nvme_write_zeroes_steps(struct nvme_request *request, struct nvme
 enum nvme_next nvme_flush_steps(struct nvme_request *request);
 
 int64_t nvme_dsm_data_len(struct nvme_request *request);
-enum nvme_next nvme_dsm_execute(struct nvme_request *request, uint64_t now_ns,
-				struct nvme_actions *actions);
+enum nvme_next nvme_dsm_io(struct nvme_request *request, struct nvme_ns_port *port);
 
 /* ---- io_copy.c ---- */
 
@@ -79,8 +75,7 @@ enum nvme_next nvme_dsm_execute(struct nvme_request *request, uint64_t now_ns,
 uint32_t nvme_copy_range_max(const struct wrasse_namespace *ns);
 
 int64_t nvme_copy_data_len(struct nvme_request *request);
-enum nvme_next nvme_copy_execute(struct nvme_request *request, uint64_t now_ns,
-				 struct nvme_actions *actions);
+enum nvme_next nvme_copy_io(struct nvme_request *request, struct nvme_ns_port *port);
 
 /* ---- io_limits.c: what a controller tells of its namespaces ---- */
 

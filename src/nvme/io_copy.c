@@ -57,7 +57,7 @@ int64_t nvme_copy_data_len(struct nvme_request *request)
 		refuse_size(request, NVME_AT_CDW12, "more source ranges than MSRC");
 		return NVME_REFUSED;
 	}
-	if (!nvme_io_is_native(request, nvme_request_port(request)->ns))
+	if (!nvme_io_is_native(request, request->at->ns))
 		request->data.scratch_len = NVME_SCRATCH_MAX;
 	return copy_count(request) * (int64_t)entry_len(request);
 }
@@ -173,14 +173,9 @@ static enum nvme_next copy_next(struct nvme_request *request, struct nvme_ns_por
 	return steps->length ? copy_read(request, port) : range_begin(request, port);
 }
 
-enum nvme_next nvme_copy_execute(struct nvme_request *request, uint64_t now_ns,
-				 struct nvme_actions *actions)
+enum nvme_next nvme_copy_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
-	struct nvme_ns_port *port = nvme_io_port(request);
-
-	(void)now_ns;
-	(void)actions;
-	if (!port || !copy_check(request, port->ns))
+	if (!copy_check(request, port->ns))
 		return NVME_RESPOND;
 	request->steps = (struct nvme_steps){
 		.next = copy_next,

@@ -179,14 +179,9 @@ static bool dsm_check(struct nvme_request *request, const struct wrasse_namespac
 }
 
 /* The other attributes (Integral Dataset for Read, for Write) are hints that nobody needs here. */
-enum nvme_next nvme_dsm_execute(struct nvme_request *request, uint64_t now_ns,
-				struct nvme_actions *actions)
+enum nvme_next nvme_dsm_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
-	struct nvme_ns_port *port = nvme_io_port(request);
-
-	(void)now_ns;
-	(void)actions;
-	if (!port || !dsm_check(request, port->ns))
+	if (!dsm_check(request, port->ns))
 		return NVME_RESPOND;
 	if (!(nvme_get32(request->cmd.cdw11) & NVME_DSM_DEALLOCATE))
 		return nvme_succeed(request, 0);

@@ -198,12 +198,25 @@ struct nvme_request {
 	struct nvme_cmd cmd; /* copied out of the receive slot */
 	struct nvme_cqe cqe; /* the response, complete when a function says NVME_RESPOND */
 	struct nvme_queue *queue;
-	const struct nvme_op *op;  /* the command's line in its table; src/nvme's own */
-	struct nvme_ns_port *port; /* set from NVME_SUBMIT (NVME_SAVE) until
+	const struct nvme_op *op; /* the command's line in its table; src/nvme's own */
+	/* From here to data.desc, zero when a capsule comes. */
+	struct nvme_ns_port *at;      /* the namespace that it names, as nvme_request_parse() or
+				      nvme_request_execute() found it; src/nvme's own */
+	struct nvme_ns_port *port;    /* set from NVME_SUBMIT (NVME_SAVE) until
 				      nvme_request_complete_io() (save) */
-	bool fenced;               /* a Preempt and Abort waits for it; set while port is */
-	bool preempted;            /* its host was: it must not be executed any more */
-	bool saving;               /* from NVME_SAVE to nvme_request_complete_save() */
+	const struct nvme_hook *hook; /* who decides what it is answered; NULL: the library does */
+	struct nvme_request *next;    /* while in nvme_actions.done, or held by a controller */
+	struct wrasse_namespace
+		*turn;   /* the namespace whose turn for fused pairs it has, or NULL */
+	const char *why; /* a constant phrase that says what was wrong, or NULL; for log lines */
+	uint64_t retry_until_ns; /* for NVME_RETRY; 0 at first */
+	uint64_t fence; /* Preempt and Abort: what it waits for; 0: it was not carried out yet */
+	bool straight; /* set by the transport before execute: it has not waited since it was parsed
+			    */
+	bool fenced;   /* a Preempt and Abort waits for it; set while port is */
+	bool preempted; /* its host was: it must not be executed any more */
+	bool saving;    /* from NVME_SAVE to nvme_request_complete_save() */
+	struct nvme_data data;
 	/* The data, set by the transport before execute: the buffers (C2H, fetched H2C) or the
 	 * capsule's own bytes. Their lengths add up to data.len. NULL when there is no data. */
 	const struct iovec *iov;
@@ -211,18 +224,10 @@ struct nvme_request {
 	struct iovec scratch; /* data.scratch_len bytes or more, set by the transport before execute
 				 if that is not 0 */
 	struct nvme_steps steps;
-	struct wrasse_namespace
-		*turn; /* the namespace whose turn for fused pairs it has, or NULL */
 	union {
 		struct wrasse_io io;           /* filled for NVME_SUBMIT */
 		struct wrasse_command command; /* filled for NVME_HOOK */
 	};
-	const struct nvme_hook *hook; /* who decides what it is answered; NULL: the library does */
-	struct nvme_request *next;    /* while in nvme_actions.done, or held by a controller */
-	uint64_t retry_until_ns;      /* for NVME_RETRY; 0 at first */
-	uint64_t fence;  /* Preempt and Abort: what it waits for; 0: it was not carried out yet */
-	const char *why; /* a constant phrase that says what was wrong, or NULL; for log lines */
-	struct nvme_data data; /* cold part last */
 };
 
 /* Effects on other requests and queues. Initialise to all zero before each call. */
@@ -305,9 +310,18 @@ bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, ui
  * executed before a resume. Admin and Fabrics commands never are. */
 bool nvme_request_must_wait(const struct nvme_request *request);
 
-/* Executes a parsed request whose data is in place. */
+/* The same for one that was parsed just now. */
+bool nvme_request_must_wait_at_once(const struct nvme_request *request);
+
+/* Executes a parsed request whose data is in place. What was checked of its queue and its namespace is
+ * checked again, unless it went straight. */
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
 				    struct nvme_actions *actions);
+
+/* The same for one that is I/O: it has no effect on others, and says NVME_RESPOND, NVME_SUBMIT or
+ * NVME_WAIT. */
+bool nvme_request_is_io(const struct nvme_request *request);
+enum nvme_next nvme_request_execute_io(struct nvme_request *request);
 
 /* REGISTRY. As above, for those that said NVME_REGISTRY (Connect, discovery log, reservations). Never
  * says NVME_REGISTRY. */
@@ -368,6 +382,12 @@ void nvme_abort_answer(struct nvme_request *request, bool aborted);
 
 /* Last moment before a response is sent: puts the current SQHD into cqe. */
 void nvme_request_stamp(struct nvme_request *request);
+
+/* Whether the status in cqe is success, which it is until something is refused. */
+static inline bool nvme_request_succeeded(const struct nvme_request *request)
+{
+	return nvme_get16(request->cqe.status) == 0;
+}
 
 /* The status in cqe. */
 static inline struct wrasse_status nvme_request_status(const struct nvme_request *request)

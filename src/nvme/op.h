@@ -52,6 +52,9 @@ struct nvme_op {
 	int64_t (*data_len)(struct nvme_request *request);
 	enum nvme_next (*execute)(struct nvme_request *request, uint64_t now_ns,
 				  struct nvme_actions *actions);
+	/* In its place, of commands that are I/Os of the namespace that they name (NULL: of all): what
+	 * they are has been checked. They have no effect on other requests. */
+	enum nvme_next (*io)(struct nvme_request *request, struct nvme_ns_port *port);
 	/* The backend failed the I/O that execute() submitted. NULL: that is all. */
 	void (*failed)(struct nvme_request *request, struct nvme_ns_port *port);
 	/* With the target's lock; for commands whose execute() says NVME_REGISTRY. */

@@ -5,6 +5,7 @@
  */
 #include "nvme/ctrl.h"
 #include "nvme/hook.h"
+#include "nvme/io.h"
 
 /* ---- answers ---- */
 
@@ -144,8 +145,8 @@ static void refuse_op(struct nvme_request *request)
 		nvme_refuse(request, NVME_GENERIC(WRASSE_SC_INVALID_OPCODE), 0, "unknown opcode");
 }
 
-/* Why a queue does not take a command now. */
-static bool request_check_queue(struct nvme_request *request, const struct nvme_op *op)
+/* Says why a queue does not take a command. */
+static void refuse_by_queue(struct nvme_request *request, const struct nvme_op *op)
 {
 	const struct nvme_queue *queue = request->queue;
 
@@ -163,21 +164,33 @@ static bool request_check_queue(struct nvme_request *request, const struct nvme_
 	else if (queue->on == NVME_ON_IO && nvme_queue_must_end(queue))
 		nvme_refuse(request, wrasse_status_make(0, NVME_SC_SQ_DELETED, false), NVME_AT_NONE,
 			    "the controller was reset");
-	else if (op->ready && !nvme_ctrl_is_ready(queue->ctrl))
+	else
 		nvme_refuse(request, NVME_GENERIC(NVME_SC_SEQUENCE), NVME_AT_NONE,
 			    "the controller is not enabled");
-	else
+}
+
+/* Whether a queue takes a command now. One that is new takes nothing but Connect, which no other does:
+ * op->on says so. */
+static bool request_check_queue(struct nvme_request *request, const struct nvme_op *op)
+{
+	const struct nvme_queue *queue = request->queue;
+
+	if (op && (op->on & queue->on) && queue->state != NVME_QUEUE_ENDED &&
+	    !(queue->on == NVME_ON_IO && nvme_queue_must_end(queue)) &&
+	    !(op->ready && !nvme_ctrl_is_ready(queue->ctrl)))
 		return true;
+	refuse_by_queue(request, op);
 	return false;
 }
 
 /* The namespace is there for this host, takes the command, and can be used on this path. */
 static bool request_check_ns(struct nvme_request *request, const struct nvme_op *op)
 {
-	const struct nvme_ns_port *port = nvme_request_port(request);
+	struct nvme_ns_port *port = nvme_request_port(request);
 
 	if (op->all && nvme_get32(request->cmd.nsid) == NVME_NSID_ALL)
 		return true;
+	request->at = port;
 	if (!port)
 		nvme_refuse(request, NVME_GENERIC(NVME_SC_INVALID_NAMESPACE), NVME_AT_NSID,
 			    "no such namespace");
@@ -190,12 +203,13 @@ static bool request_check_ns(struct nvme_request *request, const struct nvme_op 
 	return false;
 }
 
-/* If the namespace has gone while the request waited, its handler says so. */
-static bool request_check_path(struct nvme_request *request)
+/* A request may have waited for resources while its controller was reset or shut down, or its
+ * namespace made inaccessible. If the namespace has gone its handler says so. */
+static bool request_check_again(struct nvme_request *request)
 {
-	const struct nvme_ns_port *port = request->op->ns ? nvme_request_port(request) : NULL;
-
-	return !port || nvme_ana_check(request, port);
+	request->at = request->op->ns ? nvme_request_port(request) : NULL;
+	return request_check_queue(request, request->op) &&
+	       (!request->at || nvme_ana_check(request, request->at));
 }
 
 static bool request_check_capsule(struct nvme_request *request, const struct nvme_op *op)
@@ -256,40 +270,21 @@ static bool request_parse(struct nvme_request *request, const uint8_t *capsule, 
 	return request_parse_data(request, capsule, len, need);
 }
 
-static void data_init(struct nvme_data *data)
-{
-	data->xfer = NVME_XFER_NONE;
-	data->len = 0;
-	data->in_capsule = false;
-	data->scratch_len = 0;
-	data->invalidate = false;
-	data->desc_count = 0;
-}
-
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
 {
 	memcpy(&request->cmd, capsule, sizeof(request->cmd));
 	memset(&request->cqe, 0, sizeof(request->cqe));
 	request->cqe.cid = request->cmd.cid;
-	request->port = NULL;
-	request->hook = NULL;
-	request->next = NULL;
-	request->retry_until_ns = 0;
-	request->fenced = false;
-	request->preempted = false;
-	request->saving = false;
-	request->fence = 0;
-	request->why = NULL;
+	memset(&request->at, 0,
+	       offsetof(struct nvme_request, data.desc) - offsetof(struct nvme_request, at));
 	request->steps.next = NULL;
-	request->turn = NULL;
-	data_init(&request->data);
 
 	queue_advance(request->queue);
 	if (request->queue->state == NVME_QUEUE_CONNECTED && request->queue->on != NVME_ON_AUTH)
 		queue_show_activity(request->queue);
 	if (request_parse(request, capsule, len))
 		return true;
-	data_init(&request->data);
+	memset(&request->data, 0, offsetof(struct nvme_data, desc));
 	return false;
 }
 
@@ -303,18 +298,37 @@ bool nvme_request_may_go_on(struct nvme_request *request)
 	return false;
 }
 
+/* Why it must not be executed any more, if so. */
+static bool request_may_be_executed(struct nvme_request *request)
+{
+	if (!request->straight && !request_check_again(request))
+		return false;
+	/* Here, not when the capsule came: the reservation may be younger. */
+	if (!request->op->access || !nvme_request_is_denied(request))
+		return true;
+	nvme_request_deny(request);
+	return false;
+}
+
+bool nvme_request_is_io(const struct nvme_request *request)
+{
+	return request->op->io;
+}
+
+enum nvme_next nvme_request_execute_io(struct nvme_request *request)
+{
+	return request_may_be_executed(request) ? nvme_io_execute(request) : NVME_RESPOND;
+}
+
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
 				    struct nvme_actions *actions)
 {
 	enum nvme_next next;
 
-	/* A request may have waited for resources while its controller was reset or shut down, or
-	 * its namespace made inaccessible. */
-	if (!request_check_queue(request, request->op) || !request_check_path(request))
+	if (request->op->io)
+		return nvme_request_execute_io(request);
+	if (!request_may_be_executed(request))
 		return NVME_RESPOND;
-	/* Here, not when the capsule came: the reservation may be younger. */
-	if (request->op->access && nvme_request_is_denied(request))
-		return nvme_request_deny(request);
 	if (request->op->filtered)
 		request->hook = nvme_hook_find(request->queue, request->cmd.opcode);
 	next = request->op->execute(request, now_ns, actions);

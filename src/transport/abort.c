@@ -174,7 +174,7 @@ static bool was_aborted(const struct rdmat_request *request)
 void rdmat_abort_moves(struct rdmat_request *request, enum rdmat_request_state to)
 {
 	struct rdmat_abort *abort = request->abort_by;
-	bool aborted = to == RDMAT_REQUEST_WAIT_RESPOND && was_aborted(request);
+	bool aborted = (RDMAT_TO_ANSWER & 1u << to) && was_aborted(request);
 
 	if (request->abort)
 		let_go(request->abort);

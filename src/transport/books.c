@@ -32,15 +32,16 @@ static void line_of_class(struct wrasse_pool_line *line, const struct rdmat_clas
 static void line_of_slots(struct wrasse_pool_line *line, const struct wrasse_poll_group *group,
 			  bool admin)
 {
-	uint32_t capacity = __atomic_load_n(&group->slot_count[admin], __ATOMIC_RELAXED);
-	uint32_t held = __atomic_load_n(&group->slots_held[admin], __ATOMIC_RELAXED);
+	const struct rdmat_class *class = &group->classes[admin];
+	uint32_t capacity = __atomic_load_n(&class->slots, __ATOMIC_RELAXED);
+	uint32_t held = __atomic_load_n(&class->slots_held, __ATOMIC_RELAXED);
 
 	*line = (struct wrasse_pool_line){
 		.name = admin ? "admin receive slots" : "I/O receive slots",
 		.group = group->index,
 		.capacity = capacity,
 		.free = capacity - held,
-		.peak = __atomic_load_n(&group->slots_peak[admin], __ATOMIC_RELAXED),
+		.peak = __atomic_load_n(&class->slots_peak, __ATOMIC_RELAXED),
 	};
 }
 
@@ -259,10 +260,10 @@ void rdmat_group_check_books(struct wrasse_poll_group *group)
 			slots += holder.receive_slot;
 			out++;
 		}
-		if (class->free_count + out != class->capacity || slots != group->slots_held[c])
+		if (class->free_count + out != class->capacity || slots != class->slots_held)
 			pool_panic("%s: %u free and %u out of %u; %u receive slots held, %u noted",
 				   class->name, class->free_count, out, class->capacity, slots,
-				   group->slots_held[c]);
+				   class->slots_held);
 	}
 	check_pool(group->wr_pool, wrs);
 	check_pool(group->small, small);

@@ -10,6 +10,9 @@ struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_
 	struct rdmat_chain_shape shape = {0, 0};
 	uint32_t local_left = piece_len;
 
+	/* One range, one piece of memory: most commands. */
+	if (data->desc_count == 1 && data->desc[0].len <= piece_len)
+		return (struct rdmat_chain_shape){1, 1};
 	for (uint32_t i = 0; i < data->desc_count; i++) {
 		uint32_t left = data->desc[i].len;
 		uint32_t sges = 0;

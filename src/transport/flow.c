@@ -29,17 +29,15 @@ static void go_on(struct rdmat_request *second, bool good)
 void rdmat_flow_respond(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
-	struct wrasse_status status = nvme_request_status(&request->nvme);
-	struct rdmat_request *second = rdmat_pair_part(request);
+	struct rdmat_request *second = request->pair ? rdmat_pair_part(request) : NULL;
+	bool good = nvme_request_succeeded(&request->nvme);
 
-	request->with_data =
-		request->nvme.data.xfer == NVME_XFER_C2H && wrasse_status_is_ok(status);
-	if (!wrasse_status_is_ok(status))
+	request->with_data = request->nvme.data.xfer == NVME_XFER_C2H && good;
+	if (!good)
 		rdmat_count(&qp->group->stats.errors, 1);
-	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
-	rdmat_sendq_fill(qp);
+	rdmat_sendq_respond(request);
 	if (second)
-		go_on(second, wrasse_status_is_ok(status));
+		go_on(second, good);
 }
 
 static void submit(struct rdmat_request *request)
@@ -183,8 +181,12 @@ static void ask(struct rdmat_request *request, enum call call)
 
 void rdmat_flow_execute(struct rdmat_request *request)
 {
-	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
-	ask(request, CALL_EXECUTE);
+	request->nvme.straight = request->state == RDMAT_REQUEST_RECEIVED;
+	rdmat_request_move_to_executing(request);
+	if (nvme_request_is_io(&request->nvme))
+		executed(request, nvme_request_execute_io(&request->nvme));
+	else
+		ask(request, CALL_EXECUTE);
 }
 
 /* The host's data is there. It is fetched once more if the namespace was paused meanwhile: who waits
@@ -222,19 +224,25 @@ void rdmat_flow_wait_resources(struct rdmat_request *request)
 		pool_list_add_tail(&qp->group->waiting[qp->class->admin], &qp->wait_link);
 }
 
-void rdmat_flow_start(struct rdmat_request *request)
+static void go(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->qp->group;
 
-	if (nvme_request_must_wait(&request->nvme))
-		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
-	else if (!rdmat_request_needs_resources(request))
+	if (!rdmat_request_needs_resources(request))
 		rdmat_flow_execute(request);
 	else if (pool_list_is_empty(&group->waiting[request->class->admin]) &&
 		 rdmat_request_take_resources(request))
 		start_transfer(request);
 	else
 		rdmat_flow_wait_resources(request);
+}
+
+void rdmat_flow_start(struct rdmat_request *request)
+{
+	if (nvme_request_must_wait_at_once(&request->nvme))
+		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
+	else
+		go(request);
 }
 
 /* Parses the capsule of a request. Return: whether it is good; else it is refused. */
@@ -303,7 +311,7 @@ void rdmat_flow_retired(struct rdmat_request *request)
 		if (request->responded) {
 			bool disconnect = request->disconnect_after;
 
-			rdmat_request_move(request, RDMAT_REQUEST_FREE);
+			rdmat_request_move_to_free(request);
 			if (disconnect)
 				rdmat_qp_disconnect(qp, NULL);
 		}
@@ -411,7 +419,7 @@ static void let_go_on(struct rdmat_qp *qp)
 
 		if (nvme_request_must_wait(&request->nvme))
 			continue;
-		rdmat_flow_start(request);
+		go(request);
 		if (qp->tearing)
 			return;
 	}

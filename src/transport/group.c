@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Poll groups: creation, the poll loop, sleeping, messages, books. The loop looks at completions in
- * every poll and at timers and CM events now and then, or at once after it slept.
+ * Poll groups: the poll loop, sleeping, messages. The loop looks at completions in every poll and at
+ * timers and CM events now and then, or at once after it slept.
  */
 #include "transport/group.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <numa.h>
-#include <sched.h>
-#include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "pool/panic.h"
@@ -159,7 +153,7 @@ void rdmat_group_qp_remove(struct wrasse_poll_group *group, struct rdmat_qp *qp)
 
 /* ---- the poll loop ---- */
 
-static int run_inbox(struct wrasse_poll_group *group)
+int rdmat_group_inbox(struct wrasse_poll_group *group)
 {
 	struct pool_inbox_link *link = pool_inbox_take(&group->inbox), *next;
 	int count = 0;
@@ -334,19 +328,19 @@ static void wake_up(struct wrasse_poll_group *group)
 	group->until_slow = 0;
 }
 
-static int poll_once(struct wrasse_poll_group *group)
+/* Whether nothing is left that must be looked at in the next poll, whatever that finds. */
+static bool is_at_rest(const struct wrasse_poll_group *group)
 {
-	int drain, count;
+	return !group->rx_dirty && !group->device_failed && !group->leaving &&
+	       pool_list_is_empty(&group->waiting[0]) && pool_list_is_empty(&group->waiting[1]) &&
+	       pool_list_is_empty(&group->pairs) && pool_list_is_empty(&group->auths) &&
+	       pool_list_is_empty(&group->dirty) && pool_list_is_empty(&group->dying);
+}
 
-	group->now_ns = 0;
-	count = run_inbox(group);
-	if (atomic_load_explicit(&group->attention, memory_order_relaxed))
-		count += rdmat_group_sync(group);
-	if (group->until_slow-- == 0)
-		count += slow_poll(group);
-	count += poll_devices(group);
-	count += poll_backends(group);
-	count += run_local(group);
+static int act(struct wrasse_poll_group *group, int drain)
+{
+	int count = run_local(group);
+
 	if (!pool_list_is_empty(&group->waiting[0]) || !pool_list_is_empty(&group->waiting[1])) {
 		rdmat_flow_resume(group);
 		count += run_local(group);
@@ -355,7 +349,6 @@ static int poll_once(struct wrasse_poll_group *group)
 		count += rdmat_pair_resume(group);
 		count += run_local(group);
 	}
-	drain = atomic_load_explicit(&group->drain, memory_order_relaxed);
 	if (drain != RDMAT_DRAIN_NO)
 		count += drain_step(group, drain);
 	post_all(group);
@@ -370,6 +363,28 @@ static int poll_once(struct wrasse_poll_group *group)
 		count += rdmat_group_devices_renew(group);
 	if (group->leaving)
 		count += rdmat_group_detach_leaving(group);
+	group->at_rest = is_at_rest(group);
+	return count;
+}
+
+static int poll_once(struct wrasse_poll_group *group)
+{
+	int drain = atomic_load_explicit(&group->drain, memory_order_relaxed), count;
+
+	group->now_ns = 0;
+	count = rdmat_group_inbox(group);
+	if (atomic_load_explicit(&group->attention, memory_order_relaxed)) {
+		group->at_rest = false;
+		count += rdmat_group_sync(group);
+	}
+	if (group->until_slow-- == 0) {
+		group->at_rest = false;
+		count += slow_poll(group);
+	}
+	count += poll_devices(group);
+	count += poll_backends(group);
+	if (count || !group->at_rest || group->local_done || drain != RDMAT_DRAIN_NO)
+		count += act(group, drain);
 	if (count)
 		rdmat_group_check_books(group);
 	return count;
@@ -437,153 +452,4 @@ int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout)
 	if (timeout)
 		*timeout = timeout_ms(group);
 	return count;
-}
-
-/* ---- creation ---- */
-
-static int descriptors_open(struct wrasse_poll_group *group)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-
-	group->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	group->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (group->epoll_fd < 0 || group->wake_fd < 0)
-		return -errno;
-	return epoll_ctl(group->epoll_fd, EPOLL_CTL_ADD, group->wake_fd, &event) ? -errno : 0;
-}
-
-int rdmat_group_open_cm(struct wrasse_poll_group *group)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	int flags;
-
-	if (group->cm_channel)
-		return 0;
-	group->cm_channel = rdma_create_event_channel();
-	if (!group->cm_channel)
-		return -errno;
-	flags = fcntl(group->cm_channel->fd, F_GETFL);
-	if (fcntl(group->cm_channel->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    epoll_ctl(group->epoll_fd, EPOLL_CTL_ADD, group->cm_channel->fd, &event))
-		return -errno;
-	return 0;
-}
-
-static int pools_create(struct wrasse_poll_group *group, const struct wrasse_poll_group_opts *opts)
-{
-	struct pool_opts wrs = {"wr pool",   opts->wrs, (sizeof(struct rdmat_pool_wr) + 63u) & ~63u,
-				group->node, false,     NULL};
-	struct pool_opts small = {
-		"small buffers",  opts->small_buffers, RDMAT_SMALL_LEN, group->node, true,
-		opts->data_memory};
-	struct pool_opts large = {
-		"large buffers", opts->large_buffers, RDMAT_LARGE_LEN, group->node, true, NULL};
-	int rc;
-
-	if (opts->data_memory)
-		large.lent = (char *)opts->data_memory + pool_payload_len(&small);
-	rc = pool_create(&wrs, &group->wr_pool);
-	if (!rc)
-		rc = pool_create(&small, &group->small);
-	if (!rc)
-		rc = pool_create(&large, &group->large);
-	if (!rc)
-		rc = rdmat_class_init(&group->classes[0], group, "I/O requests", opts->io_requests,
-				      group->node, false);
-	if (!rc)
-		rc = rdmat_class_init(&group->classes[1], group, "admin requests",
-				      opts->admin_requests, group->node, true);
-	return rc;
-}
-
-static void lists_init(struct wrasse_poll_group *group)
-{
-	struct pool_list *lists[] = {&group->devices,    &group->receivers, &group->qps,
-				     &group->dying,      &group->dirty,     &group->waiting[0],
-				     &group->waiting[1], &group->auths,     &group->pairs};
-
-	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		pool_list_init(lists[i]);
-	pool_inbox_init(&group->inbox);
-	group->local_done_tail = &group->local_done;
-}
-
-static int near_node(int node)
-{
-	if (node >= 0 || numa_available() < 0)
-		return node < 0 ? 0 : node;
-	/* -1 if it is not known where this runs. */
-	node = numa_node_of_cpu(sched_getcpu());
-	return node < 0 ? 0 : node;
-}
-
-static void group_free(struct wrasse_poll_group *group)
-{
-	struct pool_link *link;
-
-	while ((link = pool_list_first(&group->devices)))
-		rdmat_group_device_free(pool_container(link, struct rdmat_group_device, link));
-	if (group->cm_channel)
-		rdma_destroy_event_channel(group->cm_channel);
-	rdmat_class_fini(&group->classes[0]);
-	rdmat_class_fini(&group->classes[1]);
-	pool_destroy(group->wr_pool);
-	pool_destroy(group->small);
-	pool_destroy(group->large);
-	if (group->epoll_fd >= 0)
-		close(group->epoll_fd);
-	if (group->wake_fd >= 0)
-		close(group->wake_fd);
-	free(group->holders);
-	free(group->departed);
-	free(group);
-}
-
-int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts *opts,
-		       unsigned index, struct wrasse_poll_group **out)
-{
-	struct wrasse_poll_group *group = calloc(1, sizeof(*group));
-	int rc;
-
-	if (!group)
-		return -ENOMEM;
-	group->rdmat = rdmat;
-	group->index = index;
-	group->ctx = opts->ctx;
-	group->node = near_node(opts->numa_node);
-	group->budget = opts->poll_budget;
-	group->io_slots = opts->io_slots;
-	group->admin_slots = opts->admin_slots;
-	group->wr_reserve = opts->wrs / 16;
-	group->small_reserve = opts->small_buffers / 16;
-	group->wake_fd = -1;
-	group->epoll_fd = -1;
-	atomic_init(&group->attention, true);
-	lists_init(group);
-	rc = descriptors_open(group);
-	if (!rc)
-		rc = pools_create(group, opts);
-	if (!rc && (!(group->holders = calloc(RDMAT_MAX_HOLDERS, sizeof(*group->holders))) ||
-		    !(group->departed = calloc(RDMAT_DEPARTED, sizeof(*group->departed)))))
-		rc = -ENOMEM;
-	if (rc) {
-		group_free(group);
-		return rc;
-	}
-	*out = group;
-	return 0;
-}
-
-/* A queue pair is counted from before its message is sent until it is freed, after its last request. */
-bool rdmat_group_is_busy(const struct wrasse_poll_group *group)
-{
-	return rdmat_group_load(group) != 0 || group->aborts_out;
-}
-
-void rdmat_group_destroy(struct wrasse_poll_group *group)
-{
-	/* Aborts of other groups that came too late; nobody sends any more. */
-	run_inbox(group);
-	rdmat_group_detach_all(group);
-	group_free(group);
 }

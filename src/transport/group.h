@@ -115,6 +115,7 @@ struct wrasse_poll_group {
 	uint64_t fence;               /* of the registry, as last seen */
 	struct pool_inbox_link *local_done,
 		**local_done_tail;     /* completions recorded on this thread */
+	bool at_rest;                  /* nothing of what follows, or of the lists, is left to do */
 	bool rx_dirty;                 /* a slot is idle that could be posted */
 	bool rx_starved;               /* a slot was not posted for want of a request */
 	bool device_failed;            /* of devices, one or more have failed */
@@ -125,9 +126,6 @@ struct wrasse_poll_group {
 	uint32_t wr_reserve;    /* of the WR pool, for admin */
 	uint32_t small_reserve; /* of the small buffers, for admin */
 	uint32_t io_slots, admin_slots;
-	uint32_t slot_count[2]; /* that exist now; read by any thread */
-	uint32_t slots_held[2]; /* by requests */
-	uint32_t slots_peak[2];
 	uint64_t state_count[RDMAT_REQUEST_STATE_COUNT]; /* moves into each state */
 	struct wrasse_poll_group_stats stats;            /* written with rdmat_count() */
 	struct rdmat_holder *holders;    /* RDMAT_MAX_HOLDERS for the drain report */
@@ -174,6 +172,9 @@ int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts 
 bool rdmat_group_is_busy(const struct wrasse_poll_group *group);
 /* It is not busy. */
 void rdmat_group_destroy(struct wrasse_poll_group *group);
+
+/* Runs the messages that came. Return: how many. */
+int rdmat_group_inbox(struct wrasse_poll_group *group);
 
 /* Makes the group's CM event channel, once. */
 int rdmat_group_open_cm(struct wrasse_poll_group *group);

@@ -143,8 +143,6 @@ struct rdmat_request *rdmat_pair_part(struct rdmat_request *request)
 {
 	struct rdmat_request *second = request->pair;
 
-	if (!second)
-		return NULL;
 	request->pair = second->pair = NULL;
 	nvme_turn_pass(&request->nvme, &second->nvme);
 	return second;

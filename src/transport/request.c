@@ -15,6 +15,8 @@
 #include "transport/group.h"
 #include "transport/pair.h"
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 _Static_assert(NVME_SCRATCH_MAX <= RDMAT_LARGE_LEN, "scratch is one buffer");
 
 const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_COUNT] = {
@@ -24,9 +26,17 @@ const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_C
 #undef RDMAT_X
 };
 
-static void request_init(struct rdmat_request *request, struct rdmat_class *class)
+/* The same once more, close together: it is looked up at every move. */
+static const uint16_t successors[RDMAT_REQUEST_STATE_COUNT] = {
+#define RDMAT_X(state, what, holds, successors) [RDMAT_REQUEST_##state] = (successors),
+	RDMAT_REQUEST_STATES(RDMAT_X)
+#undef RDMAT_X
+};
+
+static void request_init(struct rdmat_request *request, struct rdmat_class *class, uint32_t index)
 {
 	request->class = class;
+	request->index = index;
 	request->data_wr.request = request;
 	request->data_wr.wr.sg_list = request->data_sge;
 	request->response_wr.request = request;
@@ -54,7 +64,7 @@ int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group,
 		return rc;
 	class->requests = class->slab.base;
 	for (uint32_t i = 0; i < count; i++)
-		request_init(&class->requests[i], class);
+		request_init(&class->requests[i], class, i);
 	return 0;
 }
 
@@ -73,7 +83,7 @@ static void record(struct rdmat_request *request, enum rdmat_request_state from,
 	struct wrasse_poll_group *group = request->class->group;
 	struct rdmat_record *entry = &group->records[group->record_count++ % RDMAT_RECORDS];
 
-	entry->request = (uint32_t)(request - request->class->requests);
+	entry->request = request->index;
 	entry->qid = request->qp->nvme.qid;
 	entry->from = (uint8_t)from;
 	entry->to = (uint8_t)to;
@@ -111,6 +121,13 @@ static uint32_t request_keeps(const struct rdmat_request *request, enum rdmat_re
 	return keeps;
 }
 
+static void slot_give(struct rdmat_request *request)
+{
+	rdmat_rx_give(request->slot);
+	request->slot = NULL;
+	request->holds &= (uint8_t)~RDMAT_HOLD_SLOT;
+}
+
 static void buffers_give(struct rdmat_request *request)
 {
 	if (request->buffers)
@@ -119,6 +136,7 @@ static void buffers_give(struct rdmat_request *request)
 		request->items_out -= pool_give(request->scratch->pool, request->scratch);
 	request->buffers = NULL;
 	request->scratch = NULL;
+	request->holds &= (uint8_t)~RDMAT_HOLD_BUFFERS;
 }
 
 /* The whole chain, posted or not: it was taken in one step and goes back in one. */
@@ -130,20 +148,12 @@ static void chain_give(struct rdmat_request *request)
 	request->chain_count = 0;
 	request->first = NULL;
 	request->cursor = NULL;
+	request->holds &= (uint8_t)~RDMAT_HOLD_CHAIN;
 }
 
-static void release(struct rdmat_request *request, uint32_t keeps)
+/* What hardware and backend have cannot be let go of. */
+static __attribute__((noinline)) void check_out(const struct rdmat_request *request, uint32_t keeps)
 {
-	if (request->slot && !(keeps & RDMAT_HOLD_SLOT)) {
-		rdmat_rx_give(request->slot);
-		request->slot = NULL;
-	}
-	if (!(keeps & RDMAT_HOLD_BUFFERS))
-		buffers_give(request);
-	if (request->first && !(keeps & RDMAT_HOLD_CHAIN))
-		chain_give(request);
-	if (request->nvme.turn && !(keeps & RDMAT_HOLD_TURN))
-		nvme_turn_give(&request->nvme);
 	if (request->sq_out && !(keeps & RDMAT_HOLD_SQ))
 		pool_panic("a request with %u WRs in the hardware cannot let go of them",
 			   request->sq_out);
@@ -154,27 +164,24 @@ static void release(struct rdmat_request *request, uint32_t keeps)
 		pool_panic("a request that the backend has cannot move on");
 }
 
-struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
-					 struct rdmat_slot *slot)
+static void give(struct rdmat_request *request, uint32_t holds)
 {
-	struct pool_link *link = pool_list_first(&class->free);
-	struct rdmat_request *request;
+	if (holds & RDMAT_HOLD_SLOT)
+		slot_give(request);
+	if (holds & RDMAT_HOLD_BUFFERS)
+		buffers_give(request);
+	if (holds & RDMAT_HOLD_CHAIN)
+		chain_give(request);
+}
 
-	if (!link)
-		pool_panic(
-			"%s: a capsule came and no request is free: more receive slots are posted than that",
-			class->name);
-	request = pool_container(link, struct rdmat_request, link);
-	request->qp = qp;
-	request->slot = slot;
-	request->received_ns = rdmat_group_now(class->group);
-	request->arrival = qp->arrivals++;
-	request->nvme.queue = &qp->nvme;
-	request->nvme.iov = NULL;
-	request->nvme.iov_count = 0;
-	request->pair = NULL;
-	rdmat_request_move(request, RDMAT_REQUEST_RECEIVED);
-	return request;
+static ALWAYS_INLINE void release(struct rdmat_request *request, uint32_t keeps)
+{
+	if (request->holds & ~keeps)
+		give(request, request->holds & ~keeps);
+	if (request->nvme.turn && !(keeps & RDMAT_HOLD_TURN))
+		nvme_turn_give(&request->nvme);
+	if (request->sq_out || request->backend)
+		check_out(request, keeps);
 }
 
 static void left_free_list(struct rdmat_request *request)
@@ -191,10 +198,13 @@ static void left_free_list(struct rdmat_request *request)
 
 /* Never, unless there is a fault in here. The command is still known: the log names it now, the
  * ledger from now on. */
-static void items_lost(struct rdmat_request *request)
+static __attribute__((noinline, cold)) void items_lost(struct rdmat_request *request)
 {
 	char name[256];
 
+	request->last_queue = request->qp->number;
+	request->last_qid = request->qp->nvme.qid;
+	request->last_cntlid = nvme_queue_cntlid(&request->qp->nvme);
 	rdmat_log(
 		request->class->group->rdmat, WRASSE_LOG_ERROR,
 		"%s: command 0x%02x with identifier %u ended, and %u WRs or buffers did not come back",
@@ -214,9 +224,6 @@ static void came_free(struct rdmat_request *request)
 	} else {
 		pool_list_add_head(&class->free, &request->link);
 	}
-	request->last_queue = request->qp->number;
-	request->last_qid = request->qp->nvme.qid;
-	request->last_cntlid = nvme_queue_cntlid(&request->qp->nvme);
 	rdmat_set(&class->free_count, class->free_count + 1);
 	request->qp->requests_out--;
 	request->qp = NULL;
@@ -252,25 +259,30 @@ static void stop_waiting(struct rdmat_qp *qp)
 }
 
 /* Who waits for a resume goes on in the order of arrival, also one that was just being fetched. */
-static void list_add(struct rdmat_request *request, enum rdmat_request_state to)
+static void add_by_arrival(struct rdmat_request *request)
 {
-	struct pool_list *list = &request->qp->lists[to];
+	struct pool_list *list = &request->qp->lists[RDMAT_REQUEST_WAIT_RESUME];
 	struct pool_link *after = list->head.prev;
 
-	while (to == RDMAT_REQUEST_WAIT_RESUME && after != &list->head &&
+	while (after != &list->head &&
 	       pool_container(after, struct rdmat_request, link)->arrival > request->arrival)
 		after = after->prev;
 	pool_list_add_between(&request->link, after, after->next);
 }
 
-void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to)
-{
-	enum rdmat_request_state from = request->state;
+/* Moves that most commands never make: from or to one of these states, */
+#define RARE_STATES (RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(FLUSHING))
 
-	if (!(rdmat_request_states[from].successors & 1u << to))
-		pool_panic("a request cannot go from %s to %s", rdmat_request_states[from].name,
-			   rdmat_request_states[to].name);
-	release(request, request_keeps(request, to));
+/* or of a request that others have to do with. */
+static bool move_is_rare(const struct rdmat_request *request, enum rdmat_request_state to)
+{
+	return (RARE_STATES & (1u << request->state | 1u << to)) || request->held ||
+	       request->abort || request->abort_by;
+}
+
+static __attribute__((noinline, cold)) void before_rare_move(struct rdmat_request *request,
+							     enum rdmat_request_state to)
+{
 	if (request->held) {
 		request->held = false;
 		request->qp->held--;
@@ -279,13 +291,44 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 		rdmat_pair_break(request);
 	if (request->abort || request->abort_by)
 		rdmat_abort_moves(request, to);
-	if (from == RDMAT_REQUEST_WAIT_RESUME)
+	if (request->state == RDMAT_REQUEST_WAIT_RESUME)
 		wait_end(request);
 	if (to == RDMAT_REQUEST_WAIT_RESUME)
 		wait_begin(request);
-	pool_list_del(&request->link);
+}
+
+/* It is off its old list, and on its new one unless it is FREE. */
+static __attribute__((noinline, cold)) void after_rare_move(struct rdmat_request *request,
+							    enum rdmat_request_state from)
+{
 	if (from == RDMAT_REQUEST_WAIT_RESOURCES)
 		stop_waiting(request->qp);
+	if (request->state == RDMAT_REQUEST_WAIT_RESUME) {
+		pool_list_del(&request->link);
+		add_by_arrival(request);
+	}
+}
+
+static __attribute__((noreturn, noinline, cold)) void move_is_illegal(enum rdmat_request_state from,
+								      enum rdmat_request_state to)
+{
+	pool_panic("a request cannot go from %s to %s", rdmat_request_states[from].name,
+		   rdmat_request_states[to].name);
+}
+
+/* The mover. Inline, so that each of the moves of every command is made for its state. */
+static ALWAYS_INLINE void move(struct rdmat_request *request, enum rdmat_request_state to)
+{
+	enum rdmat_request_state from = request->state;
+	bool rare;
+
+	if (!(successors[from] & 1u << to))
+		move_is_illegal(from, to);
+	release(request, request_keeps(request, to));
+	rare = move_is_rare(request, to);
+	if (rare)
+		before_rare_move(request, to);
+	pool_list_del(&request->link);
 	record(request, from, to);
 	request->state = (uint8_t)to;
 	if (from == RDMAT_REQUEST_FREE)
@@ -293,7 +336,53 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 	if (to == RDMAT_REQUEST_FREE)
 		came_free(request);
 	else
-		list_add(request, to);
+		pool_list_add_tail(&request->qp->lists[to], &request->link);
+	if (rare)
+		after_rare_move(request, from);
+}
+
+void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to)
+{
+	move(request, to);
+}
+
+void rdmat_request_move_to_executing(struct rdmat_request *request)
+{
+	move(request, RDMAT_REQUEST_EXECUTING);
+}
+
+void rdmat_request_move_to_responding(struct rdmat_request *request)
+{
+	move(request, RDMAT_REQUEST_RESPONDING);
+}
+
+void rdmat_request_move_to_free(struct rdmat_request *request)
+{
+	move(request, RDMAT_REQUEST_FREE);
+}
+
+struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
+					 struct rdmat_slot *slot)
+{
+	struct pool_link *link = pool_list_first(&class->free);
+	struct rdmat_request *request;
+
+	if (!link)
+		pool_panic(
+			"%s: a capsule came and no request is free: more receive slots are posted than that",
+			class->name);
+	request = pool_container(link, struct rdmat_request, link);
+	request->qp = qp;
+	request->slot = slot;
+	request->holds = RDMAT_HOLD_SLOT;
+	request->received_ns = rdmat_group_now(class->group);
+	request->arrival = qp->arrivals++;
+	request->nvme.queue = &qp->nvme;
+	request->nvme.iov = NULL;
+	request->nvme.iov_count = 0;
+	request->pair = NULL;
+	move(request, RDMAT_REQUEST_RECEIVED);
+	return request;
 }
 
 static uint32_t wrs_link(struct rdmat_request *request, struct pool_item *chain)
@@ -344,8 +433,10 @@ static struct pool_item *buffers_take(struct rdmat_request *request, bool small,
 	struct pool_item *items =
 		pool_take(small ? group->small : group->large, count, reserve, request);
 
-	if (items)
+	if (items) {
 		request->items_out += count;
+		request->holds |= RDMAT_HOLD_BUFFERS;
+	}
 	return items;
 }
 
@@ -357,6 +448,7 @@ static bool chain_take(struct rdmat_request *request, const struct rdmat_chain_s
 		request->first = &request->data_wr;
 		request->data_wr.chain_next = NULL;
 		request->chain_count = 1;
+		request->holds |= RDMAT_HOLD_CHAIN;
 		return true;
 	}
 	request->chain = pool_take(group->wr_pool, shape->wrs,
@@ -365,6 +457,7 @@ static bool chain_take(struct rdmat_request *request, const struct rdmat_chain_s
 		return false;
 	request->chain_count = wrs_link(request, request->chain);
 	request->items_out += request->chain_count;
+	request->holds |= RDMAT_HOLD_CHAIN;
 	return true;
 }
 
@@ -416,7 +509,7 @@ bool rdmat_request_settle(struct rdmat_request *request)
 {
 	if (request->state != RDMAT_REQUEST_FLUSHING || request->sq_out || request->backend)
 		return false;
-	rdmat_request_move(request, RDMAT_REQUEST_FREE);
+	rdmat_request_move_to_free(request);
 	return true;
 }
 

@@ -46,33 +46,32 @@ enum rdmat_hold {
 	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                            \
 	X(RECEIVED, "capsule came", RDMAT_HOLD_SLOT,                                             \
 	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_PAIR) | RDMAT_TO(WAIT_RESOURCES) |               \
-		  RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO(WAIT_RESPOND) |          \
+		  RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER |                 \
 		  RDMAT_TO(FLUSHING))                                                            \
 	X(WAIT_RESUME, "its namespace is paused", RDMAT_HOLD_SLOT,                               \
 	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) |                \
-		  RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                                   \
+		  RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                                          \
 	X(WAIT_PAIR, "half of a fused pair; waits for the other, then for what both need",       \
 	  RDMAT_HOLD_SLOT,                                                                       \
 	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(WAIT_TURN) |                \
-		  RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                                   \
+		  RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                                          \
 	X(WAIT_RESOURCES, "waits for buffers and WRs", RDMAT_HOLD_SLOT,                          \
 	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(WAIT_TURN) |                   \
-		  RDMAT_TO(EXECUTING) | RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))             \
+		  RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                    \
 	X(WAIT_FETCH, "waits for READ credits and queue slots",                                  \
 	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,                                                 \
-	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(FETCHING) | RDMAT_TO(WAIT_RESPOND) |                  \
-		  RDMAT_TO(FLUSHING))                                                            \
+	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(FETCHING) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))     \
 	X(FETCHING, "RDMA READ",                                                                 \
 	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_READS,              \
-	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_TURN) | RDMAT_TO(EXECUTING) |                    \
-		  RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                                   \
+	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_TURN) | RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER |  \
+		  RDMAT_TO(FLUSHING))                                                            \
 	X(WAIT_TURN, "half of a fused pair, has its data; waits for its turn",                   \
 	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_TURN,                                \
-	  RDMAT_TO(EXECUTING) | RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                     \
+	  RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                            \
 	X(EXECUTING, "in the controller or the backend",                                         \
 	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_BACKEND |         \
 		  RDMAT_HOLD_TURN,                                                               \
-	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(FLUSHING))                   \
+	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                          \
 	X(WAIT_RESPOND, "waits for queue slots", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,          \
 	  RDMAT_TO(RESPONDING) | RDMAT_TO(FLUSHING))                                             \
 	X(RESPONDING, "RDMA WRITE, SEND", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ, \
@@ -81,6 +80,8 @@ enum rdmat_hold {
 	  RDMAT_HOLD_ALL, RDMAT_TO(FREE))
 
 #define RDMAT_TO(state) (1u << RDMAT_REQUEST_##state)
+/* At once where there are queue slots, and nobody waits for them. */
+#define RDMAT_TO_ANSWER (RDMAT_TO(WAIT_RESPOND) | RDMAT_TO(RESPONDING))
 
 enum rdmat_request_state {
 #define RDMAT_X(state, what, holds, successors) RDMAT_REQUEST_##state,
@@ -136,6 +137,7 @@ struct rdmat_request {
 		*pair;          /* the other half of a fused pair, from when both are there until
 				       the first is answered */
 	uint8_t state;          /* enum rdmat_request_state; written by rdmat_request_move() only */
+	uint8_t holds;          /* of enum rdmat_hold: SLOT, BUFFERS (scratch), CHAIN */
 	bool backend;           /* submitted and not acted on yet */
 	bool io_done;           /* wrasse_io_complete() was called */
 	bool held;              /* the controller keeps it (NVME_HOLD) */
@@ -155,10 +157,12 @@ struct rdmat_request {
 	struct rdmat_abort *abort;    /* this is an Abort command, and its outcome is not known */
 	struct rdmat_abort *abort_by; /* an Abort waits for what becomes of this command */
 	uint64_t received_ns;
-	uint64_t arrival;     /* how manieth capsule of its queue pair it came in */
-	uint32_t last_queue;  /* while FREE, the queue pair that it served last: rdmat_qp.number, */
-	uint16_t last_qid;    /* its queue id */
-	uint16_t last_cntlid; /* and its controller */
+	uint32_t index;   /* constant: in its class */
+	uint64_t arrival; /* how manieth capsule of its queue pair it came in */
+	/* While FREE and something is lost, whom it served: */
+	uint32_t last_queue;                   /* rdmat_qp.number of the queue pair, */
+	uint16_t last_qid;                     /* its queue id */
+	uint16_t last_cntlid;                  /* and its controller */
 	uint32_t ledger[RDMAT_LEDGER_COLUMNS]; /* for wrasse_poll_group_ledger() to count in */
 	struct wrasse_status io_status;
 	struct rdmat_msg msg;
@@ -191,7 +195,10 @@ struct rdmat_class {
 	uint32_t free_count;
 	uint32_t posted;   /* receive slots posted */
 	uint32_t reserved; /* requests promised to queue pairs at admission */
-	uint64_t waits;    /* times a receive slot could not be posted for want of a request */
+	uint32_t slots;    /* receive slots that exist now; like the next two read by any thread */
+	uint32_t slots_held; /* by requests */
+	uint32_t slots_peak;
+	uint64_t waits; /* times a receive slot could not be posted for want of a request */
 	uint32_t peak;
 	bool admin;
 };
@@ -213,6 +220,11 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
  * backend has, stops the program.
  */
 void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to);
+
+/* The same, for the moves of every command. */
+void rdmat_request_move_to_executing(struct rdmat_request *request);
+void rdmat_request_move_to_responding(struct rdmat_request *request);
+void rdmat_request_move_to_free(struct rdmat_request *request);
 
 /* Whether it needs anything of the pools. */
 static inline bool rdmat_request_needs_resources(const struct rdmat_request *request)

@@ -83,7 +83,7 @@ int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class,
 	rx->device = device;
 	rx->slot_count = slot_count;
 	pool_list_add_tail(&group->receivers, &rx->link);
-	rdmat_set(&group->slot_count[class->admin], group->slot_count[class->admin] + slot_count);
+	rdmat_set(&class->slots, class->slots + slot_count);
 	if (shared)
 		rc = srq_create(rx);
 	if (!rc)
@@ -113,23 +113,26 @@ void rdmat_rx_destroy(struct rdmat_rx *rx)
 	pool_slab_unregister(&rx->slab, rx->device->index, rdmat_device_unregister);
 	if (rx->slab.base)
 		pool_slab_fini(&rx->slab);
-	rdmat_set(&group->slot_count[rx->class->admin],
-		  group->slot_count[rx->class->admin] - rx->slot_count);
+	rdmat_set(&rx->class->slots, rx->class->slots - rx->slot_count);
 	pool_list_del(&rx->link);
 	free(rx->slots);
 	free(rx);
 }
 
-static void count_held(struct rdmat_rx *rx, int change)
+static void one_more_held(struct rdmat_rx *rx)
 {
-	struct wrasse_poll_group *group = rx->class->group;
-	bool admin = rx->class->admin;
-	uint32_t held = group->slots_held[admin] + (uint32_t)change;
+	struct rdmat_class *class = rx->class;
 
-	rx->held += (uint32_t)change;
-	rdmat_set(&group->slots_held[admin], held);
-	if (held > group->slots_peak[admin])
-		rdmat_set(&group->slots_peak[admin], held);
+	rx->held++;
+	rdmat_set(&class->slots_held, class->slots_held + 1);
+	if (class->slots_held > class->slots_peak)
+		rdmat_set(&class->slots_peak, class->slots_held);
+}
+
+static void one_less_held(struct rdmat_rx *rx)
+{
+	rx->held--;
+	rdmat_set(&rx->class->slots_held, rx->class->slots_held - 1);
 }
 
 void rdmat_rx_taken(struct rdmat_slot *slot)
@@ -142,14 +145,14 @@ void rdmat_rx_taken(struct rdmat_slot *slot)
 	/* It has fewer than it is sure of, and may now post what was kept from it. */
 	if (slot->rx->posted < sure_of(slot->rx->class))
 		slot->rx->class->group->rx_dirty = true;
-	count_held(slot->rx, 1);
+	one_more_held(slot->rx);
 }
 
 void rdmat_rx_give(struct rdmat_slot *slot)
 {
 	if (slot->with_hardware || slot->rx->held == 0)
 		pool_panic("a receive slot was given back that nobody held");
-	count_held(slot->rx, -1);
+	one_less_held(slot->rx);
 	slot_to_idle(slot);
 	slot->rx->class->group->rx_dirty = true;
 }
@@ -239,7 +242,7 @@ int rdmat_rx_post(struct rdmat_rx *rx)
 
 		next = wr->next;
 		rdmat_rx_taken(slot);
-		count_held(rx, -1);
+		one_less_held(rx);
 		slot_to_idle(slot);
 	}
 	return -rc;

@@ -85,14 +85,12 @@ static void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	struct ibv_send_wr *wr = &request->response_wr.wr;
 	const struct nvme_data *data = &request->nvme.data;
-	bool can_invalidate =
-		qp->device->device->attr.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS;
 
 	nvme_request_stamp(&request->nvme);
 	request->response_sge.lkey = request->class->slab.lkey[qp->device->device->index];
 	wr->send_flags = qp->inlining ? IBV_SEND_INLINE : 0;
 	wr->opcode = IBV_WR_SEND;
-	if (data->invalidate && can_invalidate) {
+	if (data->invalidate && qp->invalidating) {
 		wr->opcode = IBV_WR_SEND_WITH_INV;
 		wr->invalidate_rkey = data->inv_rkey;
 	}
@@ -119,10 +117,33 @@ static void fill_responses(struct rdmat_qp *qp)
 	if (request && !request->responded && !queue_response(qp, request))
 		return;
 	while (qp->sq_free && (request = oldest_in(qp, RDMAT_REQUEST_WAIT_RESPOND))) {
-		rdmat_request_move(request, RDMAT_REQUEST_RESPONDING);
+		rdmat_request_move_to_responding(request);
 		if (!queue_response(qp, request))
 			return;
 	}
+}
+
+/* Whether a response can go as a whole, before nobody else's. */
+static bool has_room(struct rdmat_qp *qp, const struct rdmat_request *request)
+{
+	const struct rdmat_request *newest = newest_in(qp, RDMAT_REQUEST_RESPONDING);
+
+	return qp->sq_free > (request->with_data ? request->chain_count : 0) && !qp->tearing &&
+	       pool_list_is_empty(&qp->lists[RDMAT_REQUEST_WAIT_RESPOND]) &&
+	       (!newest || newest->responded);
+}
+
+void rdmat_sendq_respond(struct rdmat_request *request)
+{
+	struct rdmat_qp *qp = request->qp;
+
+	if (has_room(qp, request)) {
+		rdmat_request_move_to_responding(request);
+		queue_response(qp, request);
+		return;
+	}
+	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
+	rdmat_sendq_fill(qp);
 }
 
 void rdmat_sendq_fill(struct rdmat_qp *qp)

@@ -9,6 +9,10 @@
 
 #include "transport/qp.h"
 
+/* Answers: the response, with its data, is queued at once if there are slots for it, else it waits for
+ * them. */
+void rdmat_sendq_respond(struct rdmat_request *request);
+
 /* Queues as much of what waits (WAIT_FETCH, WAIT_RESPOND, half-queued chains) as slots and READ
  * credits allow. */
 void rdmat_sendq_fill(struct rdmat_qp *qp);

@@ -38,6 +38,8 @@ static uint32_t holds(const struct rdmat_request *request)
 	       (request->nvme.turn ? RDMAT_HOLD_TURN : 0u);
 }
 
+#define NOTED (RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN)
+
 static void sum_buffers(const struct rdmat_request *request, const struct pool_item *item,
 			struct sums *sums)
 {
@@ -62,6 +64,9 @@ static void check_request(const struct rdmat_qp *qp, const struct rdmat_request 
 			 NAME(request->state), qp->qpn, NAME(state));
 	if (extra)
 		sim_fail("a request in state %s holds %#x, which it must not", NAME(state), extra);
+	if (request->holds != (holds(request) & NOTED))
+		sim_fail("a request in state %s has noted that it holds %#x, and holds %#x",
+			 NAME(state), request->holds, holds(request) & NOTED);
 	if (request->reads_out > request->sq_out)
 		sim_fail("a request has %u RDMA READs among %u WRs", request->reads_out,
 			 request->sq_out);
@@ -223,10 +228,11 @@ static void check_receivers(struct wrasse_poll_group *group)
 		held[rx->class->admin] += rx->held;
 	}
 	for (unsigned i = 0; i < 2; i++)
-		if (posted[i] != group->classes[i].posted || held[i] != group->slots_held[i])
+		if (posted[i] != group->classes[i].posted ||
+		    held[i] != group->classes[i].slots_held)
 			sim_fail("%s: %u slots posted and %u held, noted are %u and %u",
 				 group->classes[i].name, posted[i], held[i],
-				 group->classes[i].posted, group->slots_held[i]);
+				 group->classes[i].posted, group->classes[i].slots_held);
 }
 
 void check_group(unsigned index)

@@ -119,6 +119,7 @@ static struct rdmat_request *abort_comes(uint16_t sqid, uint16_t cid)
 	struct rdmat_class *class = admin->class;
 	struct rdmat_request *request = rdmat_request_take(class, admin, NULL);
 
+	request->holds = 0;
 	memset(&request->nvme.cmd, 0, sizeof(request->nvme.cmd));
 	memset(&request->nvme.cqe, 0, sizeof(request->nvme.cqe));
 	memset(&request->nvme.data, 0, sizeof(request->nvme.data));

@@ -358,10 +358,12 @@ void fake_data(struct rdmat_request *request, enum nvme_xfer xfer, uint32_t desc
 
 uint32_t fake_holds(const struct rdmat_request *request)
 {
-	return (request->slot ? RDMAT_HOLD_SLOT : 0u) |
-	       (request->buffers || request->scratch ? RDMAT_HOLD_BUFFERS : 0u) |
-	       (request->first || request->chain ? RDMAT_HOLD_CHAIN : 0u) |
-	       (request->sq_out ? RDMAT_HOLD_SQ : 0u) |
+	uint32_t noted = (request->slot ? RDMAT_HOLD_SLOT : 0u) |
+			 (request->buffers || request->scratch ? RDMAT_HOLD_BUFFERS : 0u) |
+			 (request->first || request->chain ? RDMAT_HOLD_CHAIN : 0u);
+
+	assert_int_equal(request->holds, noted);
+	return noted | (request->sq_out ? RDMAT_HOLD_SQ : 0u) |
 	       (request->reads_out ? RDMAT_HOLD_READS : 0u) |
 	       (request->backend ? RDMAT_HOLD_BACKEND : 0u) |
 	       (request->nvme.turn ? RDMAT_HOLD_TURN : 0u);

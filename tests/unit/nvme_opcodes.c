@@ -426,7 +426,7 @@ static void opcode_of_every_line_tells_its_direction(void **state)
 			if (!op)
 				continue;
 			assert_int_equal(op->xfer, opcode & 3);
-			assert_non_null(op->execute);
+			assert_true(!op->execute != !op->io);
 			assert_int_not_equal(op->on, 0);
 		}
 	}

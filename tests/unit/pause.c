@@ -421,6 +421,7 @@ static void a_connect_that_is_tried_again_has_come_in_time(void **state)
 	fake.qp->retry_tail = &request->nvme.next;
 	request->nvme.next = NULL;
 	fake.qp->nvme.state = NVME_QUEUE_NEW;
+	fake.qp->nvme.on = NVME_ON_NEW;
 	fake.qp->deadline_ns = fake.now_ns + 100 * RDMAT_NS_PER_MS;
 	fake.now_ns += 100 * RDMAT_NS_PER_MS;
 	fake.group->now_ns = 0;

@@ -293,7 +293,7 @@ static void a_queue_pair_without_its_receives_is_not_accepted(void **state)
 	assert_int_equal(fake.coming.ids_destroyed, 1);
 	assert_int_equal(fake.group->classes[0].posted, 0);
 	assert_int_equal(fake.group->classes[0].reserved, 0);
-	assert_int_equal(fake.group->slot_count[0], FAKE_SLOTS); /* the fixture's */
+	assert_int_equal(fake.group->classes[0].slots, FAKE_SLOTS); /* the fixture's */
 	fake_fini(&fake);
 }
 
