@@ -95,6 +95,20 @@ static uint32_t sq_depth_of(const struct rdmat_qp *qp)
  * more as there can be answers that have not completed here: their host may send again meanwhile,
  * and a capsule without a receive would end the connection.
  */
+/* Moves a promise of requests from the class to a queue pair's receiver. */
+static void receiver_set(struct rdmat_qp *qp, struct rdmat_rx *receiver)
+{
+	qp->receiver = receiver;
+	receiver->reserved += qp->reserved;
+}
+
+static void qp_unreserve(struct rdmat_qp *qp)
+{
+	qp->class->reserved -= qp->reserved;
+	if (qp->receiver)
+		qp->receiver->reserved -= qp->reserved;
+}
+
 static int qp_reserve(struct rdmat_qp *qp, bool shared)
 {
 	struct rdmat_class *class = qp->class;
@@ -154,16 +168,21 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 
 static int qp_post_receives(struct rdmat_qp *qp)
 {
+	struct rdmat_rx *shared = qp->device->rx[qp->class->admin];
 	int rc;
 
-	if (qp->device->rx[qp->class->admin])
+	if (shared) {
+		receiver_set(qp, shared);
+		qp->group->rx_dirty = true; /* it may post more */
 		return 0;
+	}
 	rc = rdmat_rx_create(qp->group, qp->class, qp->device->device, qp->nvme.conn.depth, false,
 			     &qp->rx);
 	if (rc)
 		return rc;
 	qp->rx->qp = qp->qp;
 	qp->rx->owner = qp;
+	receiver_set(qp, qp->rx);
 	return rdmat_rx_post(qp->rx);
 }
 
@@ -200,11 +219,11 @@ static void qp_abandon(struct rdmat_qp *qp)
 {
 	if (qp->qp)
 		rdma_destroy_qp(qp->id);
+	qp_unreserve(qp);
 	if (qp->rx) {
 		rdmat_rx_reclaim(qp->rx);
 		rdmat_rx_destroy(qp->rx);
 	}
-	qp->class->reserved -= qp->reserved;
 	free(qp);
 }
 
@@ -328,8 +347,6 @@ static void disconnect(struct rdmat_qp *qp, enum wrasse_log_level level, const c
 	qp->auth = NULL;
 	if (pool_link_is_on_list(&qp->auth_link))
 		pool_list_del(&qp->auth_link);
-	if (pool_link_is_on_list(&qp->wait_link))
-		pool_list_del(&qp->wait_link);
 	if (pool_link_is_on_list(&qp->pair_link))
 		pool_list_del(&qp->pair_link);
 	flush_requests(qp);
@@ -382,10 +399,10 @@ static void qp_free(struct rdmat_qp *qp)
 	nvme_queue_fini(&qp->nvme);
 	rdmat_admission_leave(&group->rdmat->admission, &qp->ticket);
 	rdmat_unlock(group->rdmat);
+	qp_unreserve(qp);
 	if (qp->rx)
 		rdmat_rx_destroy(qp->rx);
 	rdma_destroy_id(qp->id);
-	qp->class->reserved -= qp->reserved;
 	rdmat_group_qp_remove(group, qp);
 	free(qp);
 	rdmat_wake(group->rdmat);

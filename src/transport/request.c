@@ -194,6 +194,7 @@ static void left_free_list(struct rdmat_request *request)
 	if (out > class->peak)
 		rdmat_set(&class->peak, out);
 	request->qp->requests_out++;
+	request->qp->receiver->out++;
 }
 
 /* Never, unless there is a fault in here. The command is still known: the log names it now, the
@@ -226,6 +227,7 @@ static void came_free(struct rdmat_request *request)
 	}
 	rdmat_set(&class->free_count, class->free_count + 1);
 	request->qp->requests_out--;
+	request->qp->receiver->out--;
 	request->qp = NULL;
 	request->held = false;
 	request->io_done = false;

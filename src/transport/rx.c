@@ -195,18 +195,29 @@ static uint32_t kept_for_others(const struct rdmat_rx *rx)
 }
 
 /*
- * Whether one more slot may be posted, besides @count. One queue pair's own receiver never claims
- * more requests than were reserved for it: events that it holds must not starve the others.
+ * How many requests its slots and its queue pairs may have. Where hosts have events that we hold (admin
+ * queues), or where slots are a queue pair's own, no more than were promised: else those of one device,
+ * whose hosts are idle, or of one host would starve the others.
  */
+static uint32_t share_of(const struct rdmat_rx *rx)
+{
+	uint32_t sure = sure_of(rx->class);
+
+	if (!rx->srq)
+		return rx->reserved;
+	if (!rx->class->admin)
+		return UINT32_MAX;
+	return rx->reserved > sure ? rx->reserved : sure;
+}
+
+/* Whether one more slot may be posted, besides @count. */
 static bool may_post(const struct rdmat_rx *rx, uint32_t count, uint32_t kept)
 {
 	uint32_t claimed = rx->class->posted + count;
 
 	if (rx->posted + count >= sure_of(rx->class))
 		claimed += kept;
-	if (claimed >= rx->class->free_count)
-		return false;
-	return !rx->owner || rx->posted + count + rx->owner->requests_out < rx->owner->reserved;
+	return claimed < rx->class->free_count && rx->posted + count + rx->out < share_of(rx);
 }
 
 int rdmat_rx_post(struct rdmat_rx *rx)

@@ -32,6 +32,8 @@ struct rdmat_rx {
 	uint32_t slot_count;
 	uint32_t posted;
 	uint32_t held;        /* by requests */
+	uint32_t reserved;    /* requests promised to the queue pairs that use it */
+	uint32_t out;         /* requests that those have */
 	bool stopped;         /* post no more */
 	_Atomic(bool) broken; /* the device says so of srq; any thread */
 };

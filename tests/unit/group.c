@@ -5,6 +5,7 @@
 #include "fake_verbs.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -133,7 +134,8 @@ static void a_shared_receiver_that_failed_is_made_anew(void **state)
 	fake.device.attr.max_srq = 16;
 	fake.device.attr.max_srq_wr = FAKE_SLOTS;
 	device = fake_open(&fake);
-	assert_int_equal(fake.recv_posted, 2 * FAKE_SLOTS);
+	/* All for I/O queues, one for the first admin queue. */
+	assert_int_equal(fake.recv_posted, FAKE_SLOTS + 1);
 	receive_refused(&fake, device->rx[0]);
 	/* Its queue pair went at once, and all that the group had on the device. */
 	fake_expect_gone(&fake);
@@ -141,7 +143,7 @@ static void a_shared_receiver_that_failed_is_made_anew(void **state)
 	fake.recv_posted = 0;
 	qp = fake_connect(&fake, 2, 4);
 	assert_non_null(qp);
-	assert_int_equal(fake.recv_posted, 2 * FAKE_SLOTS);
+	assert_int_equal(fake.recv_posted, FAKE_SLOTS + 1);
 	fake_end(&fake, qp);
 	fake_fini(&fake);
 }
@@ -158,12 +160,54 @@ static void a_receiver_of_one_queue_pair_that_failed_ends_only_that(void **state
 	fake.rx->owner = fake.qp;
 	fake.qp->reserved = FAKE_SLOTS + 1;
 	fake.qp->class->reserved += FAKE_SLOTS + 1;
+	fake.rx->reserved = FAKE_SLOTS + 1;
 	assert_int_equal(rdmat_rx_post(fake.rx), 0);
 	receive_refused(&fake, fake.rx);
 	assert_true(fake.qp->tearing);
 	assert_false(other->tearing);
 	assert_int_equal(fake.cqs_destroyed, 0);
 	fake_end(&fake, other);
+	fake_fini(&fake);
+}
+
+/* ---- messages ---- */
+
+static unsigned messages_run;
+
+static void message_run(struct wrasse_poll_group *group, struct rdmat_msg *msg)
+{
+	(void)group;
+	(void)msg;
+	messages_run++;
+}
+
+static bool shows_an_event(int fd)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+
+	return poll(&pollfd, 1, 0) == 1;
+}
+
+/* All that comes from other threads is one: connections, and I/O that they complete. */
+static void a_message_wakes_a_group_that_sleeps(void **state)
+{
+	struct rdmat_msg msg = {.run = message_run};
+	struct fake fake;
+	int timeout;
+
+	fake_init(&fake);
+	messages_run = 0;
+	wrasse_poll_group_poll(fake.group);
+	rdmat_group_send(fake.group, &msg);
+	assert_false(shows_an_event(wrasse_poll_group_fd(fake.group)));
+	assert_true(wrasse_poll_group_poll(fake.group) > 0);
+	assert_int_equal(messages_run, 1);
+	assert_int_equal(wrasse_poll_group_arm(fake.group, &timeout), 0);
+	assert_false(shows_an_event(wrasse_poll_group_fd(fake.group)));
+	rdmat_group_send(fake.group, &msg);
+	assert_true(shows_an_event(wrasse_poll_group_fd(fake.group)));
+	assert_true(wrasse_poll_group_poll(fake.group) > 0);
+	assert_int_equal(messages_run, 2);
 	fake_fini(&fake);
 }
 
@@ -179,6 +223,7 @@ static void queue_pairs_of_one_bucket_are_told_apart(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		qps[i].device = i == 2 ? &other : &fake.group_device;
 		qps[i].class = fake.qp->class;
+		qps[i].receiver = fake.rx;
 		qps[i].qpn += i == 1 ? 2 * RDMAT_QP_BUCKETS : 0;
 		atomic_fetch_add(&fake.group->load[0], 1);
 		rdmat_group_qp_add(fake.group, &qps[i]);
@@ -314,6 +359,7 @@ int main(void)
 		cmocka_unit_test(receives_are_posted_before_answers),
 		cmocka_unit_test(a_shared_receiver_that_failed_is_made_anew),
 		cmocka_unit_test(a_receiver_of_one_queue_pair_that_failed_ends_only_that),
+		cmocka_unit_test(a_message_wakes_a_group_that_sleeps),
 		cmocka_unit_test(queue_pairs_of_one_bucket_are_told_apart),
 		cmocka_unit_test(a_backend_completes_what_it_has_and_once),
 		cmocka_unit_test(a_group_without_descriptors_is_not_made),

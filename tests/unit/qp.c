@@ -379,16 +379,13 @@ static void a_queue_pairs_own_receiver_claims_no_more_than_was_reserved(void **s
 	struct fake fake;
 
 	fake_init(&fake);
-	fake.rx->owner = fake.qp;
-	fake.qp->reserved = 4;
-	fake.qp->requests_out = 1;
+	fake.rx->reserved = 4;
+	fake.rx->out = 1;
 	assert_int_equal(rdmat_rx_post(fake.rx), 0);
 	assert_int_equal(fake.recv_posted, 3);
-	fake.qp->requests_out = 0;
+	fake.rx->out = 0;
 	assert_int_equal(rdmat_rx_post(fake.rx), 0);
 	assert_int_equal(fake.recv_posted, 4);
-	fake.qp->reserved = 0;
-	fake.rx->owner = NULL;
 	fake_fini(&fake);
 }
 
@@ -407,10 +404,10 @@ static void on_iwarp_a_queue_pair_has_a_request_for_each_answer_that_is_out(void
 	assert_int_equal(qp->sq_free, answers);
 	assert_int_equal(qp->rx->posted, depth);
 	rdmat_rx_reclaim(qp->rx);
-	qp->requests_out = answers - 1;
+	qp->rx->out = answers - 1;
 	assert_int_equal(rdmat_rx_post(qp->rx), 0);
 	assert_int_equal(qp->rx->posted, depth);
-	qp->requests_out = 0;
+	qp->rx->out = 0;
 	fake_end(&fake, qp);
 	fake_fini(&fake);
 }
@@ -424,15 +421,15 @@ static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv
 }
 
 /* A receiver with as many slots as there are requests, on a shared queue that takes all. */
-static struct rdmat_rx *shared_receiver(struct fake *fake, struct ibv_srq *srq)
+static struct rdmat_rx *shared_receiver(struct fake *fake, struct rdmat_class *class,
+					struct ibv_srq *srq)
 {
 	struct rdmat_rx *rx;
 
 	fake->context.ops.post_srq_recv = post_srq_recv;
 	*srq = (struct ibv_srq){.context = &fake->context};
-	assert_int_equal(rdmat_rx_create(fake->group, fake->qp->class, &fake->device, FAKE_REQUESTS,
-					 false, &rx),
-			 0);
+	assert_int_equal(
+		rdmat_rx_create(fake->group, class, &fake->device, FAKE_REQUESTS, false, &rx), 0);
 	rx->srq = srq;
 	return rx;
 }
@@ -452,13 +449,53 @@ static void a_devices_idle_slots_leave_requests_to_another_device(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	first = shared_receiver(&fake, &srqs[0]);
+	first = shared_receiver(&fake, fake.qp->class, &srqs[0]);
 	assert_int_equal(rdmat_rx_post(first), 0);
 	assert_in_range(first->posted, FAKE_REQUESTS / 2, FAKE_REQUESTS - 1);
-	second = shared_receiver(&fake, &srqs[1]);
+	second = shared_receiver(&fake, fake.qp->class, &srqs[1]);
 	assert_int_equal(rdmat_rx_post(second), 0);
 	assert_in_range(second->posted, 1, FAKE_REQUESTS - first->posted);
 	receiver_end(second);
+	receiver_end(first);
+	fake_fini(&fake);
+}
+
+/* Events that a device's hosts wait for hold what was left to it: what the idle slots of another have
+ * beyond its own promise would be lacking. */
+static void a_device_posts_no_more_for_admin_queues_than_they_were_promised(void **state)
+{
+	struct rdmat_rx *first, *second;
+	struct ibv_srq srqs[2];
+	struct fake fake;
+
+	fake_init(&fake);
+	first = shared_receiver(&fake, &fake.group->classes[1], &srqs[0]);
+	first->reserved = FAKE_REQUESTS / 2;
+	assert_int_equal(rdmat_rx_post(first), 0);
+	assert_int_equal(first->posted, FAKE_REQUESTS / 2);
+	second = shared_receiver(&fake, &fake.group->classes[1], &srqs[1]);
+	second->reserved = FAKE_REQUESTS / 2;
+	second->out = 3;
+	fake.group->classes[1].free_count -= 3;
+	assert_int_equal(rdmat_rx_post(second), 0);
+	assert_in_range(second->posted, 1, FAKE_REQUESTS / 2 - 3);
+	fake.group->classes[1].free_count += 3;
+	receiver_end(second);
+	receiver_end(first);
+	fake_fini(&fake);
+}
+
+/* One that has no queue pair yet has a slot for the first. */
+static void a_device_without_admin_queues_has_a_slot_posted(void **state)
+{
+	struct rdmat_rx *first;
+	struct ibv_srq srq;
+	struct fake fake;
+
+	fake_init(&fake);
+	first = shared_receiver(&fake, &fake.group->classes[1], &srq);
+	assert_int_equal(rdmat_rx_post(first), 0);
+	assert_int_equal(first->posted, 1);
 	receiver_end(first);
 	fake_fini(&fake);
 }
@@ -472,7 +509,7 @@ static void a_receiver_that_runs_out_of_slots_posts_at_once(void **state)
 	uint32_t i = 0;
 
 	fake_init(&fake);
-	first = shared_receiver(&fake, &srq);
+	first = shared_receiver(&fake, fake.qp->class, &srq);
 	assert_int_equal(rdmat_rx_post(first), 0);
 	fake.group->rx_dirty = false;
 	while (first->posted > 1)
@@ -572,6 +609,8 @@ int main(void)
 		cmocka_unit_test(a_queue_pairs_own_receiver_claims_no_more_than_was_reserved),
 		cmocka_unit_test(on_iwarp_a_queue_pair_has_a_request_for_each_answer_that_is_out),
 		cmocka_unit_test(a_devices_idle_slots_leave_requests_to_another_device),
+		cmocka_unit_test(a_device_posts_no_more_for_admin_queues_than_they_were_promised),
+		cmocka_unit_test(a_device_without_admin_queues_has_a_slot_posted),
 		cmocka_unit_test(a_receiver_that_runs_out_of_slots_posts_at_once),
 		cmocka_unit_test(a_slot_is_in_one_place_only),
 		cmocka_unit_test(a_shared_receive_queue_that_stays_is_told),

@@ -91,6 +91,53 @@ static void reads_never_exceed_the_credits(void **state)
 	fake_fini(&fake);
 }
 
+/* Slots have come back, and what waits has not been looked at yet: a completion was just being acted on. */
+static void a_response_does_not_go_before_one_that_is_queued_in_part(void **state)
+{
+	struct rdmat_request *part, *next;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.qp->sq_free = 2;
+	part = read_start(&fake, 9);
+	rdmat_sendq_fill(fake.qp);
+	assert_int_equal(part->state, RDMAT_REQUEST_RESPONDING);
+	assert_non_null(part->cursor);
+	next = fake_request(&fake);
+	rdmat_request_move(next, RDMAT_REQUEST_EXECUTING);
+	fake.qp->sq_free = FAKE_SQ_DEPTH - 2;
+	rdmat_sendq_respond(next);
+	assert_true(part->responded);
+	assert_true(next->responded);
+	assert_ptr_equal(fake.qp->sq_newest, &next->response_wr);
+	rdmat_sendq_post(fake.qp);
+	fake_complete(&fake);
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
+static void a_response_does_not_go_before_one_that_waits(void **state)
+{
+	struct rdmat_request *first, *next;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.qp->sq_free = 0;
+	first = read_start(&fake, 0);
+	rdmat_sendq_fill(fake.qp);
+	assert_int_equal(first->state, RDMAT_REQUEST_WAIT_RESPOND);
+	next = fake_request(&fake);
+	rdmat_request_move(next, RDMAT_REQUEST_EXECUTING);
+	fake.qp->sq_free = FAKE_SQ_DEPTH;
+	rdmat_sendq_respond(next);
+	assert_ptr_equal(fake.qp->sq_oldest, &first->response_wr);
+	assert_ptr_equal(fake.qp->sq_newest, &next->response_wr);
+	rdmat_sendq_post(fake.qp);
+	fake_complete(&fake);
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
 /* Whatever number of slots there is, what comes out is the same WRs in the same order. */
 static void a_chain_goes_on_where_slots_ran_out(void **state)
 {
@@ -309,6 +356,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_never_exceed_the_credits),
 		cmocka_unit_test(a_chain_goes_on_where_slots_ran_out),
+		cmocka_unit_test(a_response_does_not_go_before_one_that_is_queued_in_part),
+		cmocka_unit_test(a_response_does_not_go_before_one_that_waits),
 		cmocka_unit_test(responses_go_before_fetches),
 		cmocka_unit_test(the_last_wr_of_each_post_is_signaled),
 		cmocka_unit_test(the_last_read_of_a_fetch_is_signaled),
