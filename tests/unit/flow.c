@@ -2,108 +2,17 @@
 /*
  * src/transport/flow.c: capsules that come, answers of the backend, and turns in the queue for resources.
  */
-#include "fake_verbs.h"
+#include "fake_io.h"
 
 #include <string.h>
 
-#include "nvme/ctrl.h"
 #include "nvme/hook.h"
 #include "transport/flow.h"
-
-static struct wrasse_subsystem subsystem = {.nqn = "nqn.2026-01.org.example:sub"};
-static struct nvme_ctrl ctrl;
-static uint64_t qids[1];
-static struct wrasse_io *submitted[16];
-static unsigned submit_count;
-
-static void submit(struct wrasse_io *io)
-{
-	assert_true(submit_count < 16);
-	submitted[submit_count++] = io;
-}
-
-/* The fixture's queue pair is of a controller with a namespace of 512-byte blocks. */
-static void namespace_add(struct fake *fake)
-{
-	static struct wrasse_namespace *ns;
-	static struct nvme_view *view;
-	static struct nvme_path *path;
-
-	free(ns);
-	free(view);
-	free(path);
-	ns = calloc(1, sizeof(*ns) + sizeof(ns->port[0]));
-	view = calloc(1, sizeof(*view) + sizeof(view->port[0]));
-	ns->nsid = 1;
-	ns->block_shift = 9;
-	ns->block_count = 4096;
-	ns->ops.submit = submit;
-	ns->port[0].ns = ns;
-	ns->port[0].state = NVME_NS_PORT_ATTACHED;
-	ns->port[0].ana_group = 1;
-	path = calloc(1, sizeof(*path) + sizeof(path->ana[0]));
-	path->ana[0].state = WRASSE_ANA_OPTIMIZED;
-	fake->qp->nvme.path = path;
-	view->count = 1;
-	view->port[0] = &ns->port[0];
-	fake->qp->nvme.view = view;
-	memset(&ctrl, 0, sizeof(ctrl));
-	ctrl.subsystem = &subsystem;
-	ctrl.qids = qids;
-	ctrl.refs = 2; /* it is not the queue pair's to free */
-	fake->qp->nvme.ctrl = &ctrl;
-	submit_count = 0;
-}
-
-/* A slot that the hardware has gives up its capsule. */
-static struct rdmat_slot *slot_take(struct fake *fake)
-{
-	assert_int_equal(rdmat_rx_post(fake->rx), 0);
-	for (uint32_t i = 0; i < fake->rx->slot_count; i++) {
-		struct rdmat_slot *slot = &fake->rx->slots[i];
-
-		if (!slot->with_hardware)
-			continue;
-		rdmat_rx_taken(slot);
-		memset(slot->capsule, 0, sizeof(struct nvme_cmd));
-		return slot;
-	}
-	fail_msg("no receive slot is posted");
-	return NULL;
-}
-
-static void read_comes(struct fake *fake, uint16_t cid, uint32_t blocks)
-{
-	struct rdmat_slot *slot = slot_take(fake);
-	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
-	uint32_t len = blocks * 512;
-
-	cmd->opcode = NVME_OPC_READ;
-	cmd->flags = NVME_PSDT_SGL;
-	nvme_put16(&cmd->cid, cid);
-	nvme_put32(&cmd->nsid, 1);
-	nvme_put16(&cmd->rw.nlb, (uint16_t)(blocks - 1));
-	cmd->sgl.id = NVME_SGL_KEYED;
-	nvme_put64(&cmd->sgl.addr, 0x1000000);
-	cmd->sgl.keyed.len[0] = (uint8_t)len;
-	cmd->sgl.keyed.len[1] = (uint8_t)(len >> 8);
-	cmd->sgl.keyed.len[2] = (uint8_t)(len >> 16);
-	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
-}
-
-static void io_ends(struct fake *fake, unsigned which, struct wrasse_status status)
-{
-	struct nvme_request *nvme = pool_container(submitted[which], struct nvme_request, io);
-	struct rdmat_request *request = rdmat_request_of_nvme(nvme);
-
-	request->io_status = status;
-	rdmat_flow_io_done(request);
-}
 
 /* Verify of so many blocks, which the library does by reads of 128 KiB. */
 static void verify_comes(struct fake *fake, uint32_t blocks)
 {
-	struct rdmat_slot *slot = slot_take(fake);
+	struct rdmat_slot *slot = fake_slot(fake);
 	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
 
 	cmd->opcode = NVME_OPC_VERIFY;
@@ -128,7 +37,7 @@ static void a_capsule_shorter_than_a_command_ends_the_connection(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	rdmat_flow_capsule(fake.qp, slot_take(&fake), sizeof(struct nvme_cmd) - 1);
+	rdmat_flow_capsule(fake.qp, fake_slot(&fake), sizeof(struct nvme_cmd) - 1);
 	expect_hostile(&fake);
 	fake_fini(&fake);
 }
@@ -138,16 +47,16 @@ static void one_command_more_than_the_depth_ends_the_connection(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
+	fake_namespace(&fake);
 	fake.qp->outstanding = fake.qp->nvme.conn.depth - 1;
-	read_comes(&fake, 1, 1);
+	fake_read_comes(&fake, 1, 1);
 	assert_false(fake.qp->tearing);
-	assert_int_equal(submit_count, 1);
-	io_ends(&fake, 0, wrasse_status_ok());
+	assert_int_equal(fake_io_count, 1);
+	fake_io_ends(0, wrasse_status_ok());
 	rdmat_sendq_post(fake.qp);
 	fake_complete(&fake);
 	fake.qp->outstanding = fake.qp->nvme.conn.depth;
-	read_comes(&fake, 2, 1);
+	fake_read_comes(&fake, 2, 1);
 	expect_hostile(&fake);
 	fake_fini(&fake);
 }
@@ -160,11 +69,11 @@ static void only_a_read_that_succeeds_sends_data(void **state)
 		struct fake fake;
 
 		fake_init(&fake);
-		namespace_add(&fake);
-		read_comes(&fake, 1, 8);
-		io_ends(&fake, 0,
-			fails ? wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_WRITE_FAULT, false) :
-				wrasse_status_ok());
+		fake_namespace(&fake);
+		fake_read_comes(&fake, 1, 8);
+		fake_io_ends(0, fails ? wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_WRITE_FAULT,
+							   false) :
+					wrasse_status_ok());
 		rdmat_sendq_post(fake.qp);
 		assert_int_equal(fake.posted_count, fails ? 1 : 2);
 		assert_int_equal(fake.posted[fake.posted_count - 1]->opcode, IBV_WR_SEND);
@@ -179,12 +88,12 @@ static void an_answer_after_the_end_is_taken_once_and_not_sent(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
-	read_comes(&fake, 1, 8);
+	fake_namespace(&fake);
+	fake_read_comes(&fake, 1, 8);
 	rdmat_qp_disconnect(fake.qp, NULL);
 	assert_int_equal(fake.qp->requests_out, 1);
 	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL - 1);
-	io_ends(&fake, 0, wrasse_status_ok());
+	fake_io_ends(0, wrasse_status_ok());
 	assert_int_equal(fake.qp->requests_out, 0);
 	assert_int_equal(fake.post_calls, 0);
 	fake_expect_balance(&fake);
@@ -203,13 +112,13 @@ static void hook_submit(struct wrasse_command *command)
 /* A command of the embedder's own with data for the host comes, and is with its hook. */
 static void hooked_comes(struct fake *fake, uint16_t cid, uint32_t len)
 {
-	struct rdmat_slot *slot = slot_take(fake);
+	struct rdmat_slot *slot = fake_slot(fake);
 	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
 	struct wrasse_hook hook = {.size = sizeof(hook), .opcode = 0xc2, .submit = hook_submit};
 	const char *why = NULL;
 
-	memset(subsystem.hooks, 0, sizeof(subsystem.hooks));
-	assert_int_equal(nvme_hook_add(&subsystem, &hook, &why), 0);
+	memset(fake_ctrl.subsystem->hooks, 0, sizeof(fake_ctrl.subsystem->hooks));
+	assert_int_equal(nvme_hook_add(fake_ctrl.subsystem, &hook, &why), 0);
 	cmd->opcode = 0xc2;
 	cmd->flags = NVME_PSDT_SGL;
 	nvme_put16(&cmd->cid, cid);
@@ -232,7 +141,7 @@ static void hooked_ends(struct wrasse_status status)
 	assert_true(request->backend);
 	request->io_status = status;
 	rdmat_flow_io_done(request);
-	nvme_hooks_free(&subsystem);
+	nvme_hooks_free(fake_ctrl.subsystem);
 }
 
 static void a_hooked_command_is_answered_with_its_data_if_it_succeeds(void **state)
@@ -241,7 +150,7 @@ static void a_hooked_command_is_answered_with_its_data_if_it_succeeds(void **sta
 		struct fake fake;
 
 		fake_init(&fake);
-		namespace_add(&fake);
+		fake_namespace(&fake);
 		hooked_comes(&fake, 1, 4096);
 		assert_int_equal(fake.post_calls, 0);
 		hooked_ends(fails ? hooked->status : wrasse_status_ok());
@@ -260,7 +169,7 @@ static void a_hook_that_answers_after_the_end_gives_everything_back(void **state
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
+	fake_namespace(&fake);
 	hooked_comes(&fake, 1, 4096);
 	rdmat_qp_disconnect(fake.qp, NULL);
 	assert_int_equal(fake.qp->requests_out, 1);
@@ -282,24 +191,24 @@ static void nobody_overtakes_who_waits_for_resources(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
+	fake_namespace(&fake);
 	hog = pool_take(fake.group->large, FAKE_LARGE - 1, 0, &other);
-	read_comes(&fake, 1, 512); /* two large buffers */
-	read_comes(&fake, 2, 8);   /* a small one, of which there are plenty */
-	assert_int_equal(submit_count, 0);
+	fake_read_comes(&fake, 1, 512); /* two large buffers */
+	fake_read_comes(&fake, 2, 8);   /* a small one, of which there are plenty */
+	assert_int_equal(fake_io_count, 0);
 	rdmat_flow_resume(fake.group);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	/* Who waits waits without anything. */
 	assert_int_equal(pool_free_count(fake.group->large), 1);
 	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL);
 	assert_int_equal(fake.rx->held, 0);
 	pool_give(fake.group->large, hog);
 	rdmat_flow_resume(fake.group);
-	assert_int_equal(submit_count, 2);
-	assert_int_equal(submitted[0]->length, 512 * 512);
-	assert_int_equal(submitted[1]->length, 8 * 512);
-	io_ends(&fake, 0, wrasse_status_ok());
-	io_ends(&fake, 1, wrasse_status_ok());
+	assert_int_equal(fake_io_count, 2);
+	assert_int_equal(fake_ios[0]->length, 512 * 512);
+	assert_int_equal(fake_ios[1]->length, 8 * 512);
+	fake_io_ends(0, wrasse_status_ok());
+	fake_io_ends(1, wrasse_status_ok());
 	rdmat_sendq_post(fake.qp);
 	fake_complete(&fake);
 	fake_expect_balance(&fake);
@@ -321,9 +230,9 @@ static void who_waited_leaves_the_list_with_its_queue_pair(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
+	fake_namespace(&fake);
 	hog = pool_take(fake.group->large, FAKE_LARGE, 0, &other);
-	read_comes(&fake, 1, 512);
+	fake_read_comes(&fake, 1, 512);
 	assert_false(pool_list_is_empty(&fake.group->waiting[0]));
 	rdmat_qp_disconnect(fake.qp, NULL);
 	assert_true(pool_list_is_empty(&fake.group->waiting[0]));
@@ -340,9 +249,9 @@ static void a_turn_whose_command_went_otherwise_is_given_up(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
+	fake_namespace(&fake);
 	hog = pool_take(fake.group->large, FAKE_LARGE, 0, &other);
-	read_comes(&fake, 1, 512);
+	fake_read_comes(&fake, 1, 512);
 	request = waiting_first(&fake);
 	rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
 	assert_true(rdmat_request_settle(request));
@@ -466,17 +375,17 @@ static void an_end_in_its_turn_stops_the_turn(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
+	fake_namespace(&fake);
 	hog = pool_take(fake.group->large, FAKE_LARGE, 0, &other);
-	read_comes(&fake, 1, 512);
-	read_comes(&fake, 2, 512);
+	fake_read_comes(&fake, 1, 512);
+	fake_read_comes(&fake, 2, 512);
 	waiting_first(&fake)->nvme.op = &hold_and_end;
 	pool_give(fake.group->large, hog);
 	asked = 0;
 	rdmat_flow_resume(fake.group);
 	assert_int_equal(asked, 1);
 	assert_true(fake.qp->tearing);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	assert_int_equal(fake.qp->requests_out, 0);
 	assert_true(pool_list_is_empty(&fake.group->waiting[0]));
 	fake_fini(&fake);
@@ -589,7 +498,7 @@ static int get_key(void *ctx, const char *hostnqn, const char *subnqn,
 
 static void auth_comes(struct fake *fake, uint8_t fctype, uint8_t sgl, uint32_t len)
 {
-	struct rdmat_slot *slot = slot_take(fake);
+	struct rdmat_slot *slot = fake_slot(fake);
 	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
 	/* A Negotiate of SHA-256 and no group. */
 	static const uint8_t negotiate[72] = {[7] = 1, [8] = 1, [10] = 1, [11] = 1, [12] = 1};
@@ -612,8 +521,8 @@ static void auth_comes(struct fake *fake, uint8_t fctype, uint8_t sgl, uint32_t 
 static void challenge_waits(struct fake *fake)
 {
 	fake_init(fake);
-	namespace_add(fake);
-	subsystem.auth.get_key = get_key;
+	fake_namespace(fake);
+	fake_ctrl.subsystem->auth.get_key = get_key;
 	fake->qp->nvme.auth_timeout_ns = RDMAT_NS_PER_S;
 	auth_comes(fake, NVME_FCTYPE_AUTH_SEND, NVME_SGL_OFFSET, 72);
 	rdmat_sendq_post(fake->qp);
@@ -678,17 +587,17 @@ static void a_command_of_several_ios_is_answered_after_the_last(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
+	fake_namespace(&fake);
 	verify_comes(&fake, 600);
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(submit_count, i + 1);
-		assert_int_equal(submitted[i]->opcode, WRASSE_IO_READ);
-		assert_int_equal(submitted[i]->offset, i * RDMAT_LARGE_LEN);
+		assert_int_equal(fake_io_count, i + 1);
+		assert_int_equal(fake_ios[i]->opcode, WRASSE_IO_READ);
+		assert_int_equal(fake_ios[i]->offset, i * RDMAT_LARGE_LEN);
 		assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE - 1);
 		assert_true(pool_list_is_empty(&fake.qp->lists[RDMAT_REQUEST_RESPONDING]));
-		io_ends(&fake, i, wrasse_status_ok());
+		fake_io_ends(i, wrasse_status_ok());
 	}
-	assert_int_equal(submit_count, 3);
+	assert_int_equal(fake_io_count, 3);
 	assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE);
 	assert_false(pool_list_is_empty(&fake.qp->lists[RDMAT_REQUEST_RESPONDING]));
 	/* It is no Read, whatever it is made of. */
@@ -702,13 +611,13 @@ static void a_command_of_several_ios_ends_with_its_connection(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
+	fake_namespace(&fake);
 	verify_comes(&fake, 600);
-	io_ends(&fake, 0, wrasse_status_ok());
+	fake_io_ends(0, wrasse_status_ok());
 	rdmat_qp_disconnect(fake.qp, "a test");
 	assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE - 1);
-	io_ends(&fake, 1, wrasse_status_ok());
-	assert_int_equal(submit_count, 2);
+	fake_io_ends(1, wrasse_status_ok());
+	assert_int_equal(fake_io_count, 2);
 	assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE);
 	fake_fini(&fake);
 }
@@ -720,17 +629,17 @@ static void a_command_waits_for_its_scratch(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	namespace_add(&fake);
+	fake_namespace(&fake);
 	hog = pool_take(fake.group->large, FAKE_LARGE, 0, &other);
 	verify_comes(&fake, 600);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	assert_false(pool_list_is_empty(&fake.qp->lists[RDMAT_REQUEST_WAIT_RESOURCES]));
 	rdmat_flow_resume(fake.group);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	pool_give(fake.group->large, hog);
 	rdmat_flow_resume(fake.group);
-	assert_int_equal(submit_count, 1);
-	io_ends(&fake, 0, wrasse_status_make(2, 0x81, true));
+	assert_int_equal(fake_io_count, 1);
+	fake_io_ends(0, wrasse_status_make(2, 0x81, true));
 	assert_int_equal(fake.group->stats.errors, 1);
 	fake_fini(&fake);
 }

@@ -7,56 +7,19 @@
 
 #include <string.h>
 
-#include "fake_verbs.h"
+#include "fake_io.h"
 
-#include "nvme/ctrl.h"
 #include "transport/flow.h"
 
-static struct wrasse_subsystem subsystem = {.nqn = "nqn.2026-01.org.example:sub"};
-static struct nvme_ctrl ctrl;
-static uint64_t qids[1];
 static struct wrasse_namespace *ns;
-static struct nvme_view *view;
-static struct nvme_path *path;
-static struct wrasse_io *submitted[16];
-static unsigned submit_count;
 
-static void submit(struct wrasse_io *io)
-{
-	assert_true(submit_count < 16);
-	submitted[submit_count++] = io;
-}
-
-/* A connected I/O queue and a namespace of 512-byte blocks whose backend compares. */
+/* The backend compares. */
 static void setup(struct fake *fake)
 {
 	fake_init(fake);
-	free(ns);
-	free(view);
-	free(path);
-	ns = calloc(1, sizeof(*ns) + sizeof(ns->port[0]));
-	view = calloc(1, sizeof(*view) + sizeof(view->port[0]));
-	ns->nsid = 1;
-	ns->block_shift = 9;
-	ns->block_count = 4096;
-	ns->ops.submit = submit;
+	ns = fake_namespace(fake);
 	ns->io_opcodes = WRASSE_IO_BIT(WRASSE_IO_COMPARE);
-	ns->port[0].ns = ns;
-	ns->port[0].state = NVME_NS_PORT_ATTACHED;
-	ns->port[0].ana_group = 1;
-	path = calloc(1, sizeof(*path) + sizeof(path->ana[0]));
-	path->ana[0].state = WRASSE_ANA_OPTIMIZED;
-	fake->qp->nvme.path = path;
-	view->count = 1;
-	view->port[0] = &ns->port[0];
-	fake->qp->nvme.view = view;
-	memset(&ctrl, 0, sizeof(ctrl));
-	ctrl.subsystem = &subsystem;
-	ctrl.qids = qids;
-	ctrl.refs = 2; /* it is not the queue pair's to free */
-	fake->qp->nvme.ctrl = &ctrl;
 	fake->group->io_slots = FAKE_SLOTS;
-	submit_count = 0;
 }
 
 static void teardown(struct fake *fake)
@@ -76,17 +39,10 @@ enum data { IN_CAPSULE, KEYED };
 /* A command of one block comes; its identifier is its number. */
 static void comes(struct fake *fake, uint16_t cid, uint8_t opcode, uint8_t fuse, enum data data)
 {
-	struct rdmat_slot *slot = NULL;
-	struct nvme_cmd *cmd;
+	struct rdmat_slot *slot = fake_slot(fake);
+	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
 
-	assert_int_equal(rdmat_rx_post(fake->rx), 0);
-	for (uint32_t i = 0; i < fake->rx->slot_count && !slot; i++)
-		if (fake->rx->slots[i].with_hardware)
-			slot = &fake->rx->slots[i];
-	assert_non_null(slot);
-	rdmat_rx_taken(slot);
-	memset(slot->capsule, 0, sizeof(*cmd) + 512);
-	cmd = (struct nvme_cmd *)slot->capsule;
+	memset(slot->capsule + sizeof(*cmd), 0, 512);
 	cmd->opcode = opcode;
 	cmd->flags = NVME_PSDT_SGL | fuse;
 	nvme_put16(&cmd->cid, cid);
@@ -95,9 +51,7 @@ static void comes(struct fake *fake, uint16_t cid, uint8_t opcode, uint8_t fuse,
 		cmd->sgl.id = NVME_SGL_OFFSET;
 		nvme_put32(&cmd->sgl.plain.len, 512);
 	} else {
-		cmd->sgl.id = NVME_SGL_KEYED;
-		nvme_put64(&cmd->sgl.addr, 0x1000000);
-		cmd->sgl.keyed.len[1] = 2;
+		fake_sgl(cmd, 0x1000000, 512);
 	}
 	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd) + (data == IN_CAPSULE ? 512 : 0));
 }
@@ -110,19 +64,6 @@ static void compare_comes(struct fake *fake, uint16_t cid, enum data data)
 static void write_comes(struct fake *fake, uint16_t cid, enum data data)
 {
 	comes(fake, cid, NVME_OPC_WRITE, NVME_FUSE_SECOND, data);
-}
-
-static struct rdmat_request *request_of(const struct wrasse_io *io)
-{
-	return rdmat_request_of_nvme(pool_container(io, struct nvme_request, io));
-}
-
-static void io_ends(unsigned which, struct wrasse_status status)
-{
-	struct rdmat_request *request = request_of(submitted[which]);
-
-	request->io_status = status;
-	rdmat_flow_io_done(request);
 }
 
 static unsigned count_in(const struct fake *fake, enum rdmat_request_state state)
@@ -159,20 +100,20 @@ static void the_write_comes_after_the_compare(void **state)
 
 	setup(&fake);
 	compare_comes(&fake, 1, IN_CAPSULE);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_PAIR), 1);
 	write_comes(&fake, 2, IN_CAPSULE);
-	assert_int_equal(submit_count, 1);
-	assert_int_equal(submitted[0]->opcode, WRASSE_IO_COMPARE);
+	assert_int_equal(fake_io_count, 1);
+	assert_int_equal(fake_ios[0]->opcode, WRASSE_IO_COMPARE);
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_TURN), 1);
-	assert_int_equal(fake_holds(request_of(submitted[0])),
+	assert_int_equal(fake_holds(fake_io_request(0)),
 			 RDMAT_HOLD_SLOT | RDMAT_HOLD_BACKEND | RDMAT_HOLD_TURN);
-	io_ends(0, wrasse_status_ok());
+	fake_io_ends(0, wrasse_status_ok());
 	assert_int_equal(answer_to(&fake, 1), 0);
-	assert_int_equal(submit_count, 2);
-	assert_int_equal(submitted[1]->opcode, WRASSE_IO_WRITE);
+	assert_int_equal(fake_io_count, 2);
+	assert_int_equal(fake_ios[1]->opcode, WRASSE_IO_WRITE);
 	assert_true(ns->pair_turn);
-	io_ends(1, wrasse_status_ok());
+	fake_io_ends(1, wrasse_status_ok());
 	assert_int_equal(answer_to(&fake, 2), 0);
 	teardown(&fake);
 }
@@ -184,10 +125,10 @@ static void a_compare_that_fails_keeps_the_write_away(void **state)
 	setup(&fake);
 	compare_comes(&fake, 1, IN_CAPSULE);
 	write_comes(&fake, 2, IN_CAPSULE);
-	io_ends(0, differs);
+	fake_io_ends(0, differs);
 	assert_int_equal(answer_to(&fake, 1), 0x285);
 	assert_int_equal(answer_to(&fake, 2), 0x09);
-	assert_int_equal(submit_count, 1);
+	assert_int_equal(fake_io_count, 1);
 	teardown(&fake);
 }
 
@@ -199,14 +140,14 @@ static void a_first_half_without_its_second_is_aborted(void **state)
 	compare_comes(&fake, 1, IN_CAPSULE);
 	comes(&fake, 2, NVME_OPC_WRITE, 0, IN_CAPSULE);
 	assert_int_equal(answer_to(&fake, 1), 0x0a);
-	assert_int_equal(submit_count, 1);
+	assert_int_equal(fake_io_count, 1);
 	compare_comes(&fake, 3, IN_CAPSULE);
 	compare_comes(&fake, 4, IN_CAPSULE);
 	assert_int_equal(answer_to(&fake, 3), 0x0a);
 	write_comes(&fake, 5, IN_CAPSULE);
-	assert_int_equal(submit_count, 2);
-	io_ends(0, wrasse_status_ok());
-	io_ends(1, differs);
+	assert_int_equal(fake_io_count, 2);
+	fake_io_ends(0, wrasse_status_ok());
+	fake_io_ends(1, differs);
 	assert_int_equal(answer_to(&fake, 5), 0x09);
 	teardown(&fake);
 }
@@ -218,7 +159,7 @@ static void a_second_half_without_its_first_is_aborted(void **state)
 	setup(&fake);
 	write_comes(&fake, 1, IN_CAPSULE);
 	assert_int_equal(answer_to(&fake, 1), 0x0a);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	teardown(&fake);
 }
 
@@ -240,8 +181,8 @@ static void a_half_that_is_refused_takes_the_other_along(void **state)
 	comes(&fake, 5, NVME_OPC_READ, NVME_FUSE_FIRST, KEYED);
 	comes(&fake, 6, NVME_OPC_FLUSH, 0, KEYED);
 	assert_int_equal(answer_to(&fake, 5), 0x02);
-	assert_int_equal(submit_count, 1);
-	io_ends(0, wrasse_status_ok());
+	assert_int_equal(fake_io_count, 1);
+	fake_io_ends(0, wrasse_status_ok());
 	assert_int_equal(answer_to(&fake, 6), 0);
 	teardown(&fake);
 }
@@ -257,14 +198,14 @@ static void the_second_waits_while_the_first_is_fetched(void **state)
 		setup(&fake);
 		compare_comes(&fake, 1, kinds[i][0]);
 		write_comes(&fake, 2, kinds[i][1]);
-		assert_int_equal(submit_count, 0);
+		assert_int_equal(fake_io_count, 0);
 		rdmat_sendq_post(fake.qp);
 		assert_int_equal(fake.posted_count, i == 2 ? 2 : 1);
 		fake_complete(&fake);
-		assert_int_equal(submit_count, 1);
-		assert_int_equal(submitted[0]->opcode, WRASSE_IO_COMPARE);
-		io_ends(0, wrasse_status_ok());
-		io_ends(1, wrasse_status_ok());
+		assert_int_equal(fake_io_count, 1);
+		assert_int_equal(fake_ios[0]->opcode, WRASSE_IO_COMPARE);
+		fake_io_ends(0, wrasse_status_ok());
+		fake_io_ends(1, wrasse_status_ok());
 		assert_int_equal(answer_to(&fake, 1), 0);
 		assert_int_equal(answer_to(&fake, 2), 0);
 		teardown(&fake);
@@ -292,8 +233,8 @@ static void a_pair_that_lacks_buffers_holds_none(void **state)
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_FETCHING), 2);
 	rdmat_sendq_post(fake.qp);
 	fake_complete(&fake);
-	io_ends(0, wrasse_status_ok());
-	io_ends(1, wrasse_status_ok());
+	fake_io_ends(0, wrasse_status_ok());
+	fake_io_ends(1, wrasse_status_ok());
 	assert_int_equal(answer_to(&fake, 2), 0);
 	teardown(&fake);
 }
@@ -307,20 +248,20 @@ static void pairs_of_a_namespace_take_turns(void **state)
 		compare_comes(&fake, cid, IN_CAPSULE);
 		write_comes(&fake, cid + 1, IN_CAPSULE);
 	}
-	assert_int_equal(submit_count, 1);
+	assert_int_equal(fake_io_count, 1);
 	assert_int_equal(rdmat_pair_resume(fake.group), 0);
 	assert_false(pool_list_is_empty(&fake.group->pairs));
 	for (unsigned i = 0; i < 3; i++) {
-		io_ends(2 * i, i == 1 ? differs : wrasse_status_ok());
+		fake_io_ends(2 * i, i == 1 ? differs : wrasse_status_ok());
 		if (i == 1) {
-			submitted[submit_count++] = NULL; /* the Write that never was */
+			fake_ios[fake_io_count++] = NULL; /* the Write that never was */
 		} else {
 			assert_int_equal(rdmat_pair_resume(fake.group), 0);
-			io_ends(2 * i + 1, wrasse_status_ok());
+			fake_io_ends(2 * i + 1, wrasse_status_ok());
 		}
 		assert_int_equal(rdmat_pair_resume(fake.group), i < 2);
 	}
-	assert_int_equal(submit_count, 6);
+	assert_int_equal(fake_io_count, 6);
 	assert_int_equal(answer_to(&fake, 4), 0x09);
 	assert_int_equal(answer_to(&fake, 6), 0);
 	assert_int_equal(rdmat_pair_resume(fake.group), 0);
@@ -340,8 +281,8 @@ static void a_turn_that_another_group_has_is_waited_for(void **state)
 	assert_int_equal(rdmat_pair_resume(fake.group), 0);
 	ns->pair_turn = false;
 	assert_int_equal(rdmat_pair_resume(fake.group), 1);
-	assert_int_equal(submit_count, 1);
-	io_ends(0, differs);
+	assert_int_equal(fake_io_count, 1);
+	fake_io_ends(0, differs);
 	teardown(&fake);
 }
 
@@ -351,14 +292,14 @@ static void a_namespace_that_goes_fails_both_halves(void **state)
 
 	setup(&fake);
 	compare_comes(&fake, 1, IN_CAPSULE);
-	view->port[0] = NULL;
+	fake.qp->nvme.view->port[0] = NULL;
 	write_comes(&fake, 2, IN_CAPSULE);
 	assert_int_equal(answer_to(&fake, 1), 0x09);
 	assert_int_equal(answer_to(&fake, 2), 0x0b);
-	view->port[0] = &ns->port[0];
+	fake.qp->nvme.view->port[0] = &ns->port[0];
 	compare_comes(&fake, 3, IN_CAPSULE);
 	write_comes(&fake, 4, KEYED);
-	view->port[0] = NULL;
+	fake.qp->nvme.view->port[0] = NULL;
 	rdmat_sendq_post(fake.qp);
 	fake_complete(&fake);
 	assert_int_equal(answer_to(&fake, 3), 0x0b);
@@ -383,22 +324,22 @@ static void a_connection_may_end_at_any_point_of_a_pair(void **state)
 		if (point >= 3)
 			fake_complete(&fake);
 		if (point == 5)
-			io_ends(0, wrasse_status_ok());
+			fake_io_ends(0, wrasse_status_ok());
 		if (point == 6)
-			io_ends(0, differs);
+			fake_io_ends(0, differs);
 		if (point == 7) {
-			io_ends(0, wrasse_status_ok());
-			io_ends(1, wrasse_status_ok());
+			fake_io_ends(0, wrasse_status_ok());
+			fake_io_ends(1, wrasse_status_ok());
 		}
 		rdmat_qp_disconnect(fake.qp, "a test");
 		if (point == 3)
 			ns->pair_turn = false;
 		if (point == 4)
-			io_ends(0, wrasse_status_ok());
+			fake_io_ends(0, wrasse_status_ok());
 		if (point == 5)
-			io_ends(1, wrasse_status_ok());
+			fake_io_ends(1, wrasse_status_ok());
 		/* The Write never comes after its connection. */
-		assert_int_equal(submit_count, point < 4 ? 0 : point == 4 || point == 6 ? 1 : 2);
+		assert_int_equal(fake_io_count, point < 4 ? 0 : point == 4 || point == 6 ? 1 : 2);
 		teardown(&fake);
 	}
 }
@@ -418,7 +359,7 @@ static void so_many_first_halves_may_wait_that_seconds_can_come(void **state)
 	assert_int_equal(fake.group->halves, FAKE_SLOTS / 2);
 	write_comes(&fake, 4, IN_CAPSULE);
 	assert_int_equal(fake.group->halves, FAKE_SLOTS / 2 - 1);
-	io_ends(0, differs);
+	fake_io_ends(0, differs);
 	fake.group->halves = 0;
 	teardown(&fake);
 }

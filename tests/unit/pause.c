@@ -3,7 +3,7 @@
  * src/transport/pause.c: a poll group's part of a pause. Commands in every state that they can be in
  * when their namespace is paused, resumed or removed.
  */
-#include "fake_verbs.h"
+#include "fake_io.h"
 
 #include <string.h>
 
@@ -16,20 +16,10 @@
 
 static struct wrasse_subsystem *subsystem;
 static struct wrasse_namespace *ns[2];
-static struct nvme_ctrl ctrl;
-static uint64_t qids[1];
-static struct wrasse_io *submitted[16];
-static unsigned submit_count;
-
-static void submit(struct wrasse_io *io)
-{
-	assert_true(submit_count < 16);
-	submitted[submit_count++] = io;
-}
 
 static struct wrasse_namespace *add(struct fake *fake)
 {
-	static const struct wrasse_backend_ops ops = {.size = sizeof(ops), .submit = submit};
+	static const struct wrasse_backend_ops ops = {.size = sizeof(ops), .submit = fake_submit};
 	struct wrasse_namespace *made = NULL;
 	struct wrasse_ns_opts opts;
 	const char *why;
@@ -46,7 +36,6 @@ static void begin(struct fake *fake)
 {
 	struct wrasse_subsystem_opts opts;
 	static struct wrasse_listener listener;
-	static struct nvme_path *path;
 	const char *why;
 
 	fake_init(fake);
@@ -56,42 +45,16 @@ static void begin(struct fake *fake)
 	assert_int_equal(nvme_subsystem_create(fake->rdmat.registry, &opts, &subsystem, &why), 0);
 	ns[0] = add(fake);
 	ns[1] = add(fake);
-	memset(&ctrl, 0, sizeof(ctrl));
-	ctrl.subsystem = subsystem;
-	ctrl.qids = qids;
-	ctrl.refs = 2; /* it is not the queue pair's to free */
-	strcpy(ctrl.hostnqn, "nqn.2026-01.org.example:host");
-	free(path);
-	path = calloc(1, sizeof(*path) + subsystem->ana_groups * sizeof(path->ana[0]));
-	for (uint32_t i = 0; i < subsystem->ana_groups; i++)
-		path->ana[i].state = WRASSE_ANA_OPTIMIZED;
-	fake->qp->nvme.path = path;
+	fake_ctrl_set(fake, subsystem, subsystem->ana_groups);
+	strcpy(fake_ctrl.hostnqn, "nqn.2026-01.org.example:host");
 	fake->qp->nvme.view = subsystem->view[0];
-	fake->qp->nvme.ctrl = &ctrl;
-	submit_count = 0;
 	rdmat_group_sync(fake->group);
-}
-
-/* A slot that the hardware has gives up its capsule. */
-static struct rdmat_slot *slot_take(struct fake *fake)
-{
-	struct rdmat_slot *slot = NULL;
-
-	assert_int_equal(rdmat_rx_post(fake->rx), 0);
-	for (uint32_t i = 0; i < fake->rx->slot_count && !slot; i++)
-		if (fake->rx->slots[i].with_hardware)
-			slot = &fake->rx->slots[i];
-	assert_non_null(slot);
-	rdmat_rx_taken(slot);
-	memset(slot->capsule, 0, sizeof(struct nvme_cmd));
-	return slot;
 }
 
 static void comes(struct fake *fake, uint8_t opcode, uint32_t nsid, uint16_t cid, uint32_t blocks)
 {
-	struct rdmat_slot *slot = slot_take(fake);
+	struct rdmat_slot *slot = fake_slot(fake);
 	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
-	uint32_t len = blocks * 512;
 
 	cmd->opcode = opcode;
 	cmd->flags = NVME_PSDT_SGL;
@@ -99,17 +62,13 @@ static void comes(struct fake *fake, uint8_t opcode, uint32_t nsid, uint16_t cid
 	nvme_put32(&cmd->nsid, nsid);
 	nvme_put16(&cmd->rw.nlb, (uint16_t)(blocks - 1));
 	nvme_put64(&cmd->rw.slba, cid);
-	cmd->sgl.id = NVME_SGL_KEYED;
-	nvme_put64(&cmd->sgl.addr, HOST_ADDR);
-	cmd->sgl.keyed.len[0] = (uint8_t)len;
-	cmd->sgl.keyed.len[1] = (uint8_t)(len >> 8);
-	cmd->sgl.keyed.len[2] = (uint8_t)(len >> 16);
+	fake_sgl(cmd, HOST_ADDR, blocks * 512);
 	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
 }
 
 static void write_in_capsule_comes(struct fake *fake, uint16_t cid)
 {
-	struct rdmat_slot *slot = slot_take(fake);
+	struct rdmat_slot *slot = fake_slot(fake);
 	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
 
 	cmd->opcode = NVME_OPC_WRITE;
@@ -128,24 +87,15 @@ static void set_pause(struct fake *fake, bool *on, bool value)
 	rdmat_flow_resume(fake->group);
 }
 
-static void io_ends(unsigned which)
-{
-	struct nvme_request *nvme = pool_container(submitted[which], struct nvme_request, io);
-	struct rdmat_request *request = rdmat_request_of_nvme(nvme);
-
-	request->io_status = wrasse_status_ok();
-	rdmat_flow_io_done(request);
-}
-
 static void all_end(struct fake *fake)
 {
-	for (unsigned i = 0; i < submit_count; i++)
-		io_ends(i);
+	for (unsigned i = 0; i < fake_io_count; i++)
+		fake_io_ends(i, wrasse_status_ok());
 	rdmat_sendq_post(fake->qp);
 	fake_complete(fake);
 	fake_expect_balance(fake);
 	assert_int_equal(fake->qp->paused, 0);
-	assert_int_equal(atomic_load(&ctrl.io_waiting), 0);
+	assert_int_equal(atomic_load(&fake_ctrl.io_waiting), 0);
 }
 
 static unsigned count_in(const struct fake *fake, enum rdmat_request_state state)
@@ -160,7 +110,7 @@ static unsigned count_in(const struct fake *fake, enum rdmat_request_state state
 
 static uint16_t submitted_cid(unsigned which)
 {
-	return nvme_get16(pool_container(submitted[which], struct nvme_request, io)->cmd.cid);
+	return nvme_get16(pool_container(fake_ios[which], struct nvme_request, io)->cmd.cid);
 }
 
 /* ---- what waits ---- */
@@ -174,13 +124,13 @@ static void new_io_of_a_paused_namespace_waits_with_nothing_in_hand(void **state
 	comes(&fake, NVME_OPC_READ, 1, 1, 8);
 	comes(&fake, NVME_OPC_WRITE, 1, 2, 8);
 	comes(&fake, NVME_OPC_FLUSH, 1, 3, 1);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 3);
 	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL);
 	assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS);
 	assert_int_equal(fake.rx->held, 0);
 	assert_int_equal(fake.qp->paused, 3);
-	assert_int_equal(atomic_load(&ctrl.io_waiting), 3);
+	assert_int_equal(atomic_load(&fake_ctrl.io_waiting), 3);
 	fake_fini(&fake);
 }
 
@@ -192,10 +142,10 @@ static void data_in_a_capsule_waits_in_its_slot(void **state)
 	set_pause(&fake, &ns[0]->pause.on, true);
 	write_in_capsule_comes(&fake, 1);
 	assert_int_equal(fake.rx->held, 1);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	set_pause(&fake, &ns[0]->pause.on, false);
-	assert_int_equal(submit_count, 1);
-	assert_int_equal(submitted[0]->length, 512);
+	assert_int_equal(fake_io_count, 1);
+	assert_int_equal(fake_ios[0]->length, 512);
 	all_end(&fake);
 	fake_fini(&fake);
 }
@@ -208,10 +158,10 @@ static void other_namespaces_are_served(void **state)
 	set_pause(&fake, &ns[0]->pause.on, true);
 	comes(&fake, NVME_OPC_READ, 1, 1, 8);
 	comes(&fake, NVME_OPC_READ, 2, 2, 8);
-	assert_int_equal(submit_count, 1);
+	assert_int_equal(fake_io_count, 1);
 	assert_int_equal(submitted_cid(0), 2);
 	set_pause(&fake, &ns[0]->pause.on, false);
-	assert_int_equal(submit_count, 2);
+	assert_int_equal(fake_io_count, 2);
 	all_end(&fake);
 	fake_fini(&fake);
 }
@@ -226,13 +176,13 @@ static void a_subsystem_pauses_all_of_its_namespaces_also_new_ones(void **state)
 	rdmat_group_sync(fake.group);
 	for (uint32_t nsid = 1; nsid <= 3; nsid++)
 		comes(&fake, NVME_OPC_READ, nsid, (uint16_t)nsid, 8);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	/* Its own pause holds when that of the subsystem ends. */
 	ns[1]->pause.on = true;
 	set_pause(&fake, &subsystem->pause.on, false);
-	assert_int_equal(submit_count, 2);
+	assert_int_equal(fake_io_count, 2);
 	set_pause(&fake, &ns[1]->pause.on, false);
-	assert_int_equal(submit_count, 3);
+	assert_int_equal(fake_io_count, 3);
 	all_end(&fake);
 	fake_fini(&fake);
 }
@@ -258,10 +208,10 @@ static void who_waits_for_buffers_waits_for_the_resume_instead(void **state)
 	set_pause(&fake, &ns[1]->pause.on, false);
 	pool_give(fake.group->small, hog);
 	rdmat_flow_resume(fake.group);
-	assert_int_equal(submit_count, 1);
+	assert_int_equal(fake_io_count, 1);
 	assert_int_equal(submitted_cid(0), 2);
 	set_pause(&fake, &ns[0]->pause.on, false);
-	assert_int_equal(submit_count, 2);
+	assert_int_equal(fake_io_count, 2);
 	all_end(&fake);
 	fake_fini(&fake);
 }
@@ -286,7 +236,7 @@ static void who_waits_to_fetch_gives_buffers_and_wrs_back(void **state)
 		fake_complete(&fake);
 		rdmat_sendq_post(fake.qp);
 	}
-	assert_int_equal(submit_count, 1);
+	assert_int_equal(fake_io_count, 1);
 	all_end(&fake);
 	fake_fini(&fake);
 }
@@ -302,7 +252,7 @@ static void what_was_being_fetched_is_fetched_again(void **state)
 	set_pause(&fake, &ns[0]->pause.on, true);
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_FETCHING), 1);
 	fake_complete(&fake);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
 	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL);
 	set_pause(&fake, &ns[0]->pause.on, false);
@@ -311,7 +261,7 @@ static void what_was_being_fetched_is_fetched_again(void **state)
 	assert_int_equal(fake.posted[0]->opcode, IBV_WR_RDMA_READ);
 	assert_int_equal(fake.posted[0]->wr.rdma.remote_addr, HOST_ADDR);
 	fake_complete(&fake);
-	assert_int_equal(submit_count, 1);
+	assert_int_equal(fake_io_count, 1);
 	all_end(&fake);
 	fake_fini(&fake);
 }
@@ -348,7 +298,7 @@ static void what_the_backend_has_is_answered(void **state)
 
 	begin(&fake);
 	comes(&fake, NVME_OPC_READ, 1, 1, 8);
-	assert_int_equal(submit_count, 1);
+	assert_int_equal(fake_io_count, 1);
 	set_pause(&fake, &ns[0]->pause.on, true);
 	assert_false(atomic_load(&ns[0]->port[0].quiet));
 	all_end(&fake);
@@ -383,7 +333,7 @@ static void the_io_of_a_removed_namespace_waits_no_more(void **state)
 	comes(&fake, NVME_OPC_READ, 1, 1, 8);
 	nvme_ns_remove(ns[0]);
 	rdmat_group_sync(fake.group);
-	assert_int_equal(submit_count, 0);
+	assert_int_equal(fake_io_count, 0);
 	rdmat_sendq_post(fake.qp);
 	assert_int_equal(fake.posted_count, 1);
 	assert_int_equal(fake.group->stats.errors, 1);
@@ -405,7 +355,7 @@ static void waiting_io_ends_with_its_connection(void **state)
 	rdmat_qp_disconnect(fake.qp, NULL);
 	assert_int_equal(fake.qp->requests_out, 0);
 	assert_int_equal(fake.qp->paused, 0);
-	assert_int_equal(atomic_load(&ctrl.io_waiting), 0);
+	assert_int_equal(atomic_load(&fake_ctrl.io_waiting), 0);
 	fake_fini(&fake);
 }
 

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See fake_io.h. */
+#include "fake_io.h"
+
+#include <string.h>
+
+#include "transport/flow.h"
+
+struct wrasse_io *fake_ios[16];
+unsigned fake_io_count;
+struct nvme_ctrl fake_ctrl;
+
+static uint64_t qids[1];
+
+void fake_submit(struct wrasse_io *io)
+{
+	assert_true(fake_io_count < sizeof(fake_ios) / sizeof(fake_ios[0]));
+	fake_ios[fake_io_count++] = io;
+}
+
+void fake_ios_forget(void)
+{
+	fake_io_count = 0;
+}
+
+void fake_ctrl_set(struct fake *fake, struct wrasse_subsystem *subsystem, uint32_t ana_groups)
+{
+	static struct nvme_path *path;
+
+	free(path);
+	path = calloc(1, sizeof(*path) + ana_groups * sizeof(path->ana[0]));
+	for (uint32_t i = 0; i < ana_groups; i++)
+		path->ana[i].state = WRASSE_ANA_OPTIMIZED;
+	memset(&fake_ctrl, 0, sizeof(fake_ctrl));
+	fake_ctrl.subsystem = subsystem;
+	fake_ctrl.qids = qids;
+	fake_ctrl.refs = 2; /* it is not the queue pair's to free */
+	fake->qp->nvme.path = path;
+	fake->qp->nvme.ctrl = &fake_ctrl;
+	fake_ios_forget();
+}
+
+struct wrasse_namespace *fake_namespace(struct fake *fake)
+{
+	static struct wrasse_subsystem subsystem = {.nqn = "nqn.2026-01.org.example:sub"};
+	static struct wrasse_namespace *ns;
+	static struct nvme_view *view;
+
+	free(ns);
+	free(view);
+	ns = calloc(1, sizeof(*ns) + sizeof(ns->port[0]));
+	view = calloc(1, sizeof(*view) + sizeof(view->port[0]));
+	ns->nsid = 1;
+	ns->block_shift = 9;
+	ns->block_count = 4096;
+	ns->ops.submit = fake_submit;
+	ns->port[0].ns = ns;
+	ns->port[0].state = NVME_NS_PORT_ATTACHED;
+	ns->port[0].ana_group = 1;
+	view->count = 1;
+	view->port[0] = &ns->port[0];
+	fake_ctrl_set(fake, &subsystem, 1);
+	fake->qp->nvme.view = view;
+	return ns;
+}
+
+struct rdmat_slot *fake_slot(struct fake *fake)
+{
+	struct rdmat_slot *slot = NULL;
+
+	assert_int_equal(rdmat_rx_post(fake->rx), 0);
+	for (uint32_t i = 0; i < fake->rx->slot_count && !slot; i++)
+		if (fake->rx->slots[i].with_hardware)
+			slot = &fake->rx->slots[i];
+	assert_non_null(slot);
+	rdmat_rx_taken(slot);
+	memset(slot->capsule, 0, sizeof(struct nvme_cmd));
+	return slot;
+}
+
+void fake_sgl(struct nvme_cmd *cmd, uint64_t addr, uint32_t len)
+{
+	cmd->sgl.id = NVME_SGL_KEYED;
+	nvme_put64(&cmd->sgl.addr, addr);
+	cmd->sgl.keyed.len[0] = (uint8_t)len;
+	cmd->sgl.keyed.len[1] = (uint8_t)(len >> 8);
+	cmd->sgl.keyed.len[2] = (uint8_t)(len >> 16);
+}
+
+void fake_read_comes(struct fake *fake, uint16_t cid, uint32_t blocks)
+{
+	struct rdmat_slot *slot = fake_slot(fake);
+	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
+
+	cmd->opcode = NVME_OPC_READ;
+	cmd->flags = NVME_PSDT_SGL;
+	nvme_put16(&cmd->cid, cid);
+	nvme_put32(&cmd->nsid, 1);
+	nvme_put16(&cmd->rw.nlb, (uint16_t)(blocks - 1));
+	fake_sgl(cmd, 0x1000000, blocks * 512);
+	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
+}
+
+struct rdmat_request *fake_io_request(unsigned which)
+{
+	assert_true(which < fake_io_count);
+	return rdmat_request_of_nvme(pool_container(fake_ios[which], struct nvme_request, io));
+}
+
+void fake_io_ends(unsigned which, struct wrasse_status status)
+{
+	struct rdmat_request *request = fake_io_request(which);
+
+	request->io_status = status;
+	rdmat_flow_io_done(request);
+}

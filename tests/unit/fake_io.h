@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the fixture of fake_verbs.h does I/O with: a namespace whose backend keeps what it is given, and
+ * capsules that come.
+ */
+#ifndef FAKE_IO_H
+#define FAKE_IO_H
+
+#include "fake_verbs.h"
+
+#include "nvme/ctrl.h"
+
+/* What the backend was given, in order, since fake_namespace() or fake_ios_forget(). */
+extern struct wrasse_io *fake_ios[16];
+extern unsigned fake_io_count;
+
+/* The controller that the queue pair is of. */
+extern struct nvme_ctrl fake_ctrl;
+
+/* The backend. */
+void fake_submit(struct wrasse_io *io);
+void fake_ios_forget(void);
+
+/* The queue pair is of fake_ctrl from now on, with a way that is open to so many ANA groups of a subsystem. */
+void fake_ctrl_set(struct fake *fake, struct wrasse_subsystem *subsystem, uint32_t ana_groups);
+
+/* The same, with a namespace 1 of 4096 blocks of 512 bytes. Valid until the next one. */
+struct wrasse_namespace *fake_namespace(struct fake *fake);
+
+/* A slot that the hardware has gives up its capsule, which is all zero. */
+struct rdmat_slot *fake_slot(struct fake *fake);
+
+/* A Read of namespace 1 comes. */
+void fake_read_comes(struct fake *fake, uint16_t cid, uint32_t blocks);
+
+/* @cmd asks for so many bytes, in one range of the host's memory. */
+void fake_sgl(struct nvme_cmd *cmd, uint64_t addr, uint32_t len);
+
+/* The request that the backend has an I/O of, and its answer to one. */
+struct rdmat_request *fake_io_request(unsigned which);
+void fake_io_ends(unsigned which, struct wrasse_status status);
+
+#endif
