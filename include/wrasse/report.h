@@ -26,7 +26,7 @@ struct wrasse_pool_line {
  */
 struct wrasse_holder {
 	unsigned group;      /* the poll group's number */
-	const char *state;   /* the request's state, a constant string */
+	const char *state;   /* the request's state, or PARKED: its capsule waits for a request */
 	const char *hostnqn; /* the host's NQN, "" before Connect or if it is long gone */
 	const char *subnqn;  /* the subsystem's NQN, likewise */
 	uint16_t cntlid;     /* the controller, 0 before Connect */

@@ -145,6 +145,45 @@ static bool take_line(struct rdmat_request *request, uint64_t now, struct wrasse
 	return true;
 }
 
+/* A command that has not begun: it is known from its capsule. */
+static void describe_parked(const struct rdmat_slot *slot, uint64_t now_ns,
+			    struct wrasse_holder *holder)
+{
+	const struct nvme_cmd *cmd = (const struct nvme_cmd *)slot->capsule;
+	const struct nvme_queue *queue = &slot->qp->nvme;
+
+	*holder = (struct wrasse_holder){
+		.group = slot->rx->class->group->index,
+		.state = "PARKED",
+		.hostnqn = nvme_queue_hostnqn(queue),
+		.subnqn = nvme_queue_subnqn(queue),
+		.cntlid = nvme_queue_cntlid(queue),
+		.qid = queue->qid,
+		.cid = nvme_get16(cmd->cid),
+		.opcode = cmd->opcode,
+		.nsid = cmd->opcode == NVME_OPC_FABRICS ? 0 : nvme_get32(cmd->nsid),
+		.admin = slot->rx->class->admin || cmd->opcode == NVME_OPC_FABRICS,
+		.age_ns = now_ns - slot->parked_ns,
+		.receive_slot = true,
+	};
+}
+
+static unsigned tell_parked(const struct rdmat_class *class, uint64_t now_ns,
+			    void (*each)(void *ctx, const struct wrasse_holder *holder), void *ctx)
+{
+	struct pool_link *link, *tmp;
+	unsigned count = 0;
+
+	pool_list_for_each(link, tmp, &class->parked) {
+		struct wrasse_holder holder;
+
+		describe_parked(pool_container(link, struct rdmat_slot, parked), now_ns, &holder);
+		each(ctx, &holder);
+		count++;
+	}
+	return count;
+}
+
 /* The pools are asked and not the requests, so that what a request has forgotten is told, too. */
 unsigned wrasse_poll_group_ledger(struct wrasse_poll_group *group,
 				  void (*each)(void *ctx, const struct wrasse_holder *holder),
@@ -165,6 +204,7 @@ unsigned wrasse_poll_group_ledger(struct wrasse_poll_group *group,
 			each(ctx, &holder);
 			count++;
 		}
+		count += tell_parked(class, now, each, ctx);
 	}
 	return count;
 }
@@ -247,6 +287,7 @@ void rdmat_group_check_books(struct wrasse_poll_group *group)
 	for (unsigned c = 0; c < 2; c++) {
 		struct rdmat_class *class = &group->classes[c];
 		uint32_t out = 0, slots = 0;
+		struct pool_link *link, *tmp;
 
 		for (uint32_t i = 0; i < class->capacity; i++) {
 			struct wrasse_holder holder;
@@ -260,6 +301,8 @@ void rdmat_group_check_books(struct wrasse_poll_group *group)
 			slots += holder.receive_slot;
 			out++;
 		}
+		pool_list_for_each(link, tmp, &class->parked)
+			slots++;
 		if (class->free_count + out != class->capacity || slots != class->slots_held)
 			pool_panic("%s: %u free and %u out of %u; %u receive slots held, %u noted",
 				   class->name, class->free_count, out, class->capacity, slots,

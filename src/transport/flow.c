@@ -267,14 +267,28 @@ static void hostile(struct rdmat_qp *qp, const char *why)
 	rdmat_qp_disconnect(qp, why);
 }
 
+static bool is_draining(const struct wrasse_poll_group *group)
+{
+	return atomic_load_explicit(&group->drain, memory_order_relaxed) != RDMAT_DRAIN_NO;
+}
+
+static void begin(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
+{
+	struct rdmat_request *request = rdmat_request_take(qp->class, qp, slot);
+	bool good = parse(request, len);
+
+	if (qp->half || nvme_request_half(&request->nvme) != NVME_HALF_NONE)
+		rdmat_pair_capsule(request, good);
+	else if (good)
+		rdmat_flow_start(request);
+	else
+		rdmat_flow_respond(request);
+}
+
 void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
-	struct rdmat_request *request;
-	bool good;
-
 	/* Once a drain has begun, what was not started is for the host to send again elsewhere. */
-	if (qp->tearing ||
-	    atomic_load_explicit(&qp->group->drain, memory_order_relaxed) != RDMAT_DRAIN_NO) {
+	if (qp->tearing || is_draining(qp->group)) {
 		rdmat_rx_give(slot);
 		return;
 	}
@@ -288,14 +302,30 @@ void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t l
 	}
 	rdmat_count(&qp->group->stats.capsules, 1);
 	qp->outstanding++;
-	request = rdmat_request_take(qp->class, qp, slot);
-	good = parse(request, len);
-	if (qp->half || nvme_request_half(&request->nvme) != NVME_HALF_NONE)
-		rdmat_pair_capsule(request, good);
-	else if (good)
-		rdmat_flow_start(request);
+	if (qp->class->free_count && pool_list_is_empty(&qp->class->parked))
+		begin(qp, slot, len);
 	else
-		rdmat_flow_respond(request);
+		rdmat_rx_park(slot, qp, len);
+}
+
+static void unpark(struct rdmat_class *class)
+{
+	struct rdmat_slot *slot;
+
+	while (class->free_count && (slot = rdmat_rx_unpark(class))) {
+		if (is_draining(class->group)) {
+			slot->qp->outstanding--;
+			rdmat_rx_give(slot);
+		} else {
+			begin(slot->qp, slot, slot->len);
+		}
+	}
+}
+
+void rdmat_flow_unpark(struct wrasse_poll_group *group)
+{
+	unpark(&group->classes[1]);
+	unpark(&group->classes[0]);
 }
 
 void rdmat_flow_retired(struct rdmat_request *request)

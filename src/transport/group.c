@@ -328,10 +328,16 @@ static void wake_up(struct wrasse_poll_group *group)
 	group->until_slow = 0;
 }
 
+static bool may_unpark(const struct rdmat_class *class)
+{
+	return !pool_list_is_empty(&class->parked) && class->free_count;
+}
+
 /* Whether nothing is left that must be looked at in the next poll, whatever that finds. */
 static bool is_at_rest(const struct wrasse_poll_group *group)
 {
 	return !group->rx_dirty && !group->device_failed && !group->leaving &&
+	       !may_unpark(&group->classes[0]) && !may_unpark(&group->classes[1]) &&
 	       pool_list_is_empty(&group->waiting[0]) && pool_list_is_empty(&group->waiting[1]) &&
 	       pool_list_is_empty(&group->pairs) && pool_list_is_empty(&group->auths) &&
 	       pool_list_is_empty(&group->dirty) && pool_list_is_empty(&group->dying);
@@ -348,6 +354,10 @@ static int act(struct wrasse_poll_group *group, int drain)
 	if (!pool_list_is_empty(&group->pairs)) {
 		count += rdmat_pair_resume(group);
 		count += run_local(group);
+	}
+	if (may_unpark(&group->classes[0]) || may_unpark(&group->classes[1])) {
+		rdmat_flow_unpark(group);
+		count += run_local(group) + 1;
 	}
 	if (drain != RDMAT_DRAIN_NO)
 		count += drain_step(group, drain);

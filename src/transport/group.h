@@ -116,8 +116,7 @@ struct wrasse_poll_group {
 	struct pool_inbox_link *local_done,
 		**local_done_tail;     /* completions recorded on this thread */
 	bool at_rest;                  /* nothing of what follows, or of the lists, is left to do */
-	bool rx_dirty;                 /* a slot is idle that could be posted */
-	bool rx_starved;               /* a slot was not posted for want of a request */
+	bool rx_dirty;                 /* a slot is idle */
 	bool device_failed;            /* of devices, one or more have failed */
 	struct rdmat_class classes[2]; /* [0] I/O, [1] admin */
 	struct pool *wr_pool;

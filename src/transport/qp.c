@@ -90,36 +90,30 @@ static uint32_t sq_depth_of(const struct rdmat_qp *qp)
 	return 2 * qp->nvme.conn.depth + 8;
 }
 
-/*
- * Promises requests to the queue pair: all of its depth if it posts its own slots. On iWARP as many
- * more as there can be answers that have not completed here: their host may send again meanwhile,
- * and a capsule without a receive would end the connection.
- */
-/* Moves a promise of requests from the class to a queue pair's receiver. */
-static void receiver_set(struct rdmat_qp *qp, struct rdmat_rx *receiver)
-{
-	qp->receiver = receiver;
-	receiver->reserved += qp->reserved;
-}
-
-static void qp_unreserve(struct rdmat_qp *qp)
-{
-	qp->class->reserved -= qp->reserved;
-	if (qp->receiver)
-		qp->receiver->reserved -= qp->reserved;
-}
-
+/* Promises requests to the queue pair: all of its depth if it posts its own slots, and to an admin queue
+ * more than it has events that its controller holds. */
 static int qp_reserve(struct rdmat_qp *qp, bool shared)
 {
 	struct rdmat_class *class = qp->class;
-	uint32_t own = qp->nvme.conn.depth + (qp->device->device->iwarp ? sq_depth_of(qp) : 0);
-	uint32_t want = shared ? (class->admin ? ADMIN_RESERVE : 0) : own;
+	uint32_t want = shared ? (class->admin ? ADMIN_RESERVE : 0) : qp->nvme.conn.depth;
 
 	if (want > class->capacity - class->reserved)
 		return -ENOSPC;
 	class->reserved += want;
 	qp->reserved = want;
+	if (shared && class->admin) {
+		qp->shared = qp->device->rx[1];
+		qp->shared->reserved += want;
+		qp->group->rx_dirty = true; /* it may post more */
+	}
 	return 0;
+}
+
+static void qp_unreserve(struct rdmat_qp *qp)
+{
+	qp->class->reserved -= qp->reserved;
+	if (qp->shared)
+		qp->shared->reserved -= qp->reserved;
 }
 
 /* @attr: its sizes are set here, since a call that fails may have changed them. */
@@ -168,21 +162,16 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 
 static int qp_post_receives(struct rdmat_qp *qp)
 {
-	struct rdmat_rx *shared = qp->device->rx[qp->class->admin];
 	int rc;
 
-	if (shared) {
-		receiver_set(qp, shared);
-		qp->group->rx_dirty = true; /* it may post more */
+	if (qp->device->rx[qp->class->admin])
 		return 0;
-	}
 	rc = rdmat_rx_create(qp->group, qp->class, qp->device->device, qp->nvme.conn.depth, false,
 			     &qp->rx);
 	if (rc)
 		return rc;
 	qp->rx->qp = qp->qp;
 	qp->rx->owner = qp;
-	receiver_set(qp, qp->rx);
 	return rdmat_rx_post(qp->rx);
 }
 
@@ -349,6 +338,7 @@ static void disconnect(struct rdmat_qp *qp, enum wrasse_log_level level, const c
 		pool_list_del(&qp->auth_link);
 	if (pool_link_is_on_list(&qp->pair_link))
 		pool_list_del(&qp->pair_link);
+	rdmat_rx_unpark_all(qp);
 	flush_requests(qp);
 	rdmat_sendq_unqueue(qp);
 	if (pool_link_is_on_list(&qp->dirty_link))

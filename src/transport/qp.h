@@ -50,9 +50,9 @@ struct rdmat_qp {
 	struct wrasse_poll_group *group;
 	struct rdmat_group_device *device;
 	struct rdma_cm_id *id;
-	struct ibv_qp *qp;         /* NULL once destroyed */
-	struct rdmat_rx *rx;       /* its own receive queue; NULL with a shared one */
-	struct rdmat_rx *receiver; /* that, or the shared one */
+	struct ibv_qp *qp;       /* NULL once destroyed */
+	struct rdmat_rx *rx;     /* its own receive queue; NULL with a shared one */
+	struct rdmat_rx *shared; /* admin queues: the receive queue that they share, or NULL */
 	struct rdmat_class *class;
 	enum rdmat_qp_state state;
 	bool tearing;         /* set once by rdmat_qp_disconnect() */

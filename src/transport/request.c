@@ -59,6 +59,7 @@ int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group,
 	class->free_count = count;
 	class->admin = admin;
 	pool_list_init(&class->free);
+	pool_list_init(&class->parked);
 	rc = pool_slab_init(&class->slab, (size_t)count * sizeof(struct rdmat_request), node, NULL);
 	if (rc)
 		return rc;
@@ -194,7 +195,8 @@ static void left_free_list(struct rdmat_request *request)
 	if (out > class->peak)
 		rdmat_set(&class->peak, out);
 	request->qp->requests_out++;
-	request->qp->receiver->out++;
+	if (request->qp->shared)
+		request->qp->shared->out++;
 }
 
 /* Never, unless there is a fault in here. The command is still known: the log names it now, the
@@ -227,17 +229,16 @@ static void came_free(struct rdmat_request *request)
 	}
 	rdmat_set(&class->free_count, class->free_count + 1);
 	request->qp->requests_out--;
-	request->qp->receiver->out--;
+	if (request->qp->shared) {
+		request->qp->shared->out--;
+		class->group->rx_dirty = true; /* it may post one more */
+	}
 	request->qp = NULL;
 	request->held = false;
 	request->io_done = false;
 	request->with_data = false;
 	request->responded = false;
 	request->disconnect_after = false;
-	if (class->group->rx_starved) {
-		class->group->rx_starved = false;
-		class->group->rx_dirty = true;
-	}
 }
 
 static void wait_begin(struct rdmat_request *request)
@@ -370,9 +371,7 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
 	struct rdmat_request *request;
 
 	if (!link)
-		pool_panic(
-			"%s: a capsule came and no request is free: more receive slots are posted than that",
-			class->name);
+		pool_panic("%s: a command is begun and no request is free", class->name);
 	request = pool_container(link, struct rdmat_request, link);
 	request->qp = qp;
 	request->slot = slot;

@@ -181,9 +181,9 @@ static inline struct rdmat_request *rdmat_request_of_nvme(struct nvme_request *n
 }
 
 /*
- * One class of requests (admin, I/O) of a poll group: the requests themselves, and how many receive
- * slots may be posted. A posted slot has a claim on a free request, so that a capsule always finds
- * one: posted <= free_count.
+ * One class of requests (admin, I/O) of a poll group. A capsule that finds none free waits in its
+ * receive slot. Every command ends but for events that a controller holds, of which each admin queue
+ * has so many: requests are promised to it at admission.
  */
 struct rdmat_class {
 	const char *name;
@@ -193,12 +193,12 @@ struct rdmat_class {
 	struct pool_list free;
 	uint32_t capacity;
 	uint32_t free_count;
-	uint32_t posted;   /* receive slots posted */
-	uint32_t reserved; /* requests promised to queue pairs at admission */
-	uint32_t slots;    /* receive slots that exist now; like the next two read by any thread */
-	uint32_t slots_held; /* by requests */
+	struct pool_list parked; /* receive slots whose capsules wait for a request, oldest first */
+	uint32_t reserved;       /* requests promised to queue pairs at admission */
+	uint32_t slots; /* receive slots that exist now; like the next two read by any thread */
+	uint32_t slots_held; /* by requests, or parked */
 	uint32_t slots_peak;
-	uint64_t waits; /* times a receive slot could not be posted for want of a request */
+	uint64_t waits; /* capsules that had to wait for a request */
 	uint32_t peak;
 	bool admin;
 };
@@ -209,8 +209,7 @@ int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group,
 /* Every request must be free. */
 void rdmat_class_fini(struct rdmat_class *class);
 
-/* Takes a free request for a capsule on a queue pair and moves it to RECEIVED. There always is one:
- * see above. */
+/* Takes a free request, of which there is one, for a capsule on a queue pair and moves it to RECEIVED. */
 struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
 					 struct rdmat_slot *slot);
 

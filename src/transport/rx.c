@@ -11,22 +11,12 @@
 #include "pool/panic.h"
 #include "transport/group.h"
 
-#define MAX_SURE 8
-
 static void slot_to_idle(struct rdmat_slot *slot)
 {
 	struct rdmat_rx *rx = slot->rx;
 
 	slot->wr.next = rx->idle;
 	rx->idle = &slot->wr;
-}
-
-/* Slots that each shared receiver is sure to have posted. */
-static uint32_t sure_of(const struct rdmat_class *class)
-{
-	uint32_t sure = class->capacity / 64;
-
-	return sure > MAX_SURE ? MAX_SURE : sure ? sure : 1;
 }
 
 static int srq_create(struct rdmat_rx *rx)
@@ -141,9 +131,8 @@ void rdmat_rx_taken(struct rdmat_slot *slot)
 		pool_panic("a receive slot completed that was not posted");
 	slot->with_hardware = false;
 	slot->rx->posted--;
-	slot->rx->class->posted--;
-	/* It has fewer than it is sure of, and may now post what was kept from it. */
-	if (slot->rx->posted < sure_of(slot->rx->class))
+	/* Others may be idle beside it. */
+	if (slot->rx->idle)
 		slot->rx->class->group->rx_dirty = true;
 	one_more_held(slot->rx);
 }
@@ -169,84 +158,64 @@ void rdmat_rx_reclaim(struct rdmat_rx *rx)
 	}
 }
 
-/*
- * Requests that a shared receiver leaves to those of other devices, present or to come, that have
- * fewer slots posted. A slot stays posted until a capsule comes, and so does its claim on a request:
- * a device whose hosts are idle could keep all of them, and another's hosts would wait for ever.
- */
-static uint32_t kept_for_others(const struct rdmat_rx *rx)
+void rdmat_rx_park(struct rdmat_slot *slot, struct rdmat_qp *qp, uint32_t len)
 {
-	const struct rdmat_class *class = rx->class;
-	uint32_t sure = sure_of(class), kept = sure * POOL_MAX_DEVICES;
+	slot->qp = qp;
+	slot->len = len;
+	slot->parked_ns = rdmat_group_now(qp->group);
+	pool_list_add_tail(&qp->class->parked, &slot->parked);
+	rdmat_count(&qp->class->waits, 1);
+}
+
+struct rdmat_slot *rdmat_rx_unpark(struct rdmat_class *class)
+{
+	struct pool_link *link = pool_list_pop(&class->parked);
+
+	return link ? pool_container(link, struct rdmat_slot, parked) : NULL;
+}
+
+void rdmat_rx_unpark_all(struct rdmat_qp *qp)
+{
 	struct pool_link *link, *tmp;
 
-	if (!rx->srq)
-		return 0;
-	if (kept > class->capacity / 4)
-		kept = class->capacity / 4;
-	pool_list_for_each(link, tmp, &class->group->receivers) {
-		const struct rdmat_rx *other = pool_container(link, struct rdmat_rx, link);
-		uint32_t has = other == rx || other->posted > sure ? sure : other->posted;
+	pool_list_for_each(link, tmp, &qp->class->parked) {
+		struct rdmat_slot *slot = pool_container(link, struct rdmat_slot, parked);
 
-		if (other->srq && other->class == class)
-			kept -= has < kept ? has : kept;
+		if (slot->qp != qp)
+			continue;
+		pool_list_del(link);
+		rdmat_rx_give(slot);
 	}
-	return kept;
 }
 
 /*
- * How many requests its slots and its queue pairs may have. Where hosts have events that we hold (admin
- * queues), or where slots are a queue pair's own, no more than were promised: else those of one device,
- * whose hosts are idle, or of one host would starve the others.
+ * How many slots may be posted. Admin commands come before I/O wherever something is scarce: hosts that
+ * send as many as their queues have room for must not have all of it.
  */
-static uint32_t share_of(const struct rdmat_rx *rx)
+static uint32_t posted_max(const struct rdmat_rx *rx)
 {
-	uint32_t sure = sure_of(rx->class);
-
-	if (!rx->srq)
-		return rx->reserved;
-	if (!rx->class->admin)
-		return UINT32_MAX;
-	return rx->reserved > sure ? rx->reserved : sure;
-}
-
-/* Whether one more slot may be posted, besides @count. */
-static bool may_post(const struct rdmat_rx *rx, uint32_t count, uint32_t kept)
-{
-	uint32_t claimed = rx->class->posted + count;
-
-	if (rx->posted + count >= sure_of(rx->class))
-		claimed += kept;
-	return claimed < rx->class->free_count && rx->posted + count + rx->out < share_of(rx);
+	if (!rx->srq || !rx->class->admin)
+		return rx->slot_count;
+	/* One for the first queue pair. */
+	return rx->reserved > rx->out ? rx->reserved - rx->out : 1;
 }
 
 int rdmat_rx_post(struct rdmat_rx *rx)
 {
-	struct rdmat_class *class = rx->class;
 	struct ibv_recv_wr *first = rx->idle, *last = NULL, *bad = NULL;
-	uint32_t count = 0, kept;
+	uint32_t max = posted_max(rx);
 	int rc;
 
-	if (rx->stopped || !first)
+	if (rx->stopped || !first || rx->posted >= max)
 		return 0;
-	kept = kept_for_others(rx);
-	while (rx->idle && may_post(rx, count, kept)) {
+	while (rx->idle && rx->posted < max) {
 		last = rx->idle;
 		pool_container(last, struct rdmat_slot, wr)->with_hardware = true;
 		rx->idle = last->next;
-		count++;
+		rx->posted++;
 	}
-	if (rx->idle) {
-		/* A request that becomes free brings us here again. */
-		rdmat_count(&class->waits, 1);
-		class->group->rx_starved = true;
-	}
-	if (!count)
-		return 0;
 	last->next = NULL;
-	rx->posted += count;
-	class->posted += count;
-	rdmat_count(&class->group->stats.recv_posts, 1);
+	rdmat_count(&rx->class->group->stats.recv_posts, 1);
 	rc = rx->srq ? ibv_post_srq_recv(rx->srq, first, &bad) : ibv_post_recv(rx->qp, first, &bad);
 	for (struct ibv_recv_wr *wr = rc ? bad : NULL, *next; wr; wr = next) {
 		struct rdmat_slot *slot = pool_container(wr, struct rdmat_slot, wr);

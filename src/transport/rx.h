@@ -2,7 +2,8 @@
 /*
  * Receive slots: memory for capsules, posted to a shared receive queue (one per group, device and
  * class) or to one queue pair's own receive queue. A slot is with the hardware, with a request
- * (in-capsule data), or idle here. Belongs to the poll group's thread.
+ * (in-capsule data), idle here, or parked: its capsule has come and waits for a free request. Belongs to
+ * the poll group's thread.
  */
 #ifndef WRASSE_TRANSPORT_RX_H
 #define WRASSE_TRANSPORT_RX_H
@@ -17,6 +18,11 @@ struct rdmat_slot {
 	struct rdmat_rx *rx;
 	uint8_t *capsule;
 	bool with_hardware;
+	/* While it is parked: */
+	struct pool_link parked; /* class->parked */
+	struct rdmat_qp *qp;     /* that the capsule came to */
+	uint32_t len;            /* bytes of it */
+	uint64_t parked_ns;      /* since when */
 };
 
 struct rdmat_rx {
@@ -31,8 +37,8 @@ struct rdmat_rx {
 	struct ibv_recv_wr *idle;
 	uint32_t slot_count;
 	uint32_t posted;
-	uint32_t held;        /* by requests */
-	uint32_t reserved;    /* requests promised to the queue pairs that use it */
+	uint32_t held;        /* by requests, or parked */
+	uint32_t reserved;    /* requests promised to the queue pairs that share it */
 	uint32_t out;         /* requests that those have */
 	bool stopped;         /* post no more */
 	_Atomic(bool) broken; /* the device says so of srq; any thread */
@@ -64,7 +70,17 @@ void rdmat_rx_give(struct rdmat_slot *slot);
 /* The queue pair that had them is destroyed: every slot that the hardware had is idle. */
 void rdmat_rx_reclaim(struct rdmat_rx *rx);
 
-/* Posts idle slots while the class has free requests for them. Return: 0 or what verbs said. */
+/* Its capsule came to a queue pair and waits for a request, behind those that do already. */
+void rdmat_rx_park(struct rdmat_slot *slot, struct rdmat_qp *qp, uint32_t len);
+
+/* The one that has waited longest is parked no more. NULL: there is none. */
+struct rdmat_slot *rdmat_rx_unpark(struct rdmat_class *class);
+
+/* A queue pair has begun to end: gives back the slots whose capsules came to it and wait. */
+void rdmat_rx_unpark_all(struct rdmat_qp *qp);
+
+/* Posts idle slots: all of them, but for admin queues that share it no more than they were promised requests.
+ * Return: 0 or what verbs said. */
 int rdmat_rx_post(struct rdmat_rx *rx);
 
 #endif

@@ -102,6 +102,38 @@ static bool any(const struct rdmat_qp *qp, enum rdmat_request_state state)
 	return !pool_list_is_empty(&qp->lists[state]);
 }
 
+/* Capsules of a queue pair that wait for a request. */
+static uint32_t parked_of(const struct rdmat_qp *qp)
+{
+	struct pool_link *link, *tmp;
+	uint32_t count = 0;
+
+	pool_list_for_each(link, tmp, &qp->class->parked)
+		count += pool_container(link, struct rdmat_slot, parked)->qp == qp;
+	return count;
+}
+
+static void check_parked(const struct wrasse_poll_group *group, bool asleep, struct sums *sums)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct rdmat_class *class = &group->classes[i];
+		struct pool_link *link, *tmp;
+
+		pool_list_for_each(link, tmp, &class->parked) {
+			const struct rdmat_slot *slot =
+				pool_container(link, struct rdmat_slot, parked);
+
+			if (slot->with_hardware || slot->qp->tearing || slot->qp->class != class)
+				sim_fail("%s: a slot is parked that is not", class->name);
+			sums->slots[i]++;
+		}
+		if (!pool_list_is_empty(&class->parked) && class->free_count &&
+		    (asleep || group->at_rest))
+			sim_fail("%s: %u are free, a capsule waits for one, and nobody looks",
+				 class->name, class->free_count);
+	}
+}
+
 /* Nobody waits for what is there. */
 static void check_progress(const struct rdmat_qp *qp)
 {
@@ -169,6 +201,7 @@ static void check_qp(struct rdmat_qp *qp, struct sums *sums)
 		check_tearing(qp);
 		return;
 	}
+	unanswered += parked_of(qp);
 	if (unanswered != qp->outstanding || unanswered > qp->nvme.conn.depth)
 		sim_fail("queue pair %u has %u commands to answer, counts %u and may have %u",
 			 qp->qpn, unanswered, qp->outstanding, qp->nvme.conn.depth);
@@ -183,45 +216,9 @@ static void check_pool(const struct wrasse_pool_line *line, uint32_t held)
 			 (unsigned long long)line->capacity);
 }
 
-/*
- * Requests that a shared receiver leaves alone: each is sure of a few slots (one in 64 requests, 1 to 8), for
- * 16 devices if a quarter of the requests is enough for that, and may not have what others lack.
- */
-static uint32_t kept_from(const struct wrasse_poll_group *group, const struct rdmat_rx *rx)
-{
-	uint32_t capacity = rx->class->capacity, sure = capacity / 64, lack;
-	struct pool_link *link, *tmp;
-
-	sure = sure < 1 ? 1 : sure > 8 ? 8 : sure;
-	lack = 16 * sure < capacity / 4 ? 16 * sure : capacity / 4;
-	if (!rx->srq || rx->posted < sure)
-		return 0;
-	pool_list_for_each(link, tmp, &group->receivers) {
-		const struct rdmat_rx *other = pool_container(link, struct rdmat_rx, link);
-
-		for (uint32_t i = 0; other->srq && other->class == rx->class && i < sure; i++)
-			lack -= lack > 0 && i < other->posted;
-	}
-	return lack;
-}
-
-/* A queue pair's own receiver has what was promised to it, a device's has the same for admin queues, and a slot
- * for the first of them; what I/O queues share knows no other bound. */
-static uint32_t share_of(const struct rdmat_rx *rx)
-{
-	uint32_t capacity = rx->class->capacity, sure = capacity / 64;
-
-	if (rx->owner)
-		return rx->owner->reserved;
-	if (!rx->class->admin)
-		return UINT32_MAX;
-	sure = sure < 1 ? 1 : sure > 8 ? 8 : sure;
-	return rx->reserved > sure ? rx->reserved : sure;
-}
-
 static void check_receivers(struct wrasse_poll_group *group)
 {
-	uint32_t posted[2] = {0, 0}, held[2] = {0, 0};
+	uint32_t held[2] = {0, 0};
 	struct pool_link *link, *tmp;
 
 	pool_list_for_each(link, tmp, &group->receivers) {
@@ -234,19 +231,15 @@ static void check_receivers(struct wrasse_poll_group *group)
 			sim_fail("a receiver has %u slots: %u idle, %u posted, %u held",
 				 rx->slot_count, idle, rx->posted, rx->held);
 		if (idle && !rx->stopped && !group->rx_dirty &&
-		    rx->class->posted + kept_from(group, rx) < rx->class->free_count &&
-		    rx->posted + rx->out < share_of(rx))
-			sim_fail("%u receive slots are idle, and %u requests free for them", idle,
-				 rx->class->free_count - rx->class->posted);
-		posted[rx->class->admin] += rx->posted;
+		    (!rx->srq || !rx->class->admin || !rx->posted ||
+		     rx->posted + rx->out < rx->reserved))
+			sim_fail("%u receive slots are idle, and nobody posts them", idle);
 		held[rx->class->admin] += rx->held;
 	}
 	for (unsigned i = 0; i < 2; i++)
-		if (posted[i] != group->classes[i].posted ||
-		    held[i] != group->classes[i].slots_held)
-			sim_fail("%s: %u slots posted and %u held, noted are %u and %u",
-				 group->classes[i].name, posted[i], held[i],
-				 group->classes[i].posted, group->classes[i].slots_held);
+		if (held[i] != group->classes[i].slots_held)
+			sim_fail("%s: %u slots are held, noted are %u", group->classes[i].name,
+				 held[i], group->classes[i].slots_held);
 }
 
 void check_group(unsigned index)
@@ -261,6 +254,7 @@ void check_group(unsigned index)
 	for (unsigned i = 0; i < 2; i++)
 		pool_list_for_each(link, tmp, lists[i])
 			check_qp(pool_container(link, struct rdmat_qp, link), &sums);
+	check_parked(group, target.group[index].asleep, &sums);
 	wrasse_poll_group_get_pools(group, lines, 16);
 	check_pool(&lines[0], sums.wrs);
 	check_pool(&lines[1], sums.small);
@@ -269,10 +263,6 @@ void check_group(unsigned index)
 	check_pool(&lines[4], sums.requests[1]);
 	check_pool(&lines[5], sums.slots[0]);
 	check_pool(&lines[6], sums.slots[1]);
-	for (unsigned i = 0; i < 2; i++)
-		if (group->classes[i].posted > group->classes[i].free_count)
-			sim_fail("%s: %u slots posted for %u free requests", group->classes[i].name,
-				 group->classes[i].posted, group->classes[i].free_count);
 	check_receivers(group);
 	/* What is on its way out is looked at again in 2 ms, and the slots with it. */
 	if (target.group[index].asleep && group->rx_dirty && pool_list_is_empty(&group->dying))

@@ -44,7 +44,6 @@ static struct rdmat_qp *admin_make(struct fake *fake, struct wrasse_poll_group *
 	qp->group = group;
 	qp->device = &fake->group_device;
 	qp->class = &group->classes[1];
-	qp->receiver = fake->rx;
 	qp->qpn = 18;
 	qp->state = RDMAT_QP_ACTIVE;
 	nvme_queue_init(&qp->nvme, fake->rdmat.registry, &fake->rdmat.limits, &conn);

@@ -219,8 +219,6 @@ static void fake_qp(struct fake *fake)
 					 &qp->rx),
 			 0);
 	qp->rx->qp = qp->qp;
-	qp->rx->reserved = UINT32_MAX;
-	qp->receiver = qp->rx;
 	fake->rx = qp->rx;
 	fake->qp = qp;
 	atomic_fetch_add(&fake->group->load[qp->class->admin], 1);

@@ -22,6 +22,147 @@ static void verify_comes(struct fake *fake, uint32_t blocks)
 	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
 }
 
+/* ---- capsules that wait for a request ---- */
+
+/* No request is free. */
+static void requests_run_out(struct fake *fake, struct rdmat_request **requests)
+{
+	fake_init(fake);
+	fake_namespace(fake);
+	fake->qp->nvme.conn.depth = 64;
+	for (uint32_t i = 0; fake->qp->class->free_count; i++) {
+		requests[i] = fake_request(fake);
+		rdmat_request_move(requests[i], RDMAT_REQUEST_EXECUTING);
+	}
+}
+
+static void ends(struct rdmat_request *request)
+{
+	rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
+	assert_true(rdmat_request_settle(request));
+}
+
+static void expect_parked(void *ctx, const struct wrasse_holder *holder)
+{
+	unsigned *count = ctx;
+
+	if (strcmp(holder->state, "PARKED") != 0)
+		return;
+	(*count)++;
+	assert_true(holder->receive_slot);
+	assert_int_equal(holder->cid, 1);
+	assert_int_equal(holder->opcode, NVME_OPC_READ);
+	assert_int_equal(holder->nsid, 1);
+	assert_int_equal(holder->qid, 1);
+	assert_int_equal(holder->age_ns, 5 * RDMAT_NS_PER_MS);
+	assert_string_equal(holder->subnqn, "nqn.2026-01.org.example:sub");
+	assert_false(holder->admin);
+}
+
+static void a_capsule_that_finds_no_request_waits_for_one(void **state)
+{
+	struct rdmat_request *requests[FAKE_REQUESTS];
+	unsigned told = 0;
+	uint32_t outstanding;
+	struct fake fake;
+
+	requests_run_out(&fake, requests);
+	outstanding = fake.qp->outstanding;
+	fake_read_comes(&fake, 1, 8);
+	assert_int_equal(fake_io_count, 0);
+	fake.now_ns += 5 * RDMAT_NS_PER_MS;
+	wrasse_poll_group_ledger(fake.group, expect_parked, &told);
+	assert_int_equal(told, 1);
+	assert_int_equal(fake.qp->outstanding, outstanding + 1);
+	assert_int_equal(fake.qp->class->waits, 1);
+	assert_int_equal(fake.qp->class->slots_held, 1);
+	rdmat_flow_unpark(fake.group);
+	assert_int_equal(fake_io_count, 0);
+	ends(requests[3]);
+	rdmat_flow_unpark(fake.group);
+	assert_int_equal(fake_io_count, 1);
+	assert_int_equal(fake.qp->class->slots_held, 0);
+	assert_int_equal(nvme_get16(fake_io_request(0)->nvme.cmd.cid), 1);
+	fake_io_ends(0, wrasse_status_ok());
+	fake_fini(&fake);
+}
+
+/* Also when a request has become free meanwhile: nobody is overtaken. */
+static void capsules_that_wait_are_begun_in_the_order_in_which_they_came(void **state)
+{
+	struct rdmat_request *requests[FAKE_REQUESTS];
+	struct fake fake;
+
+	requests_run_out(&fake, requests);
+	fake_read_comes(&fake, 1, 8);
+	fake_read_comes(&fake, 2, 8);
+	ends(requests[0]);
+	ends(requests[1]);
+	fake_read_comes(&fake, 3, 8);
+	assert_int_equal(fake_io_count, 0);
+	rdmat_flow_unpark(fake.group);
+	assert_int_equal(fake_io_count, 2);
+	ends(requests[2]);
+	rdmat_flow_unpark(fake.group);
+	assert_int_equal(fake_io_count, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(nvme_get16(fake_io_request(i)->nvme.cmd.cid), i + 1);
+		fake_io_ends(i, wrasse_status_ok());
+	}
+	fake_fini(&fake);
+}
+
+static void capsules_that_wait_go_with_their_queue_pair(void **state)
+{
+	struct rdmat_request *requests[FAKE_REQUESTS];
+	struct fake fake;
+
+	requests_run_out(&fake, requests);
+	fake_read_comes(&fake, 1, 8);
+	fake_read_comes(&fake, 2, 8);
+	assert_int_equal(fake.rx->held, 2);
+	rdmat_qp_disconnect(fake.qp, NULL);
+	assert_int_equal(fake.rx->held, 0);
+	assert_true(pool_list_is_empty(&fake.qp->class->parked));
+	rdmat_flow_unpark(fake.group);
+	assert_int_equal(fake_io_count, 0);
+	fake_fini(&fake);
+}
+
+/* The host sends them again elsewhere. */
+static void capsules_that_wait_are_not_begun_once_a_drain_has(void **state)
+{
+	struct rdmat_request *requests[FAKE_REQUESTS];
+	uint32_t outstanding;
+	struct fake fake;
+
+	requests_run_out(&fake, requests);
+	outstanding = fake.qp->outstanding;
+	fake_read_comes(&fake, 1, 8);
+	atomic_store(&fake.group->drain, RDMAT_DRAIN_GRACEFUL);
+	ends(requests[0]);
+	rdmat_flow_unpark(fake.group);
+	assert_int_equal(fake_io_count, 0);
+	assert_int_equal(fake.rx->held, 0);
+	assert_int_equal(fake.qp->outstanding, outstanding);
+	atomic_store(&fake.group->drain, RDMAT_DRAIN_NO);
+	fake_fini(&fake);
+}
+
+static void a_poll_begins_what_waits(void **state)
+{
+	struct rdmat_request *requests[FAKE_REQUESTS];
+	struct fake fake;
+
+	requests_run_out(&fake, requests);
+	fake_read_comes(&fake, 1, 8);
+	ends(requests[0]);
+	wrasse_poll_group_poll(fake.group);
+	assert_int_equal(fake_io_count, 1);
+	fake_io_ends(0, wrasse_status_ok());
+	fake_fini(&fake);
+}
+
 /* ---- capsules ---- */
 
 static void expect_hostile(struct fake *fake)
@@ -647,6 +788,11 @@ static void a_command_waits_for_its_scratch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_capsule_that_finds_no_request_waits_for_one),
+		cmocka_unit_test(capsules_that_wait_are_begun_in_the_order_in_which_they_came),
+		cmocka_unit_test(capsules_that_wait_go_with_their_queue_pair),
+		cmocka_unit_test(capsules_that_wait_are_not_begun_once_a_drain_has),
+		cmocka_unit_test(a_poll_begins_what_waits),
 		cmocka_unit_test(a_capsule_shorter_than_a_command_ends_the_connection),
 		cmocka_unit_test(one_command_more_than_the_depth_ends_the_connection),
 		cmocka_unit_test(only_a_read_that_succeeds_sends_data),

@@ -160,7 +160,6 @@ static void a_receiver_of_one_queue_pair_that_failed_ends_only_that(void **state
 	fake.rx->owner = fake.qp;
 	fake.qp->reserved = FAKE_SLOTS + 1;
 	fake.qp->class->reserved += FAKE_SLOTS + 1;
-	fake.rx->reserved = FAKE_SLOTS + 1;
 	assert_int_equal(rdmat_rx_post(fake.rx), 0);
 	receive_refused(&fake, fake.rx);
 	assert_true(fake.qp->tearing);
@@ -223,7 +222,6 @@ static void queue_pairs_of_one_bucket_are_told_apart(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		qps[i].device = i == 2 ? &other : &fake.group_device;
 		qps[i].class = fake.qp->class;
-		qps[i].receiver = fake.rx;
 		qps[i].qpn += i == 1 ? 2 * RDMAT_QP_BUCKETS : 0;
 		atomic_fetch_add(&fake.group->load[0], 1);
 		rdmat_group_qp_add(fake.group, &qps[i]);

@@ -708,38 +708,6 @@ static void the_next_command_has_no_buffers_of_the_one_before(void **state)
 
 /* ---- the class ---- */
 
-static void a_posted_slot_has_a_claim_on_a_free_request(void **state)
-{
-	struct rdmat_request *requests[FAKE_SLOTS];
-	struct rdmat_class *class;
-	struct fake fake;
-
-	fake_init(&fake);
-	class = fake.qp->class;
-	for (unsigned i = 0; i < FAKE_SLOTS; i++) {
-		requests[i] = fake_request(&fake);
-		rdmat_request_move(requests[i], RDMAT_REQUEST_EXECUTING);
-		assert_true(class->posted <= class->free_count);
-	}
-	assert_int_equal(class->free_count, FAKE_REQUESTS - FAKE_SLOTS);
-	/* All requests but one are out: one slot may be posted, and who comes back brings more. */
-	for (unsigned i = 0; i < FAKE_REQUESTS - FAKE_SLOTS - 1; i++)
-		rdmat_request_move(fake_request(&fake), RDMAT_REQUEST_EXECUTING);
-	assert_int_equal(class->free_count, 1);
-	assert_int_equal(rdmat_rx_post(fake.rx), 0);
-	assert_int_equal(class->posted, 1);
-	assert_true(fake.group->rx_starved);
-	assert_true(class->waits > 0);
-	fake.group->rx_dirty = false;
-	rdmat_request_move(requests[0], RDMAT_REQUEST_FLUSHING);
-	assert_true(rdmat_request_settle(requests[0]));
-	assert_true(fake.group->rx_dirty);
-	assert_int_equal(rdmat_rx_post(fake.rx), 0);
-	assert_int_equal(class->posted, 2);
-	assert_int_equal(class->peak, FAKE_REQUESTS - 1);
-	fake_fini(&fake);
-}
-
 static void a_held_request_is_counted_while_the_controller_keeps_it(void **state)
 {
 	struct rdmat_request *request;
@@ -775,7 +743,7 @@ static void class_end_with_a_request_out(void *arg)
 
 static void requests_that_are_out_or_not_there_stop_the_program(void **state)
 {
-	assert_dies(take_without_a_free_one, NULL, "a capsule came and no request is free");
+	assert_dies(take_without_a_free_one, NULL, "a command is begun and no request is free");
 	assert_dies(class_end_with_a_request_out, NULL, "I/O requests: freed with 15 of 16 free");
 }
 
@@ -835,7 +803,6 @@ int main(void)
 		cmocka_unit_test(a_pair_takes_what_both_halves_need_or_nothing),
 		cmocka_unit_test(buffers_cover_exactly_the_data),
 		cmocka_unit_test(the_next_command_has_no_buffers_of_the_one_before),
-		cmocka_unit_test(a_posted_slot_has_a_claim_on_a_free_request),
 		cmocka_unit_test(a_held_request_is_counted_while_the_controller_keeps_it),
 		cmocka_unit_test(requests_that_are_out_or_not_there_stop_the_program),
 		cmocka_unit_test(the_last_wrs_and_small_buffers_are_for_admin_commands),
