@@ -184,7 +184,7 @@ static bool piece_fill(struct nvme_request *request, const struct wrasse_namespa
 	struct nvme_pi pi = pi_of(request, ns);
 	size_t block_len = (size_t)1 << ns->block_shift;
 	uint8_t *data = data_at(request), *tuple = tuples_at(request);
-	struct place place;
+	struct place place = {NULL, 0};
 
 	if (request->op->xfer != NVME_XFER_NONE)
 		place_find(&place, request,
@@ -213,7 +213,7 @@ static bool piece_take(struct nvme_request *request, const struct wrasse_namespa
 	struct nvme_pi pi = pi_of(request, ns);
 	size_t block_len = (size_t)1 << ns->block_shift;
 	const uint8_t *data = data_at(request), *tuple = tuples_at(request);
-	struct place place;
+	struct place place = {NULL, 0};
 
 	if (request->op->xfer != NVME_XFER_NONE)
 		place_find(&place, request,

@@ -298,7 +298,7 @@ bool nvme_request_may_go_on(struct nvme_request *request)
 	return false;
 }
 
-/* Why it must not be executed any more, if so. */
+/* Whether it may still be executed; else it is refused. */
 static bool request_may_be_executed(struct nvme_request *request)
 {
 	if (!request->straight && !request_check_again(request))

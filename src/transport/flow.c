@@ -308,9 +308,10 @@ void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t l
 		rdmat_rx_park(slot, qp, len);
 }
 
-static void unpark(struct rdmat_class *class)
+static int unpark(struct rdmat_class *class)
 {
 	struct rdmat_slot *slot;
+	int count = 0;
 
 	while (class->free_count && (slot = rdmat_rx_unpark(class))) {
 		if (is_draining(class->group)) {
@@ -319,13 +320,14 @@ static void unpark(struct rdmat_class *class)
 		} else {
 			begin(slot->qp, slot, slot->len);
 		}
+		count++;
 	}
+	return count;
 }
 
-void rdmat_flow_unpark(struct wrasse_poll_group *group)
+int rdmat_flow_unpark(struct wrasse_poll_group *group)
 {
-	unpark(&group->classes[1]);
-	unpark(&group->classes[0]);
+	return unpark(&group->classes[1]) + unpark(&group->classes[0]);
 }
 
 void rdmat_flow_retired(struct rdmat_request *request)

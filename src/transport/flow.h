@@ -20,8 +20,9 @@ void rdmat_flow_respond(struct rdmat_request *request);
 /* The backend's answer, on the group's thread. */
 void rdmat_flow_io_done(struct rdmat_request *request);
 
-/* Begins the commands whose capsules wait for a request, as far as there are any free. */
-void rdmat_flow_unpark(struct wrasse_poll_group *group);
+/* Begins the commands whose capsules wait for a request, as far as there are any free. Return: how
+ * many. */
+int rdmat_flow_unpark(struct wrasse_poll_group *group);
 
 /* A request that goes on: taken from its capsule, with its data, or with an answer. */
 void rdmat_flow_start(struct rdmat_request *request);

@@ -356,8 +356,8 @@ static int act(struct wrasse_poll_group *group, int drain)
 		count += run_local(group);
 	}
 	if (may_unpark(&group->classes[0]) || may_unpark(&group->classes[1])) {
-		rdmat_flow_unpark(group);
-		count += run_local(group) + 1;
+		count += rdmat_flow_unpark(group);
+		count += run_local(group);
 	}
 	if (drain != RDMAT_DRAIN_NO)
 		count += drain_step(group, drain);

@@ -26,13 +26,6 @@ const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_C
 #undef RDMAT_X
 };
 
-/* The same once more, close together: it is looked up at every move. */
-static const uint16_t successors[RDMAT_REQUEST_STATE_COUNT] = {
-#define RDMAT_X(state, what, holds, successors) [RDMAT_REQUEST_##state] = (successors),
-	RDMAT_REQUEST_STATES(RDMAT_X)
-#undef RDMAT_X
-};
-
 static void request_init(struct rdmat_request *request, struct rdmat_class *class, uint32_t index)
 {
 	request->class = class;
@@ -325,7 +318,7 @@ static ALWAYS_INLINE void move(struct rdmat_request *request, enum rdmat_request
 	enum rdmat_request_state from = request->state;
 	bool rare;
 
-	if (!(successors[from] & 1u << to))
+	if (!(rdmat_request_states[from].successors & 1u << to))
 		move_is_illegal(from, to);
 	release(request, request_keeps(request, to));
 	rare = move_is_rare(request, to);

@@ -209,7 +209,8 @@ int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group,
 /* Every request must be free. */
 void rdmat_class_fini(struct rdmat_class *class);
 
-/* Takes a free request, of which there is one, for a capsule on a queue pair and moves it to RECEIVED. */
+/* Takes a free request, of which there is one, for a capsule on a queue pair and moves it to
+ * RECEIVED. */
 struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
 					 struct rdmat_slot *slot);
 

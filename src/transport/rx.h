@@ -79,7 +79,7 @@ struct rdmat_slot *rdmat_rx_unpark(struct rdmat_class *class);
 /* A queue pair has begun to end: gives back the slots whose capsules came to it and wait. */
 void rdmat_rx_unpark_all(struct rdmat_qp *qp);
 
-/* Posts idle slots: all of them, but for admin queues that share it no more than they were promised requests.
+/* Posts idle slots: all of them, but if admin queues share it no more than they were promised requests.
  * Return: 0 or what verbs said. */
 int rdmat_rx_post(struct rdmat_rx *rx);
 

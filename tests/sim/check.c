@@ -124,7 +124,9 @@ static void check_parked(const struct wrasse_poll_group *group, bool asleep, str
 				pool_container(link, struct rdmat_slot, parked);
 
 			if (slot->with_hardware || slot->qp->tearing || slot->qp->class != class)
-				sim_fail("%s: a slot is parked that is not", class->name);
+				sim_fail(
+					"%s: a slot is parked that is with the hardware or of a queue pair that ends",
+					class->name);
 			sums->slots[i]++;
 		}
 		if (!pool_list_is_empty(&class->parked) && class->free_count &&

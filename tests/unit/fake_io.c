@@ -18,11 +18,6 @@ void fake_submit(struct wrasse_io *io)
 	fake_ios[fake_io_count++] = io;
 }
 
-void fake_ios_forget(void)
-{
-	fake_io_count = 0;
-}
-
 void fake_ctrl_set(struct fake *fake, struct wrasse_subsystem *subsystem, uint32_t ana_groups)
 {
 	static struct nvme_path *path;
@@ -37,7 +32,7 @@ void fake_ctrl_set(struct fake *fake, struct wrasse_subsystem *subsystem, uint32
 	fake_ctrl.refs = 2; /* it is not the queue pair's to free */
 	fake->qp->nvme.path = path;
 	fake->qp->nvme.ctrl = &fake_ctrl;
-	fake_ios_forget();
+	fake_io_count = 0;
 }
 
 struct wrasse_namespace *fake_namespace(struct fake *fake)
@@ -64,20 +59,6 @@ struct wrasse_namespace *fake_namespace(struct fake *fake)
 	return ns;
 }
 
-struct rdmat_slot *fake_slot(struct fake *fake)
-{
-	struct rdmat_slot *slot = NULL;
-
-	assert_int_equal(rdmat_rx_post(fake->rx), 0);
-	for (uint32_t i = 0; i < fake->rx->slot_count && !slot; i++)
-		if (fake->rx->slots[i].with_hardware)
-			slot = &fake->rx->slots[i];
-	assert_non_null(slot);
-	rdmat_rx_taken(slot);
-	memset(slot->capsule, 0, sizeof(struct nvme_cmd));
-	return slot;
-}
-
 void fake_sgl(struct nvme_cmd *cmd, uint64_t addr, uint32_t len)
 {
 	cmd->sgl.id = NVME_SGL_KEYED;
@@ -87,18 +68,25 @@ void fake_sgl(struct nvme_cmd *cmd, uint64_t addr, uint32_t len)
 	cmd->sgl.keyed.len[2] = (uint8_t)(len >> 16);
 }
 
-void fake_read_comes(struct fake *fake, uint16_t cid, uint32_t blocks)
+void fake_command_comes(struct fake *fake, uint8_t opcode, uint32_t nsid, uint16_t cid,
+			uint64_t slba, uint32_t blocks)
 {
 	struct rdmat_slot *slot = fake_slot(fake);
 	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
 
-	cmd->opcode = NVME_OPC_READ;
+	cmd->opcode = opcode;
 	cmd->flags = NVME_PSDT_SGL;
 	nvme_put16(&cmd->cid, cid);
-	nvme_put32(&cmd->nsid, 1);
+	nvme_put32(&cmd->nsid, nsid);
+	nvme_put64(&cmd->rw.slba, slba);
 	nvme_put16(&cmd->rw.nlb, (uint16_t)(blocks - 1));
-	fake_sgl(cmd, 0x1000000, blocks * 512);
+	fake_sgl(cmd, FAKE_HOST_ADDR, blocks * 512);
 	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
+}
+
+void fake_read_comes(struct fake *fake, uint16_t cid, uint32_t blocks)
+{
+	fake_command_comes(fake, NVME_OPC_READ, 1, cid, 0, blocks);
 }
 
 struct rdmat_request *fake_io_request(unsigned which)

@@ -10,7 +10,7 @@
 
 #include "nvme/ctrl.h"
 
-/* What the backend was given, in order, since fake_namespace() or fake_ios_forget(). */
+/* What the backend was given, in order, since fake_ctrl_set(). */
 extern struct wrasse_io *fake_ios[16];
 extern unsigned fake_io_count;
 
@@ -19,7 +19,6 @@ extern struct nvme_ctrl fake_ctrl;
 
 /* The backend. */
 void fake_submit(struct wrasse_io *io);
-void fake_ios_forget(void);
 
 /* The queue pair is of fake_ctrl from now on, with a way that is open to so many ANA groups of a subsystem. */
 void fake_ctrl_set(struct fake *fake, struct wrasse_subsystem *subsystem, uint32_t ana_groups);
@@ -27,10 +26,14 @@ void fake_ctrl_set(struct fake *fake, struct wrasse_subsystem *subsystem, uint32
 /* The same, with a namespace 1 of 4096 blocks of 512 bytes. Valid until the next one. */
 struct wrasse_namespace *fake_namespace(struct fake *fake);
 
-/* A slot that the hardware has gives up its capsule, which is all zero. */
-struct rdmat_slot *fake_slot(struct fake *fake);
+/* Where the host's memory is. */
+#define FAKE_HOST_ADDR 0x1000000
 
-/* A Read of namespace 1 comes. */
+/* A command of so many blocks comes, with one range of the host's memory for them. */
+void fake_command_comes(struct fake *fake, uint8_t opcode, uint32_t nsid, uint16_t cid,
+			uint64_t slba, uint32_t blocks);
+
+/* A Read of namespace 1 comes, from its first block on. */
 void fake_read_comes(struct fake *fake, uint16_t cid, uint32_t blocks);
 
 /* @cmd asks for so many bytes, in one range of the host's memory. */

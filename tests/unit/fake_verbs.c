@@ -321,11 +321,8 @@ static enum nvme_next fake_execute(struct nvme_request *request, uint64_t now_ns
 	return nvme_succeed(request, 0);
 }
 
-struct rdmat_request *fake_request(struct fake *fake)
+struct rdmat_slot *fake_slot(struct fake *fake)
 {
-	static const struct nvme_op op = {
-		.name = "fake", .on = NVME_ON_IO, .execute = fake_execute};
-	struct rdmat_request *request;
 	struct rdmat_slot *slot = NULL;
 
 	assert_int_equal(rdmat_rx_post(fake->rx), 0);
@@ -334,7 +331,17 @@ struct rdmat_request *fake_request(struct fake *fake)
 			slot = &fake->rx->slots[i];
 	assert_non_null(slot);
 	rdmat_rx_taken(slot);
-	request = rdmat_request_take(fake->qp->class, fake->qp, slot);
+	memset(slot->capsule, 0, sizeof(struct nvme_cmd));
+	return slot;
+}
+
+struct rdmat_request *fake_request(struct fake *fake)
+{
+	static const struct nvme_op op = {
+		.name = "fake", .on = NVME_ON_IO, .execute = fake_execute};
+	struct rdmat_slot *slot = fake_slot(fake);
+	struct rdmat_request *request = rdmat_request_take(fake->qp->class, fake->qp, slot);
+
 	fake->qp->outstanding++;
 	memset(&request->nvme.cmd, 0, sizeof(request->nvme.cmd));
 	memset(&request->nvme.data, 0, sizeof(request->nvme.data));

@@ -89,7 +89,10 @@ void fake_fini(struct fake *fake);
 /* Every pool is full, nobody holds a slot, all credits and queue slots are back. */
 void fake_expect_balance(struct fake *fake);
 
-/* Posts one receive slot, lets a capsule come in it and takes a request for that. */
+/* Posts receive slots, and one gives up its capsule, whose command is all zero. */
+struct rdmat_slot *fake_slot(struct fake *fake);
+
+/* The same, and takes a request for it. */
 struct rdmat_request *fake_request(struct fake *fake);
 
 /* Says what a request moves: @descs ranges of @desc_len bytes each. */

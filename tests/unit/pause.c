@@ -12,8 +12,6 @@
 #include "transport/listener.h"
 #include "transport/pause.h"
 
-#define HOST_ADDR 0x1000000
-
 static struct wrasse_subsystem *subsystem;
 static struct wrasse_namespace *ns[2];
 
@@ -51,19 +49,10 @@ static void begin(struct fake *fake)
 	rdmat_group_sync(fake->group);
 }
 
+/* Each command to a place of its own. */
 static void comes(struct fake *fake, uint8_t opcode, uint32_t nsid, uint16_t cid, uint32_t blocks)
 {
-	struct rdmat_slot *slot = fake_slot(fake);
-	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
-
-	cmd->opcode = opcode;
-	cmd->flags = NVME_PSDT_SGL;
-	nvme_put16(&cmd->cid, cid);
-	nvme_put32(&cmd->nsid, nsid);
-	nvme_put16(&cmd->rw.nlb, (uint16_t)(blocks - 1));
-	nvme_put64(&cmd->rw.slba, cid);
-	fake_sgl(cmd, HOST_ADDR, blocks * 512);
-	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
+	fake_command_comes(fake, opcode, nsid, cid, cid, blocks);
 }
 
 static void write_in_capsule_comes(struct fake *fake, uint16_t cid)
@@ -259,7 +248,7 @@ static void what_was_being_fetched_is_fetched_again(void **state)
 	rdmat_sendq_post(fake.qp);
 	assert_int_equal(fake.posted_count, 1);
 	assert_int_equal(fake.posted[0]->opcode, IBV_WR_RDMA_READ);
-	assert_int_equal(fake.posted[0]->wr.rdma.remote_addr, HOST_ADDR);
+	assert_int_equal(fake.posted[0]->wr.rdma.remote_addr, FAKE_HOST_ADDR);
 	fake_complete(&fake);
 	assert_int_equal(fake_io_count, 1);
 	all_end(&fake);
