@@ -7,6 +7,9 @@
  * that a device writes to) never shares one with what other threads touch, and payloads that are a
  * power of two do not all fall into the same cache sets.
  *
+ * A head is written when its item is first taken, in address order, and the slab's memory is zero
+ * until then: what was never used costs neither memory nor time at start-up.
+ *
  * An item that another thread gave back keeps its holder until the owner has emptied the inbox, so
  * that for the owner "free" and "out" always add up to the capacity.
  */
@@ -41,7 +44,8 @@ struct slot {
 
 struct pool {
 	/* The owner writes this line; the counters without read-modify-write, for all to read. */
-	struct pool_item *lifo;
+	struct pool_item *lifo; /* the free ones of the first @touched items */
+	uint32_t touched;       /* items whose heads were written */
 	_Atomic uint32_t free;
 	_Atomic uint32_t free_min;
 	_Atomic uint64_t waits;
@@ -102,27 +106,16 @@ static int map_slabs(struct pool *pool, const struct pool_opts *opts)
 	return rc;
 }
 
-/* Address order: the first item taken is the lowest. Every head is touched here, on its node. */
-static void fill(struct pool *pool)
+static char *payload_at(const struct pool *pool, uint32_t index)
 {
-	char *payload = pool->payloads.base;
-	struct slot *slot;
-	uint32_t i;
-
-	for (i = pool->capacity; i-- > 0;) {
-		slot = slot_at(pool, i);
-		slot->item.next = pool->lifo;
-		slot->item.pool = pool;
-		slot->item.payload =
-			payload ? payload + (size_t)i * pool->item_size : (char *)(slot + 1);
-		ASAN_POISON_MEMORY_REGION(slot->item.payload, pool->item_size);
-		pool->lifo = &slot->item;
-	}
+	return pool->payloads.base ? (char *)pool->payloads.base + (size_t)index * pool->item_size
+				   : (char *)(slot_at(pool, index) + 1);
 }
 
 int pool_create(const struct pool_opts *opts, struct pool **pool)
 {
 	struct pool *p;
+	uint32_t i;
 	int rc;
 
 	if (!shape_is_valid(opts))
@@ -144,7 +137,8 @@ int pool_create(const struct pool_opts *opts, struct pool **pool)
 	atomic_init(&p->free_min, opts->capacity);
 	atomic_init(&p->waits, 0);
 	pool_inbox_init(&p->inbox);
-	fill(p);
+	for (i = 0; i < p->capacity; i++)
+		ASAN_POISON_MEMORY_REGION(payload_at(p, i), p->item_size);
 	*pool = p;
 	return 0;
 }
@@ -176,11 +170,10 @@ void pool_destroy(struct pool *pool)
 	if (!pool)
 		return;
 	pool_for_each_out(pool, stop_at_item_out, pool);
-	for (i = 0; i < pool->capacity; i++) {
-		ASAN_UNPOISON_MEMORY_REGION(slot_at(pool, i)->item.payload, pool->item_size);
-		if (DEBUG_BUILD)
-			check_poison(pool, slot_at(pool, i));
-	}
+	for (i = 0; i < pool->capacity; i++)
+		ASAN_UNPOISON_MEMORY_REGION(payload_at(pool, i), pool->item_size);
+	for (i = 0; DEBUG_BUILD && i < pool->touched; i++)
+		check_poison(pool, slot_at(pool, i));
 	pool_slab_fini(&pool->payloads);
 	pool_slab_fini(&pool->heads);
 	free(pool);
@@ -236,12 +229,29 @@ static uint32_t collect(struct pool *pool)
 	return count;
 }
 
-static inline void take_one(struct pool *pool, struct pool_item *item, void *holder)
+static __attribute__((noinline)) struct pool_item *touch(struct pool *pool)
 {
+	struct slot *slot = slot_at(pool, pool->touched);
+
+	slot->item.pool = pool;
+	slot->item.payload = payload_at(pool, pool->touched++);
+	return &slot->item;
+}
+
+/* One is free. */
+static inline struct pool_item *take_one(struct pool *pool, void *holder)
+{
+	struct pool_item *item = pool->lifo;
+
+	if (item)
+		pool->lifo = item->next;
+	else
+		item = touch(pool);
 	ASAN_UNPOISON_MEMORY_REGION(item->payload, pool->item_size);
 	if (DEBUG_BUILD)
 		check_poison(pool, item_slot(item));
 	item->holder = holder;
+	return item;
 }
 
 struct pool_item *pool_take(struct pool *pool, uint32_t count, uint32_t reserve, void *holder)
@@ -260,13 +270,9 @@ struct pool_item *pool_take(struct pool *pool, uint32_t count, uint32_t reserve,
 			return NULL;
 		}
 	}
-	first = last = pool->lifo;
-	take_one(pool, last, holder);
-	for (i = 1; i < count; i++) {
-		last = last->next;
-		take_one(pool, last, holder);
-	}
-	pool->lifo = last->next;
+	first = last = take_one(pool, holder);
+	for (i = 1; i < count; i++)
+		last = last->next = take_one(pool, holder);
 	last->next = NULL;
 
 	left -= count;
@@ -374,7 +380,7 @@ uint32_t pool_for_each_out(struct pool *pool, void (*each)(void *ctx, const stru
 	uint32_t i, count = 0;
 
 	collect(pool);
-	for (i = 0; i < pool->capacity; i++) {
+	for (i = 0; i < pool->touched; i++) {
 		slot = slot_at(pool, i);
 		if (!slot->item.holder)
 			continue;
@@ -397,7 +403,7 @@ static bool is_own_item(const struct pool *pool, const struct pool_item *item)
 static void check_lifo(const struct pool *pool)
 {
 	const struct pool_item *item = pool->lifo;
-	uint32_t i, count = get_free(pool);
+	uint32_t i, count = get_free(pool) - (pool->capacity - pool->touched);
 
 	for (i = 0; i < count; i++, item = item->next) {
 		if (!item)
@@ -423,7 +429,7 @@ void pool_check(struct pool *pool)
 	check_lifo(pool);
 	for (i = 0; i < pool->capacity; i++) {
 		slot = slot_at(pool, i);
-		if (slot->item.pool != pool)
+		if (slot->item.pool != (i < pool->touched ? pool : NULL))
 			pool_panic("%s: the head of item %p was overwritten", pool->name,
 				   (const void *)&slot->item);
 		out += slot->item.holder != NULL;

@@ -196,7 +196,7 @@ unsigned wrasse_poll_group_ledger(struct wrasse_poll_group *group,
 	for (unsigned c = 0; c < 2; c++) {
 		struct rdmat_class *class = &group->classes[c];
 
-		for (uint32_t i = 0; i < class->capacity; i++) {
+		for (uint32_t i = 0; i < class->touched; i++) {
 			struct wrasse_holder holder;
 
 			if (!take_line(&class->requests[i], now, &holder))
@@ -289,7 +289,7 @@ void rdmat_group_check_books(struct wrasse_poll_group *group)
 		uint32_t out = 0, slots = 0;
 		struct pool_link *link, *tmp;
 
-		for (uint32_t i = 0; i < class->capacity; i++) {
+		for (uint32_t i = 0; i < class->touched; i++) {
 			struct wrasse_holder holder;
 
 			if (class->requests[i].state == RDMAT_REQUEST_FREE)

@@ -62,7 +62,7 @@ static void tell(struct wrasse_poll_group *group, struct rdmat_pause *wait)
 	if (!wait || !wait->asked || rdmat_pause_has_told(wait, group->index))
 		return;
 	wait->told[group->index / 64] |= 1ull << group->index % 64;
-	for (uint32_t i = 0; i < class->capacity; i++) {
+	for (uint32_t i = 0; i < class->touched; i++) {
 		const struct rdmat_request *request = &class->requests[i];
 		const struct nvme_ns_port *port = request->backend ? request->nvme.port : NULL;
 

@@ -26,10 +26,13 @@ const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_C
 #undef RDMAT_X
 };
 
-static void request_init(struct rdmat_request *request, struct rdmat_class *class, uint32_t index)
+/* The next one that was never used goes onto the end of the free list. */
+static __attribute__((noinline)) void touch(struct rdmat_class *class)
 {
+	struct rdmat_request *request = &class->requests[class->touched];
+
 	request->class = class;
-	request->index = index;
+	request->index = class->touched++;
 	request->data_wr.request = request;
 	request->data_wr.wr.sg_list = request->data_sge;
 	request->response_wr.request = request;
@@ -38,6 +41,12 @@ static void request_init(struct rdmat_request *request, struct rdmat_class *clas
 	request->response_sge.addr = (uintptr_t)&request->nvme.cqe;
 	request->response_sge.length = sizeof(request->nvme.cqe);
 	pool_list_add_tail(&class->free, &request->link);
+}
+
+void rdmat_class_touch(struct rdmat_class *class)
+{
+	while (class->touched < class->capacity)
+		touch(class);
 }
 
 int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group, const char *name,
@@ -57,8 +66,6 @@ int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group,
 	if (rc)
 		return rc;
 	class->requests = class->slab.base;
-	for (uint32_t i = 0; i < count; i++)
-		request_init(&class->requests[i], class, i);
 	return 0;
 }
 
@@ -215,6 +222,7 @@ static void came_free(struct rdmat_request *request)
 
 	/* One that lost something is taken again last, so that its command stays known. */
 	if (request->items_out) {
+		rdmat_class_touch(class);
 		pool_list_add_tail(&class->free, &request->link);
 		items_lost(request);
 	} else {
@@ -360,12 +368,13 @@ void rdmat_request_move_to_free(struct rdmat_request *request)
 struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
 					 struct rdmat_slot *slot)
 {
-	struct pool_link *link = pool_list_first(&class->free);
 	struct rdmat_request *request;
 
-	if (!link)
+	if (!class->free_count)
 		pool_panic("%s: a command is begun and no request is free", class->name);
-	request = pool_container(link, struct rdmat_request, link);
+	if (pool_list_is_empty(&class->free))
+		touch(class);
+	request = pool_container(pool_list_first(&class->free), struct rdmat_request, link);
 	request->qp = qp;
 	request->slot = slot;
 	request->holds = RDMAT_HOLD_SLOT;

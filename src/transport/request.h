@@ -190,7 +190,8 @@ struct rdmat_class {
 	struct wrasse_poll_group *group;
 	struct pool_slab slab;
 	struct rdmat_request *requests;
-	struct pool_list free;
+	struct pool_list free; /* of the first @touched: the others are zero, and were never used */
+	uint32_t touched;
 	uint32_t capacity;
 	uint32_t free_count;
 	struct pool_list parked; /* receive slots whose capsules wait for a request, oldest first */
@@ -206,6 +207,8 @@ struct rdmat_class {
 /* @count: requests. Return: 0 or -ENOMEM. */
 int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group, const char *name,
 		     uint32_t count, int node, bool admin);
+/* Puts the requests that were never used onto the free list, in which they are last. */
+void rdmat_class_touch(struct rdmat_class *class);
 /* Every request must be free. */
 void rdmat_class_fini(struct rdmat_class *class);
 

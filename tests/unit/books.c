@@ -276,6 +276,7 @@ static void the_drain_report_lists_a_free_request_that_lost_wrs(void **state)
 
 	assert_int_equal(wrasse_target_create(NULL, &target), 0);
 	assert_int_equal(wrasse_poll_group_create(target, NULL, &group), 0);
+	rdmat_class_touch(&group->classes[0]);
 	request = &group->classes[0].requests[3];
 	request->chain = pool_take(group->wr_pool, 5, 0, request);
 	request->last_queue = 9;
@@ -345,6 +346,7 @@ static void a_large_buffer_alone_is_told(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
+	rdmat_class_touch(&fake.group->classes[0]);
 	request = &fake.group->classes[0].requests[2];
 	large = pool_take(fake.group->large, 1, 0, request);
 	assert_int_equal(wrasse_poll_group_ledger(fake.group, note, NULL), 1);
@@ -364,6 +366,7 @@ static void holders_beyond_what_a_report_has_room_for_are_counted(void **state)
 
 	assert_int_equal(wrasse_target_create(NULL, &target), 0);
 	assert_int_equal(wrasse_poll_group_create(target, NULL, &group), 0);
+	rdmat_class_touch(&group->classes[0]);
 	for (uint32_t i = 0; i < RDMAT_MAX_HOLDERS + too_many; i++) {
 		struct pool_item *item =
 			pool_take(group->wr_pool, 1, 0, &group->classes[0].requests[i]);

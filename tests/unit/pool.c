@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -209,6 +210,26 @@ static void buffers_are_first_handed_out_in_address_order(void **state)
 	for (item = chain; item; item = item->next, expected += 4096)
 		assert_ptr_equal(item->payload, expected);
 	pool_give(pool, chain);
+	pool_destroy(pool);
+}
+
+static long page_faults(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_minflt;
+}
+
+static void what_is_never_used_takes_no_memory(void **state)
+{
+	const uint32_t capacity = 16384; /* 1024 pages of heads and payloads */
+	long before = page_faults();
+	struct pool *pool = make(capacity);
+
+	pool_give(pool, pool_take(pool, 10, 0, &holder_a));
+	assert_in_range(page_faults() - before, 1, 400);
+	pool_check(pool);
 	pool_destroy(pool);
 }
 
@@ -648,7 +669,7 @@ static void check_after_damage(void *arg)
 	const struct damage *damage = arg;
 	struct pool *pool = make(4);
 	struct pool_item *held = pool_take(pool, 1, 0, &holder_a);
-	struct pool_item *first_free = pool_take(pool, 1, 0, &holder_a);
+	struct pool_item *first_free = pool_take(pool, 3, 0, &holder_a);
 
 	pool_give(pool, first_free);
 	pool_check(pool);
@@ -1021,6 +1042,7 @@ int main(void)
 		cmocka_unit_test(reserve_is_left_for_others),
 		cmocka_unit_test(order_is_lifo),
 		cmocka_unit_test(buffers_are_first_handed_out_in_address_order),
+		cmocka_unit_test(what_is_never_used_takes_no_memory),
 		cmocka_unit_test(give_returns_whole_chain),
 		cmocka_unit_test(remote_give_returns_whole_chain),
 		cmocka_unit_test(remote_returns_are_seen_by_take_and_count),

@@ -122,8 +122,10 @@ static void removed(void *ctx)
 /* The backend takes an I/O of a group's. */
 static void backend_takes(unsigned group, struct wrasse_namespace *of, uint16_t cid)
 {
-	struct rdmat_request *request = &groups[group]->classes[0].requests[cid];
+	struct rdmat_class *class = &groups[group]->classes[0];
+	struct rdmat_request *request = &class->requests[cid];
 
+	rdmat_class_touch(class);
 	request->backend = true;
 	request->nvme.port = &of->port[group];
 	nvme_put16(&request->nvme.cmd.cid, cid);
