@@ -108,8 +108,8 @@ static int map_slabs(struct pool *pool, const struct pool_opts *opts)
 
 static char *payload_at(const struct pool *pool, uint32_t index)
 {
-	return pool->payloads.base ? (char *)pool->payloads.base + (size_t)index * pool->item_size
-				   : (char *)(slot_at(pool, index) + 1);
+	return pool->payloads.base ? (char *)pool->payloads.base + (size_t)index * pool->item_size :
+				     (char *)(slot_at(pool, index) + 1);
 }
 
 int pool_create(const struct pool_opts *opts, struct pool **pool)

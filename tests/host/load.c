@@ -16,11 +16,14 @@
 #include "options.h"
 
 static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t turned;
 
 static void on_signal(int number)
 {
-	(void)number;
-	interrupted = 1;
+	if (number == SIGUSR1)
+		turned = 1;
+	else
+		interrupted = 1;
 }
 
 static int conn_start(struct load *l, uint32_t index)
@@ -175,6 +178,8 @@ static uint64_t load_run(struct load *l, struct pollfd *fds)
 	for (;;) {
 		uint64_t now;
 
+		if (turned)
+			l->job.mode = LOAD_WRITE;
 		if (!queues_poll(l))
 			queues_wait(l, fds);
 		now = host_now_ns();
@@ -274,6 +279,7 @@ int load_main(int argc, char **argv)
 
 	if (status)
 		return status < 0 ? 0 : status;
+	sigaction(SIGUSR1, &act, NULL);
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	l.conns = calloc(l.job.nqn_count, sizeof(*l.conns));

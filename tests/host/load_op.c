@@ -135,6 +135,7 @@ static void op_next(struct load_op *op)
 	case LOAD_READ:
 	case LOAD_WRITE:
 		op->round++;
+		op->reading = op->lq->load->job.mode == LOAD_READ;
 		break;
 	case LOAD_MIX:
 		op->round++;

@@ -12,6 +12,7 @@ static const char usage[] =
 	"usage: wrasse-host load --addr A --port P --nqn N [--nqn N...] [OPTION...]\n"
 	"\n"
 	"Keeps every queue of every connection full. All modes but read overwrite the namespace.\n"
+	"After SIGUSR1 each command that ends is followed by a write.\n"
 	"\n" OPTIONS_HELP
 	"  --nqn-prefix X        instead of --nqn: X1, X2 ... as many as --count says\n"
 	"  --count N             (1)\n"
