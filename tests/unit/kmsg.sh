@@ -38,5 +38,26 @@ check bad 'one reconnect too many' "$twice"$'\n'"$memreg"$'\n'"$recovery"$'\n'"$
 check bad 'a reconnect of another controller' "$twice"$'\n'"$memreg"$'\n'"${recovery//nvme0/nvme1}"
 check bad 'two failures for one fault' "$twice"$'\n'"$memreg"$'\n'"$memreg"
 check bad 'a timeout besides' "$twice"$'\n'"$memreg"$'\n''[3] nvme nvme0: I/O 3 QID 1 timeout'
+
+# check_fault STATUS BEFORE LINES: whether rdma_rxe's fault is seen, and that of an earlier test is not
+check_fault()
+{
+	local before=$2 lines=$3
+	# shellcheck disable=SC2317
+	dmesg()
+	{
+		printf '%s\n' "$before" "[1] $KMSG_MARK" "$lines"
+	}
+	kmsg_rxe_faulted
+	(($? == $1)) && return
+	echo "rdma_rxe's fault: not $1 with '$before' before and '$lines' after the mark"
+	bad=1
+}
+
+KMSG_MARK='the mark'
+check_fault 0 'quiet' "$twice"
+check_fault 0 'quiet' "$twice"$'\n''[9] nvme nvme0: I/O 1 QID 0 timeout'
+check_fault 1 "$twice" 'quiet'
+check_fault 1 'quiet' "$memreg"
 ((bad == 0))
 exit
