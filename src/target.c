@@ -14,6 +14,7 @@
 
 #include "transport/group.h"
 #include "transport/listener.h"
+#include "transport/memory.h"
 
 const char *wrasse_version(void)
 {
@@ -138,6 +139,7 @@ static void target_free(struct wrasse_target *target)
 
 	if (rdmat->cm_channel)
 		rdma_destroy_event_channel(rdmat->cm_channel);
+	rdmat_memories_free(rdmat);
 	rdmat_devices_free(rdmat);
 	target_pauses_free(target);
 	if (rdmat->registry)
@@ -225,6 +227,7 @@ int wrasse_target_poll(struct wrasse_target *target)
 	(void)ignored;
 	count = rdmat_listener_events(rdmat);
 	count += rdmat_device_events(rdmat);
+	count += rdmat_memories_register(rdmat);
 	/* Before namespaces are freed: who waits for a pause of one is told that it is removed. */
 	count += target_pauses_poll(target);
 	count += target_removals_poll(target);

@@ -20,11 +20,13 @@ struct backend {
 };
 
 /*
- * Each makes a backend for a namespace. Errors are logged.
+ * Each makes a backend for a namespace. Errors are logged. @target: for memory that it lends; the
+ * target must be destroyed before the backend is.
  *
  * Return: 0 or a negative errno value.
  */
-int backend_ram_create(const struct ns_spec *spec, struct backend **backend);
+int backend_ram_create(struct wrasse_target *target, const struct ns_spec *spec,
+		       struct backend **backend);
 int backend_null_create(const struct ns_spec *spec, struct backend **backend);
 int backend_file_create(const struct ns_spec *spec, struct backend **backend);
 

@@ -4,6 +4,9 @@
  * costs nothing. Every I/O ends inside submit(). Overlapping I/Os that several groups run at once
  * may mix, which NVMe allows. Protection information is kept inverted, because what was never
  * written must read as ones.
+ *
+ * One that lends sends reads from where the blocks are. All of its pages are pinned then, and stay:
+ * what is discarded is written. Writes are copied, because their data may come and not be used.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,10 +24,13 @@ struct ram {
 	uint8_t *bytes;
 	uint64_t *tuples;     /* of protection information, one for each block; NULL: none */
 	uint32_t block_shift; /* log2 of bytes in a block */
+	struct wrasse_memory *memory; /* what is lent; NULL: nothing is. The target frees it. */
 };
 
 static void ram_copy(const struct wrasse_io *io, uint8_t *at)
 {
+	if (io->memory)
+		return;
 	for (uint32_t i = 0; i < io->iov_count; i++) {
 		const struct iovec *iov = &io->iov[i];
 
@@ -62,7 +68,7 @@ static struct wrasse_status ram_compare(const struct wrasse_io *io, const uint8_
 }
 
 /* Whole pages go back to the kernel; what is left at the ends is written. */
-static void ram_discard(uint8_t *at, size_t len)
+static void ram_discard(const struct ram *ram, uint8_t *at, size_t len)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t head = -(uintptr_t)at & (page - 1);
@@ -74,7 +80,7 @@ static void ram_discard(uint8_t *at, size_t len)
 	at += head;
 	len -= head;
 	pages = len & ~(page - 1);
-	if (pages && madvise(at, pages, MADV_DONTNEED))
+	if (pages && (ram->memory || madvise(at, pages, MADV_DONTNEED)))
 		memset(at, 0, pages);
 	memset(at + pages, 0, len - pages);
 }
@@ -97,7 +103,7 @@ static void ram_submit(struct wrasse_io *io)
 		break;
 	case WRASSE_IO_WRITE_ZEROES:
 		if (io->flags & WRASSE_IO_DEALLOCATE)
-			ram_discard(at, io->length);
+			ram_discard(ram, at, io->length);
 		else
 			memset(at, 0, io->length);
 		break;
@@ -105,9 +111,10 @@ static void ram_submit(struct wrasse_io *io)
 		memcpy(at, ram->bytes + io->source, io->length);
 		break;
 	case WRASSE_IO_DISCARD:
-		ram_discard(at, io->length);
+		ram_discard(ram, at, io->length);
 		if (ram->tuples)
-			ram_discard((uint8_t *)(ram->tuples + (io->offset >> ram->block_shift)),
+			ram_discard(ram,
+				    (uint8_t *)(ram->tuples + (io->offset >> ram->block_shift)),
 				    (io->length >> ram->block_shift) * sizeof(*ram->tuples));
 		break;
 	default: /* a flush or a verify has nothing to do */
@@ -116,9 +123,33 @@ static void ram_submit(struct wrasse_io *io)
 	wrasse_io_complete(io, status);
 }
 
+/* A read is where it is. */
+static uint32_t ram_map(struct wrasse_io *io, struct iovec *iov, struct wrasse_memory **memory)
+{
+	const struct ram *ram = io->backend;
+
+	if (io->opcode != WRASSE_IO_READ)
+		return 0;
+	*iov = (struct iovec){ram->bytes + io->offset, io->length};
+	*memory = ram->memory;
+	return 1;
+}
+
+static void ram_unmap(struct wrasse_io *io)
+{
+	(void)io;
+}
+
 static const struct wrasse_backend_ops ram_ops = {
 	.size = sizeof(ram_ops),
 	.submit = ram_submit,
+};
+
+static const struct wrasse_backend_ops ram_lending_ops = {
+	.size = sizeof(ram_lending_ops),
+	.submit = ram_submit,
+	.map = ram_map,
+	.unmap = ram_unmap,
 };
 
 /* Bytes of tuples. */
@@ -151,7 +182,15 @@ static void *memory_map(size_t len)
 	return NULL;
 }
 
-int backend_ram_create(const struct ns_spec *spec, struct backend **backend)
+/* Return: 0 or a negative errno value. */
+static int ram_lend(struct ram *ram, struct wrasse_target *target)
+{
+	ram->base.ops = &ram_lending_ops;
+	return wrasse_memory_create(target, ram->bytes, ram->base.size, &ram->memory);
+}
+
+int backend_ram_create(struct wrasse_target *target, const struct ns_spec *spec,
+		       struct backend **backend)
 {
 	struct ram *ram = calloc(1, sizeof(*ram));
 
@@ -170,7 +209,8 @@ int backend_ram_create(const struct ns_spec *spec, struct backend **backend)
 	ram->bytes = memory_map(spec->size);
 	if (ram->bytes && spec->pi_type)
 		ram->tuples = memory_map(tuples_len(ram));
-	if (!ram->bytes || (spec->pi_type && !ram->tuples)) {
+	if (!ram->bytes || (spec->pi_type && !ram->tuples) ||
+	    (spec->lend && ram_lend(ram, target))) {
 		ram_destroy(&ram->base);
 		return -ENOMEM;
 	}

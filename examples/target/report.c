@@ -42,8 +42,8 @@ static void holder_print(FILE *out, const struct wrasse_holder *holder)
 	fprintf(out, " wrs=%u small_buffers=%u large_buffers=%u queue_slots=%u read_credits=%u",
 		holder->wrs, holder->small_buffers, holder->large_buffers, holder->queue_slots,
 		holder->read_credits);
-	fprintf(out, " receive_slot=%s backend=%s\n", holder->receive_slot ? "yes" : "no",
-		holder->backend ? "yes" : "no");
+	fprintf(out, " receive_slot=%s backend=%s%s\n", holder->receive_slot ? "yes" : "no",
+		holder->backend ? "yes" : "no", holder->lent ? " lent=yes" : "");
 }
 
 /* Begins the next reason of the verdict. */

@@ -18,11 +18,12 @@ static int fail(int result, const char *what, const char *name)
 	return result;
 }
 
-static int backend_create(const struct ns_spec *spec, struct backend **backend)
+static int backend_create(struct server *server, const struct ns_spec *spec,
+			  struct backend **backend)
 {
 	switch (spec->kind) {
 	case NS_RAM:
-		return backend_ram_create(spec, backend);
+		return backend_ram_create(server->target, spec, backend);
 	case NS_FILE:
 		return backend_file_create(spec, backend);
 	case NS_NULL:
@@ -35,7 +36,7 @@ static int backend_create(const struct ns_spec *spec, struct backend **backend)
 static int namespace_open(struct server *server, const struct ns_spec *spec)
 {
 	unsigned index = server->backend_count;
-	int result = backend_create(spec, &server->backends[index]);
+	int result = backend_create(server, spec, &server->backends[index]);
 
 	if (result)
 		return result;
@@ -292,9 +293,9 @@ int server_init(struct server *server, const struct options *options)
 	int result;
 
 	*server = (struct server){.options = options};
-	result = backends_create(server);
+	result = target_create(server);
 	if (result == 0)
-		result = target_create(server);
+		result = backends_create(server);
 	if (result == 0)
 		result = workers_create(server);
 	if (result == 0)

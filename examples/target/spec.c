@@ -214,6 +214,8 @@ static const char *ns_suffix_parse(const char *word, struct ns_spec *spec, bool 
 		if (number_parse(word + 3, false, &size) || size < 1 || size > 3)
 			return "has a bad protection information type: pi must be 1, 2 or 3";
 		spec->pi_type = (uint8_t)size;
+	} else if (strcmp(word, "lend") == 0) {
+		spec->lend = true;
 	} else {
 		*known = false;
 	}
@@ -243,8 +245,8 @@ static const char *ns_suffixes_parse(char *text, struct ns_spec *spec)
 static const char *ns_size_parse(const char *text, struct ns_spec *spec)
 {
 	if (strchr(text, ','))
-		return "has an unknown suffix: only ,bs=BYTES, ,ana=GROUP, ,pi=TYPE, ,ro and ,resv=PATH may "
-		       "follow the size";
+		return "has an unknown suffix: only ,bs=BYTES, ,ana=GROUP, ,pi=TYPE, ,lend, ,ro and ,resv=PATH "
+		       "may follow the size";
 	if (number_parse(text, true, &spec->size))
 		return "has a bad size: it must be a number of bytes (digits, then K, M, G or T if "
 		       "wanted)";
@@ -268,6 +270,8 @@ static const char *ns_text_parse(char *text, struct ns_spec *spec)
 		return wrong;
 	if (spec->pi_type && strcmp(text, "ram") != 0)
 		return "has protection information, which only a ram namespace can keep";
+	if (spec->lend && (spec->pi_type || strcmp(text, "ram") != 0))
+		return "is to lend its memory, which only a ram namespace without protection information can";
 	if (strcmp(text, "file") == 0) {
 		spec->kind = NS_FILE;
 		spec->path = *value ? strdup(value) : NULL;

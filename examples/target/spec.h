@@ -25,6 +25,7 @@ struct ns_spec {
 	uint32_t block_size;
 	bool read_only;
 	uint8_t pi_type;    /* protection information; 0: none */
+	bool lend;          /* reads go to hosts without a copy */
 	uint32_t ana_group; /* 0: the library's default */
 	char *reservations; /* the file that keeps them; NULL: none; owned by the spec */
 };
@@ -59,7 +60,7 @@ const char *listen_spec_parse(const char *text, struct listen_spec *spec);
 const char *referral_spec_parse(const char *text, struct listen_spec *spec);
 
 /*
- * Parses ram:SIZE, null:SIZE or file:PATH, each with ,bs=BYTES, ,ro and ,resv=PATH if wanted. On success call
+ * Parses ram:SIZE, null:SIZE or file:PATH, each with ,bs=BYTES, ,ro and the other suffixes if wanted. On success call
  * ns_spec_fini().
  */
 const char *ns_spec_parse(const char *text, struct ns_spec *spec);

@@ -10,6 +10,7 @@
 
 #include <wrasse/base.h>
 #include <wrasse/health.h>
+#include <wrasse/memory.h>
 #include <wrasse/status.h>
 
 WRASSE_BEGIN_DECLS
@@ -72,7 +73,8 @@ struct wrasse_io {
 	uint64_t source; /* WRASSE_IO_COPY: where to copy from, as offset; else 0 */
 	const struct iovec
 		*iov; /* page-aligned only if the transfer is larger than a small data buffer */
-	uint32_t iov_count; /* 0 for an opcode without an iov */
+	uint32_t iov_count;           /* 0 for an opcode without an iov */
+	struct wrasse_memory *memory; /* NULL: iov is the library's; else it is what map() lent */
 	/*
 	 * Protection information of the blocks, 8 bytes for each, of namespaces that have it: a
 	 * WRITE stores it, a READ fetches it. As hosts write it: guard, application tag and
@@ -82,8 +84,11 @@ struct wrasse_io {
 	void *pi;
 	void *backend;        /* the namespace's backend context */
 	void *group_ctx;      /* what attach() made for this poll group */
-	uintptr_t scratch[4]; /* for the backend, undefined on submit */
+	uintptr_t scratch[4]; /* for the backend; undefined on submit, unless map() has lent */
 };
+
+/* Pieces of memory in the iov of an I/O, at most. */
+#define WRASSE_MAX_PIECES 8
 
 /*
  * The backend's functions. Set size to sizeof(struct wrasse_backend_ops).
@@ -165,6 +170,39 @@ struct wrasse_backend_ops {
 	 * Context: the poll group's thread, inside wrasse_poll_group_poll(). It must not block.
 	 */
 	void (*abort)(struct wrasse_io *io);
+
+	/*
+	 * Lends memory for the data of a READ or a WRITE, so that it goes from there to the host, or
+	 * from the host to there, and is not copied. Optional: without it, and whenever it lends
+	 * nothing, the data goes through the library's buffers.
+	 *
+	 * It is called before submit(), and more than once if the I/O has to wait for WRs or for the
+	 * end of a pause: each time unmap() has come before. Perhaps submit() never comes: a host that
+	 * goes, or is preempted meanwhile, has written nothing. So what is lent to a WRITE cannot be
+	 * the place of its blocks. What is lent to a READ can: of a block that is written while a host
+	 * reads it, the host may then see some bytes from before and some from after.
+	 *
+	 * @io: as in submit(), but without iov; its scratch keeps what is stored in it until unmap().
+	 * @iov: to be filled with the pieces, at most WRASSE_MAX_PIECES, that add up to io->length.
+	 * @memory: where to store what they all lie in; the embedder's.
+	 *
+	 * Return: how many pieces; 0: nothing is lent. Pieces outside memory, or of another length in
+	 * all, stop the program with a message. Context: the poll group's thread, inside
+	 * wrasse_poll_group_poll(). It must not block, nor call the library.
+	 */
+	uint32_t (*map)(struct wrasse_io *io, struct iovec *iov, struct wrasse_memory **memory);
+
+	/*
+	 * Takes back what map() has lent: neither the library nor a device uses it any more. Required
+	 * with map. It comes once for each map() that has lent, and of a READ not before the host has
+	 * its data. A namespace is not detached, nor its pause complete, before.
+	 *
+	 * @io: as in map(), with its scratch.
+	 *
+	 * Context: the poll group's thread, inside wrasse_poll_group_poll(). It must not block, nor call
+	 * the library.
+	 */
+	void (*unmap)(struct wrasse_io *io);
 };
 
 /*

@@ -40,7 +40,8 @@ struct wrasse_pause_report {
 		groups_silent; /* LATE: poll groups that were not polled, so that nothing is known of
 				   their I/O */
 	unsigned blocker_count;
-	const struct wrasse_holder *blockers; /* LATE: I/O that the backend has; 64 are listed */
+	const struct wrasse_holder *blockers; /* LATE: I/O that the backend has, or lends memory
+						 to; 64 are listed */
 	unsigned blockers_omitted;            /* how many more there are */
 };
 

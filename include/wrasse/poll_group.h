@@ -135,6 +135,7 @@ struct wrasse_poll_group_stats {
 	uint64_t connects;     /* queue pairs that came */
 	uint64_t disconnects;  /* queue pairs that went */
 	uint64_t hostile;      /* connections ended because a host broke the protocol */
+	uint64_t lent;         /* times that a backend lent the memory for a command's data */
 };
 
 /*

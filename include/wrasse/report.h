@@ -43,6 +43,7 @@ struct wrasse_holder {
 	uint32_t read_credits; /* those of them that are RDMA READs */
 	bool receive_slot;     /* whether it holds its in-capsule data */
 	bool backend;          /* whether the backend has not answered */
+	bool lent;             /* whether its data is in memory that the backend lends */
 };
 
 /* How a drain ended. */

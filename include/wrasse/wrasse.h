@@ -23,6 +23,7 @@
 #include <wrasse/health.h>
 #include <wrasse/hook.h>
 #include <wrasse/listener.h>
+#include <wrasse/memory.h>
 #include <wrasse/namespace.h>
 #include <wrasse/pause.h>
 #include <wrasse/poll_group.h>

@@ -113,6 +113,7 @@ static bool range_is_as_it_was(struct nvme_request *request)
 	request->data.scratch_len = 0;
 	len = request->op->data_len(request);
 	if (len >= 0 && len == request->data.len && request->data.scratch_len == scratch_len &&
+	    (!request->lender || request->lender == request->at) &&
 	    (!request->op->required || nvme_io_is_native(request, request->at->ns)))
 		return true;
 	if (len >= 0)
@@ -136,11 +137,29 @@ static struct nvme_ns_port *io_port(struct nvme_request *request)
 											    NULL;
 }
 
-enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
-			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
+void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
+		  enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
 {
 	struct wrasse_io *io = &request->io;
 
+	io->opcode = opcode;
+	io->flags = 0;
+	if (request->op->fua && (nvme_get16(request->cmd.rw.control) & NVME_RW_FUA))
+		io->flags = WRASSE_IO_FUA;
+	io->offset = offset;
+	io->length = length;
+	io->source = 0;
+	io->iov = NULL;
+	io->iov_count = 0;
+	io->memory = request->lent;
+	io->pi = NULL;
+	io->backend = port->ns->backend;
+	io->group_ctx = port->group_ctx;
+}
+
+enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
+			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
+{
 	switch (atomic_load_explicit(&port->state, memory_order_relaxed)) {
 	case NVME_NS_PORT_FAILED:
 		return nvme_refuse(request, wrasse_status_make(0, WRASSE_SC_NS_NOT_READY, false),
@@ -151,18 +170,7 @@ enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port 
 	default:
 		break;
 	}
-	io->opcode = opcode;
-	io->flags = 0;
-	if (request->op->fua && (nvme_get16(request->cmd.rw.control) & NVME_RW_FUA))
-		io->flags = WRASSE_IO_FUA;
-	io->offset = offset;
-	io->length = length;
-	io->source = 0;
-	io->iov = NULL;
-	io->iov_count = 0;
-	io->pi = NULL;
-	io->backend = port->ns->backend;
-	io->group_ctx = port->group_ctx;
+	nvme_io_fill(request, port, opcode, offset, length);
 	request->port = port;
 	port->in_flight++;
 	return NVME_SUBMIT;
@@ -282,6 +290,7 @@ static const struct nvme_op io_ops[] = {
 			.access = NVME_ACCESS_WRITE,
 			.exact = true,
 			.fua = true,
+			.lends = true,
 			.fuse = NVME_FUSE_SECOND,
 			.effects = NVME_EFFECT_DATA,
 			.data_len = rw_data_len,
@@ -296,6 +305,7 @@ static const struct nvme_op io_ops[] = {
 			.access = NVME_ACCESS_READ,
 			.exact = true,
 			.fua = true,
+			.lends = true,
 			.data_len = rw_data_len,
 			.io = read_io,
 		},

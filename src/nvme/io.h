@@ -20,7 +20,11 @@ bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_na
 /* Executes a command whose line has io. */
 enum nvme_next nvme_io_execute(struct nvme_request *request);
 
-/* Fills request->io, without memory. Bytes. Return: NVME_SUBMIT, or the answer. */
+/* Fills request->io, without its iov. Bytes. */
+void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
+		  enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length);
+
+/* The same for an I/O that the backend gets now. Return: NVME_SUBMIT, or the answer. */
 enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
 			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length);
 

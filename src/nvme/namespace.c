@@ -37,15 +37,24 @@ static bool is_zero(const uint8_t *id, size_t len)
 
 /* ---- options ---- */
 
+/* What an older embedder does not know is NULL. */
+static void ops_copy(struct wrasse_backend_ops *copy, const struct wrasse_backend_ops *ops)
+{
+	memset(copy, 0, sizeof(*copy));
+	memcpy(copy, ops, ops->size < sizeof(*copy) ? ops->size : sizeof(*copy));
+}
+
 static const char *ops_check(const struct wrasse_backend_ops *ops)
 {
 	size_t least = offsetof(struct wrasse_backend_ops, submit) + sizeof(ops->submit);
+	struct wrasse_backend_ops copy;
 
 	if (!ops)
 		return "ops is NULL";
 	if (ops->size < least || !ops->submit)
 		return "ops has no submit";
-	return NULL;
+	ops_copy(&copy, ops);
+	return !copy.map == !copy.unmap ? NULL : "ops has one of map and unmap, and not the other";
 }
 
 /* Functions of a newer library that this one would never call. */
@@ -156,8 +165,6 @@ static void make_uuid(uint8_t uuid[16], const char *nqn, uint32_t nsid)
 static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsystem,
 		    const struct wrasse_ns_opts *opts, uint32_t nsid, uint32_t block_size)
 {
-	size_t ops_len = opts->ops->size < sizeof(ns->ops) ? opts->ops->size : sizeof(ns->ops);
-
 	ns->subsystem = subsystem;
 	ns->nsid = nsid;
 	ns->ana_group = opts->ana_group ? opts->ana_group : 1;
@@ -178,7 +185,7 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 	ns->max_discard_len = opts->max_discard_len & ~(uint64_t)(block_size - 1);
 	ns->discard_zeroes = opts->discard_zeroes;
 	ns->hints = opts->hints;
-	memcpy(&ns->ops, opts->ops, ops_len);
+	ops_copy(&ns->ops, opts->ops);
 	ns->backend = opts->backend;
 	ns->save_reservation = opts->save_reservation;
 	ns->reservation_ctx = opts->reservation_ctx;

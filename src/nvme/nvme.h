@@ -100,8 +100,8 @@ struct nvme_ns_port {
 	bool paused;         /* new I/O waits: see nvme_request_must_wait() */
 	_Atomic(bool) quiet; /* paused and nothing in flight, which stays so until a resume; read
 				by the control plane */
-	uint32_t in_flight;  /* I/Os that the backend has: counted by src/nvme from
-					 * NVME_SUBMIT to nvme_request_complete_io() */
+	uint32_t in_flight;  /* I/Os that the backend has: counted by src/nvme from NVME_SUBMIT to
+				nvme_request_complete_io(); and those that it lends memory to */
 	struct nvme_ns_port *next_work; /* for the group's use while it attaches and detaches */
 	/* Preempt and Abort: the last that the group looked at, how many commands it waits for, and
 	 * the last that has none left (read by any thread). */
@@ -204,6 +204,8 @@ struct nvme_request {
 				      nvme_request_execute() found it; src/nvme's own */
 	struct nvme_ns_port *port;    /* set from NVME_SUBMIT (NVME_SAVE) until
 				      nvme_request_complete_io() (save) */
+	struct nvme_ns_port *lender;  /* whose backend lends the memory for the data; NULL: none */
+	struct wrasse_memory *lent;   /* what that memory lies in; NULL likewise */
 	const struct nvme_hook *hook; /* who decides what it is answered; NULL: the library does */
 	struct nvme_request *next;    /* while in nvme_actions.done, or held by a controller */
 	struct wrasse_namespace
@@ -312,6 +314,18 @@ bool nvme_request_must_wait(const struct nvme_request *request);
 
 /* The same for one that was parsed just now. */
 bool nvme_request_must_wait_at_once(const struct nvme_request *request);
+
+/*
+ * Asks the backend to lend the memory for a parsed request's data. What is lent goes back with
+ * nvme_request_unmap().
+ *
+ * @iov: WRASSE_MAX_PIECES, to be filled.
+ * Return: how many pieces the backend says that it lent, of request->lent; 0: none.
+ */
+uint32_t nvme_request_map(struct nvme_request *request, struct iovec *iov);
+
+/* Hardware and backend are through with what request->lender has lent. */
+void nvme_request_unmap(struct nvme_request *request);
 
 /* Executes a parsed request whose data is in place. What was checked of its queue and its namespace is
  * checked again, unless it went straight. */

@@ -41,6 +41,7 @@ struct nvme_op {
 	bool any_len;     /* it moves what the SGL names; data_len is NULL */
 	bool filtered;    /* a hook may change the library's answer */
 	bool fua;         /* CDW12 has a FUA bit */
+	bool lends;       /* the backend may lend the memory for its data */
 	uint8_t fuse;     /* NVME_FUSE_FIRST or SECOND: which half of a fused pair it can be */
 	bool required;    /* only where the backend has native; else there is a substitute */
 	bool no_pi;       /* not in namespaces with protection information */

@@ -4,21 +4,21 @@
  */
 #include "transport/chain.h"
 
-struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_t piece_len,
-					   uint32_t max_sge)
+struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, const struct iovec *iov,
+					   uint32_t iov_count, uint32_t max_sge)
 {
 	struct rdmat_chain_shape shape = {0, 0};
-	uint32_t local_left = piece_len;
+	size_t local_left = iov->iov_len;
 
 	/* One range, one piece of memory: most commands. */
-	if (data->desc_count == 1 && data->desc[0].len <= piece_len)
+	if (data->desc_count == 1 && iov_count == 1)
 		return (struct rdmat_chain_shape){1, 1};
 	for (uint32_t i = 0; i < data->desc_count; i++) {
 		uint32_t left = data->desc[i].len;
 		uint32_t sges = 0;
 
 		while (left) {
-			uint32_t step = left < local_left ? left : local_left;
+			uint32_t step = left < local_left ? left : (uint32_t)local_left;
 
 			if (sges == 0)
 				shape.wrs++;
@@ -29,8 +29,8 @@ struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_
 				sges = 0;
 			left -= step;
 			local_left -= step;
-			if (local_left == 0)
-				local_left = piece_len;
+			if (local_left == 0 && --iov_count)
+				local_left = (++iov)->iov_len;
 		}
 	}
 	return shape;

@@ -18,11 +18,11 @@ struct rdmat_chain_shape {
 /*
  * Counts without building.
  *
- * @piece_len: size of each local buffer (the last may be used in part).
+ * @iov: local memory, as long as the data in all.
  * @max_sge: SGEs per WR, at least 1.
  */
-struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, uint32_t piece_len,
-					   uint32_t max_sge);
+struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, const struct iovec *iov,
+					   uint32_t iov_count, uint32_t max_sge);
 
 /*
  * Builds the chain into the WRs that start at @first, linked by chain_next, exactly as many as

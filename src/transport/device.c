@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 
 #include "transport/group.h"
+#include "transport/memory.h"
 
 /* The NUMA node as sysfs has it; soft devices have none. */
 static int device_numa_node(const struct ibv_context *context)
@@ -33,6 +34,7 @@ static void device_free(struct rdmat *rdmat, struct rdmat_device *device)
 {
 	if (!device->deaf)
 		epoll_ctl(rdmat->epoll_fd, EPOLL_CTL_DEL, device->context->async_fd, NULL);
+	rdmat_memories_leave(rdmat, device);
 	ibv_dealloc_pd(device->pd);
 	free(device);
 }
@@ -122,6 +124,8 @@ static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context 
 	device_restrict(rdmat, device);
 	device->next = rdmat->devices;
 	rdmat->devices = device;
+	atomic_store(&rdmat->memories_changed, true);
+	rdmat_memories_register(rdmat);
 	return device;
 }
 

@@ -13,6 +13,7 @@
 #include "transport/group.h"
 #include "transport/pair.h"
 #include "transport/pause.h"
+#include "transport/resources.h"
 #include "transport/sendq.h"
 
 /* The second half of a fused pair, after the first. */

@@ -8,6 +8,7 @@
 
 #include "transport/flow.h"
 #include "transport/group.h"
+#include "transport/resources.h"
 #include "transport/sendq.h"
 
 static void half_set(struct rdmat_qp *qp, struct rdmat_request *half)

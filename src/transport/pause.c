@@ -64,7 +64,8 @@ static void tell(struct wrasse_poll_group *group, struct rdmat_pause *wait)
 	wait->told[group->index / 64] |= 1ull << group->index % 64;
 	for (uint32_t i = 0; i < class->touched; i++) {
 		const struct rdmat_request *request = &class->requests[i];
-		const struct nvme_ns_port *port = request->backend ? request->nvme.port : NULL;
+		const struct nvme_ns_port *port =
+			request->backend ? request->nvme.port : request->nvme.lender;
 
 		if (port &&
 		    (wait->ns ? port->ns == wait->ns : port->ns->subsystem == wait->subsystem))

@@ -45,6 +45,8 @@ struct rdmat {
 	struct nvme_registry *registry;
 	struct rdmat_device *devices;      /* of the thread that polls the target */
 	struct wrasse_poll_group **groups; /* opts.max_poll_groups; NULL where there is none */
+	struct wrasse_memory *memories;    /* that backends lend */
+	_Atomic(bool) memories_changed;    /* some of them may have to be registered */
 	struct wrasse_listener *listeners;
 	uint64_t listener_count; /* listeners ever made */
 	struct rdmat_admission admission;

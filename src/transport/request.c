@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests: the table, the mover, and taking what a command needs. Poll group's thread. Nothing
- * else in the library writes a request's state or gives a WR, a buffer or a receive slot back.
+ * Requests: the table and the mover. Poll group's thread. Nothing else in the library writes a
+ * request's state, or has a WR, a buffer or a receive slot given back that a command has used.
  */
 #include "transport/request.h"
 
@@ -11,13 +11,11 @@
 
 #include "pool/panic.h"
 #include "transport/abort.h"
-#include "transport/chain.h"
 #include "transport/group.h"
 #include "transport/pair.h"
+#include "transport/resources.h"
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-
-_Static_assert(NVME_SCRATCH_MAX <= RDMAT_LARGE_LEN, "scratch is one buffer");
 
 const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_COUNT] = {
 #define RDMAT_X(state, what, holds, successors) \
@@ -129,29 +127,6 @@ static void slot_give(struct rdmat_request *request)
 	request->holds &= (uint8_t)~RDMAT_HOLD_SLOT;
 }
 
-static void buffers_give(struct rdmat_request *request)
-{
-	if (request->buffers)
-		request->items_out -= pool_give(request->buffers->pool, request->buffers);
-	if (request->scratch)
-		request->items_out -= pool_give(request->scratch->pool, request->scratch);
-	request->buffers = NULL;
-	request->scratch = NULL;
-	request->holds &= (uint8_t)~RDMAT_HOLD_BUFFERS;
-}
-
-/* The whole chain, posted or not: it was taken in one step and goes back in one. */
-static void chain_give(struct rdmat_request *request)
-{
-	if (request->chain)
-		request->items_out -= pool_give(request->chain->pool, request->chain);
-	request->chain = NULL;
-	request->chain_count = 0;
-	request->first = NULL;
-	request->cursor = NULL;
-	request->holds &= (uint8_t)~RDMAT_HOLD_CHAIN;
-}
-
 /* What hardware and backend have cannot be let go of. */
 static __attribute__((noinline)) void check_out(const struct rdmat_request *request, uint32_t keeps)
 {
@@ -170,9 +145,9 @@ static void give(struct rdmat_request *request, uint32_t holds)
 	if (holds & RDMAT_HOLD_SLOT)
 		slot_give(request);
 	if (holds & RDMAT_HOLD_BUFFERS)
-		buffers_give(request);
+		rdmat_buffers_give(request);
 	if (holds & RDMAT_HOLD_CHAIN)
-		chain_give(request);
+		rdmat_chain_give(request);
 }
 
 static ALWAYS_INLINE void release(struct rdmat_request *request, uint32_t keeps)
@@ -388,143 +363,12 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
 	return request;
 }
 
-static uint32_t wrs_link(struct rdmat_request *request, struct pool_item *chain)
-{
-	struct rdmat_wr **link = &request->first;
-	uint32_t count = 0;
-
-	for (struct pool_item *item = chain; item; item = item->next) {
-		struct rdmat_pool_wr *wr = item->payload;
-
-		wr->wr.request = request;
-		wr->wr.wr.sg_list = wr->sge;
-		*link = &wr->wr;
-		link = &wr->wr.chain_next;
-		count++;
-	}
-	*link = NULL;
-	return count;
-}
-
-/* Buffers as an iovec that covers exactly the command's data. */
-static void iov_fill(struct rdmat_request *request, uint32_t piece_len)
-{
-	uint32_t left = request->nvme.data.len;
-
-	request->iov_count = 0;
-	for (struct pool_item *item = request->buffers; item; item = item->next) {
-		struct iovec *iov = &request->iov[request->iov_count++];
-
-		iov->iov_base = item->payload;
-		iov->iov_len = left < piece_len ? left : piece_len;
-		left -= (uint32_t)iov->iov_len;
-	}
-	request->nvme.iov = request->iov;
-	request->nvme.iov_count = request->iov_count;
-}
-
-static bool buffer_is_small(uint32_t len)
-{
-	return len <= RDMAT_SMALL_LEN * RDMAT_MAX_IOV;
-}
-
-/* Takes @count buffers of a pool. */
-static struct pool_item *buffers_take(struct rdmat_request *request, bool small, uint32_t count)
-{
-	struct wrasse_poll_group *group = request->class->group;
-	uint32_t reserve = small && !request->class->admin ? group->small_reserve : 0;
-	struct pool_item *items =
-		pool_take(small ? group->small : group->large, count, reserve, request);
-
-	if (items) {
-		request->items_out += count;
-		request->holds |= RDMAT_HOLD_BUFFERS;
-	}
-	return items;
-}
-
-static bool chain_take(struct rdmat_request *request, const struct rdmat_chain_shape *shape)
-{
-	struct wrasse_poll_group *group = request->class->group;
-
-	if (shape->wrs == 1 && shape->max_sges <= RDMAT_EMBED_SGES) {
-		request->first = &request->data_wr;
-		request->data_wr.chain_next = NULL;
-		request->chain_count = 1;
-		request->holds |= RDMAT_HOLD_CHAIN;
-		return true;
-	}
-	request->chain = pool_take(group->wr_pool, shape->wrs,
-				   request->class->admin ? 0 : group->wr_reserve, request);
-	if (!request->chain)
-		return false;
-	request->chain_count = wrs_link(request, request->chain);
-	request->items_out += request->chain_count;
-	request->holds |= RDMAT_HOLD_CHAIN;
-	return true;
-}
-
-/* What moves the data: buffers and chain. */
-static bool transfer_take(struct rdmat_request *request)
-{
-	const struct nvme_data *data = &request->nvme.data;
-	uint32_t piece_len = buffer_is_small(data->len) ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
-	uint32_t pieces = (data->len + piece_len - 1) / piece_len;
-	struct rdmat_chain_shape shape = rdmat_chain_count(data, piece_len, request->qp->max_sge);
-
-	request->buffers = buffers_take(request, buffer_is_small(data->len), pieces);
-	if (!request->buffers || !chain_take(request, &shape))
-		return false;
-	iov_fill(request, piece_len);
-	rdmat_chain_build(
-		request->first, data->xfer == NVME_XFER_H2C ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE,
-		data, request->iov,
-		pool_payload_slab(request->buffers->pool)->lkey[request->qp->device->device->index],
-		request->qp->max_sge);
-	request->cursor = request->first;
-	return true;
-}
-
-static bool scratch_take(struct rdmat_request *request)
-{
-	bool small = request->nvme.data.scratch_len <= RDMAT_SMALL_LEN;
-
-	request->scratch = buffers_take(request, small, 1);
-	if (!request->scratch)
-		return false;
-	request->nvme.scratch.iov_base = request->scratch->payload;
-	request->nvme.scratch.iov_len = small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
-	return true;
-}
-
-bool rdmat_request_take_resources(struct rdmat_request *request)
-{
-	const struct nvme_data *data = &request->nvme.data;
-
-	if ((!data->scratch_len || scratch_take(request)) &&
-	    (!data->len || data->in_capsule || transfer_take(request)))
-		return true;
-	buffers_give(request);
-	return false;
-}
-
 bool rdmat_request_settle(struct rdmat_request *request)
 {
 	if (request->state != RDMAT_REQUEST_FLUSHING || request->sq_out || request->backend)
 		return false;
 	rdmat_request_move_to_free(request);
 	return true;
-}
-
-bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second)
-{
-	if (!rdmat_request_take_resources(first))
-		return false;
-	if (rdmat_request_take_resources(second))
-		return true;
-	buffers_give(first);
-	chain_give(first);
-	return false;
 }
 
 static void describe_queue(const struct rdmat_request *request, struct wrasse_holder *holder)
@@ -573,4 +417,5 @@ void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns
 	holder->read_credits = request->reads_out;
 	holder->receive_slot = request->slot != NULL;
 	holder->backend = request->backend;
+	holder->lent = request->nvme.lender;
 }

@@ -24,8 +24,9 @@ struct wrasse_poll_group;
 
 /* What a request can hold. */
 enum rdmat_hold {
-	RDMAT_HOLD_SLOT = 1u << 0,    /* the receive slot with its in-capsule data */
-	RDMAT_HOLD_BUFFERS = 1u << 1, /* data buffers, scratch among them */
+	RDMAT_HOLD_SLOT = 1u << 0, /* the receive slot with its in-capsule data */
+	RDMAT_HOLD_BUFFERS =
+		1u << 1, /* data buffers, scratch among them, or what the backend lends */
 	RDMAT_HOLD_CHAIN = 1u << 2,   /* WRs of the pool */
 	RDMAT_HOLD_SQ = 1u << 3,      /* send-queue slots: WRs that the hardware has */
 	RDMAT_HOLD_READS = 1u << 4,   /* those of them that are RDMA READs */
@@ -228,25 +229,6 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 void rdmat_request_move_to_executing(struct rdmat_request *request);
 void rdmat_request_move_to_responding(struct rdmat_request *request);
 void rdmat_request_move_to_free(struct rdmat_request *request);
-
-/* Whether it needs anything of the pools. */
-static inline bool rdmat_request_needs_resources(const struct rdmat_request *request)
-{
-	const struct nvme_data *data = &request->nvme.data;
-
-	return data->scratch_len || (data->len && !data->in_capsule);
-}
-
-/*
- * Takes the buffers, the scratch and the WR chain that a request needs, all or nothing, and builds
- * the chain.
- *
- * Return: whether it got them. One that did not holds nothing.
- */
-bool rdmat_request_take_resources(struct rdmat_request *request);
-
-/* The same for both halves of a fused pair: all that both need, or nothing for either. */
-bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second);
 
 /* Whether a FLUSHING request may go: then it is FREE. */
 bool rdmat_request_settle(struct rdmat_request *request);

@@ -201,6 +201,7 @@ static void submit(struct wrasse_io *io)
 	if (pause_is_complete(m))
 		sim_fail("an I/O for a namespace whose pause is complete");
 	check_memory(io, "submit");
+	lend_check_submit(io);
 	resv_check_io(request_of(io));
 	p = &pending[io_count++];
 	*p = (struct pending){
@@ -257,6 +258,7 @@ static void detach(void *backend, void *group_ctx)
 	for (unsigned i = 0; i < io_count; i++)
 		if (pending[i].media == m && pending[i].group == (unsigned)in_library)
 			sim_fail("detach() while the backend has I/O of the group");
+	lend_check_detach(m, (unsigned)in_library);
 	m->attached[in_library] = 0;
 }
 
@@ -323,6 +325,7 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 						       .abort = end_early,
 						       .set_write_cache = set_write_cache,
 						       .get_health = get_health};
+	static struct wrasse_backend_ops lending;
 	struct media *m = &media[media_count];
 
 	if (media_count == SIM_MAX_MEDIA)
@@ -343,7 +346,10 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 	opts->discard_zeroes = true;
 	/* Never one that was in use: a late command must not reach another namespace. */
 	opts->nsid = (uint32_t)(m - media) + 1;
-	opts->ops = plan.attach ? &full : &bare;
+	lending = full;
+	lending.map = lend_map;
+	lending.unmap = lend_unmap;
+	opts->ops = plan.lend ? &lending : plan.attach ? &full : &bare;
 	opts->backend = m;
 	if (plan.reservations && rng_flip()) {
 		opts->save_reservation = resv_save;
@@ -406,6 +412,14 @@ unsigned backend_held_of(const struct ctrl *ctrl)
 			 !strcmp(of->subsystem->nqn, nqn);
 	}
 	return count;
+}
+
+bool backend_has_it(const struct wrasse_io *io)
+{
+	for (unsigned i = 0; i < io_count; i++)
+		if (pending[i].io == io)
+			return true;
+	return false;
 }
 
 unsigned backend_held(unsigned group)

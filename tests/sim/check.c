@@ -31,7 +31,8 @@ struct sums {
 static uint32_t holds(const struct rdmat_request *request)
 {
 	return (request->slot ? RDMAT_HOLD_SLOT : 0u) |
-	       (request->buffers || request->scratch ? RDMAT_HOLD_BUFFERS : 0u) |
+	       (request->buffers || request->scratch || request->nvme.lender ? RDMAT_HOLD_BUFFERS :
+									       0u) |
 	       (request->first ? RDMAT_HOLD_CHAIN : 0u) | (request->sq_out ? RDMAT_HOLD_SQ : 0u) |
 	       (request->reads_out ? RDMAT_HOLD_READS : 0u) |
 	       (request->backend ? RDMAT_HOLD_BACKEND : 0u) |

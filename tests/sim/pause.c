@@ -49,6 +49,18 @@ static uint32_t in_flight(const struct pause *pause)
 	return count;
 }
 
+static uint32_t lent(const struct pause *pause)
+{
+	uint32_t count = 0;
+
+	if (pause->media)
+		return lend_count(pause->media);
+	for (unsigned i = 0; i < media_count; i++)
+		if (media[i].subsystem == pause->subsystem)
+			count += lend_count(&media[i]);
+	return count;
+}
+
 /* ---- reports ---- */
 
 static void check_late(struct pause *pause, const struct wrasse_pause_report *report)
@@ -63,7 +75,8 @@ static void check_late(struct pause *pause, const struct wrasse_pause_report *re
 		sim_fail("a late pause names %u I/Os, and the backend has %u", named,
 			 in_flight(pause));
 	for (unsigned i = 0; i < report->blocker_count; i++)
-		if (!report->blockers[i].backend || report->blockers[i].admin)
+		if ((!report->blockers[i].backend && !report->blockers[i].lent) ||
+		    report->blockers[i].admin)
 			sim_fail("a late pause names what the backend does not have");
 	if (report->paused == pause->give_up)
 		sim_fail("a late pause is %s", report->paused ? "in force" : "given up");
@@ -91,9 +104,9 @@ static void on_report(void *ctx, const struct wrasse_pause_report *report)
 		check_late(pause, report);
 		return;
 	}
-	if (!report->paused || in_flight(pause))
-		sim_fail("a pause is complete, and the backend has %u I/Os of it",
-			 in_flight(pause));
+	if (!report->paused || in_flight(pause) || lent(pause))
+		sim_fail("a pause is complete, and the backend has %u I/Os of it and %u loans",
+			 in_flight(pause), lent(pause));
 	pause->complete = true;
 }
 

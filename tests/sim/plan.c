@@ -157,6 +157,7 @@ void plan_make(uint64_t seed)
 		plan.kind[i] = (enum host_kind)rng_below(plan.calm ? HOST_HOSTILE : HOST_KINDS);
 	plan.settle = plan.calm || rng_flip();
 	plan.deadline_ms = plan.calm ? 5000 : ONE_OF(0, 10, 200, 5000);
+	plan.lend = plan.attach && rng_flip();
 }
 
 void plan_make_plain(void)
@@ -178,6 +179,7 @@ void plan_make_plain(void)
 	plan.target.no_srq = false;
 	plan.target.no_in_capsule_data = false;
 	plan.attach = true;
+	plan.lend = true;
 	plan.late = 2;
 	plan.settle = true;
 	plan.deadline_ms = 5000;
@@ -203,6 +205,8 @@ void plan_describe(char *buf, size_t len)
 		at += (size_t)snprintf(buf + at, len - at, " %s", host_kind_name(plan.kind[i]));
 	if (plan.reservations && at < len)
 		at += (size_t)snprintf(buf + at, len - at, ", reservations");
+	if (plan.lend && at < len)
+		at += (size_t)snprintf(buf + at, len - at, ", lent memory");
 	at += (size_t)snprintf(buf + at, len - at, "%s%s%s%s", plan.device.iwarp ? " iwarp" : "",
 			       plan.device.no_srq || plan.target.no_srq ? " no-srq" : "",
 			       plan.device.never_flushes ? " never-flushes" : "",

@@ -52,6 +52,8 @@ static void fate_turn(void)
 	for (unsigned i = FAULT_PORT; i < FAULT_COUNT; i++)
 		if (rng_one_in(plan.fault[i]))
 			control_step((enum fault)i);
+	if (plan.lend && rng_one_in(400))
+		lend_step();
 }
 
 void world_step(void)

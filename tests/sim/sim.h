@@ -103,6 +103,7 @@ struct plan {
 	/* The backend: an I/O in so many ... 0: none. */
 	uint32_t late, remote, error, never;
 	bool attach, detach_slowly;
+	bool lend; /* some of the memory for Reads and Writes is the backend's */
 	uint32_t attach_fails;
 	/* The end. */
 	/* What good hosts do; zero: anything. */
@@ -193,6 +194,24 @@ extern uint64_t backend_order;
 struct host;
 /* Whether it has one of a host for a namespace that is not younger. */
 bool backend_has_older(const struct media *m, const struct host *host, uint64_t order);
+
+/* Whether it has an I/O. */
+bool backend_has_it(const struct wrasse_io *io);
+
+/* ---- what backends lend (lend.c) ---- */
+
+void lend_start(void);
+/* The operator takes the memory back, or makes it ready again. */
+void lend_step(void);
+/* map() and unmap(). */
+uint32_t lend_map(struct wrasse_io *io, struct iovec *iov, struct wrasse_memory **from);
+void lend_unmap(struct wrasse_io *io);
+/* An I/O is submitted: with what was lent to it, if anything was. */
+void lend_check_submit(const struct wrasse_io *io);
+void lend_check_detach(const struct media *m, unsigned group);
+/* Loans of a namespace. */
+unsigned lend_count(const struct media *m);
+void lend_check_end(void);
 
 /* ---- reservations (resv.c) ---- */
 

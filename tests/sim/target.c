@@ -93,6 +93,7 @@ void target_start(void)
 		    "wrasse_poll_group_create");
 		target.groups++;
 	}
+	lend_start();
 	act_as_host();
 	control_start();
 }
@@ -232,6 +233,7 @@ static void expect_full_pools(struct wrasse_poll_group *group)
 void target_stop(void)
 {
 	pause_check_end();
+	lend_check_end();
 	for (unsigned i = 0; i < target.groups; i++) {
 		int rc;
 

@@ -11,6 +11,7 @@
 #include "nvme/ctrl.h"
 #include "nvme/hook.h"
 #include "transport/flow.h"
+#include "transport/resources.h"
 
 #define CID 0x42
 

@@ -4,6 +4,7 @@
  * it.
  */
 #include "fake_verbs.h"
+#include "transport/resources.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -56,45 +56,70 @@ static void wrs_make(uint32_t count, uint32_t max_sge)
 	}
 }
 
-/* The local buffers lie apart, so that an SGE across two of them cannot go unseen. */
-static uint64_t local_of(uint32_t byte, uint32_t piece_len)
+/* Local memory. */
+struct local {
+	struct iovec iov[RDMAT_MAX_IOV];
+	uint32_t count;
+};
+
+/* The pieces lie apart, so that an SGE across two of them cannot go unseen. */
+static void local_add(struct local *local, uint32_t len)
 {
-	return LOCAL_BASE + (uint64_t)(byte / piece_len) * 2 * piece_len + byte % piece_len;
+	assert_in_range(local->count, 0, RDMAT_MAX_IOV - 1);
+	local->iov[local->count].iov_base =
+		(void *)(LOCAL_BASE + (uintptr_t)local->count * 0x1000000u);
+	local->iov[local->count++].iov_len = len;
 }
 
-static uint32_t iov_make(struct iovec *iov, uint32_t len, uint32_t piece_len)
+/* As buffers of a pool are: all of one length but the last. */
+static void local_buffers(struct local *local, uint32_t len, uint32_t piece_len)
 {
-	uint32_t count = 0;
+	local->count = 0;
+	for (uint32_t at = 0; at < len; at += piece_len)
+		local_add(local, len - at < piece_len ? len - at : piece_len);
+}
 
-	for (uint32_t at = 0; at < len; at += piece_len) {
-		iov[count].iov_base = (void *)(uintptr_t)local_of(at, piece_len);
-		iov[count++].iov_len = len - at < piece_len ? len - at : piece_len;
+/* As a backend may lend them: of any length. */
+static void local_pieces(struct local *local, uint32_t len)
+{
+	local->count = 0;
+	while (len) {
+		uint32_t part = local->count == RDMAT_MAX_IOV - 1 ? len : 1 + rnd(len);
+
+		local_add(local, part);
+		len -= part;
 	}
-	return count;
 }
 
 struct place {
 	const struct nvme_data *data;
-	uint32_t desc, in_desc; /* where in the host's ranges */
-	uint32_t byte;          /* of the transfer */
+	const struct local *local;
+	uint32_t desc, in_desc;   /* where in the host's ranges */
+	uint32_t piece, in_piece; /* where in the local memory */
+	uint32_t byte;            /* of the transfer */
 };
 
-static void sge_check(struct place *at, const struct rdmat_wr *wr, const struct ibv_sge *sge,
-		      uint32_t piece_len)
+static void sge_check(struct place *at, const struct ibv_sge *sge)
 {
 	const struct nvme_keyed *desc = &at->data->desc[at->desc];
+	const struct iovec *piece = &at->local->iov[at->piece];
 
+	assert_true(at->piece < at->local->count);
 	assert_int_equal(sge->lkey, LKEY);
 	assert_true(sge->length > 0);
-	assert_true(sge->addr == local_of(at->byte, piece_len));
-	assert_true(at->byte / piece_len == (at->byte + sge->length - 1) / piece_len);
+	assert_true(sge->addr == (uintptr_t)piece->iov_base + at->in_piece);
+	assert_true(at->in_piece + sge->length <= piece->iov_len);
 	assert_true(at->in_desc + sge->length <= desc->len);
 	at->byte += sge->length;
 	at->in_desc += sge->length;
+	at->in_piece += sge->length;
+	if (at->in_piece == piece->iov_len) {
+		at->piece++;
+		at->in_piece = 0;
+	}
 }
 
-static void wr_check(struct place *at, const struct rdmat_wr *wr, uint32_t max_sge,
-		     uint32_t piece_len)
+static void wr_check(struct place *at, const struct rdmat_wr *wr, uint32_t max_sge)
 {
 	const struct nvme_keyed *desc;
 
@@ -110,24 +135,29 @@ static void wr_check(struct place *at, const struct rdmat_wr *wr, uint32_t max_s
 	assert_true(wr->wr.wr.rdma.remote_addr == desc->addr + at->in_desc);
 	assert_int_equal(wr->wr.wr.rdma.rkey, desc->rkey);
 	for (int i = 0; i < wr->wr.num_sge; i++)
-		sge_check(at, wr, &wr->wr.sg_list[i], piece_len);
+		sge_check(at, &wr->wr.sg_list[i]);
 	assert_int_equal(wr->wr.sg_list[max_sge].length, GUARD);
 }
 
-static void transfer_check(const struct nvme_data *data, uint32_t piece_len, uint32_t max_sge)
+static struct rdmat_chain_shape count_of(const struct nvme_data *data, const struct local *local,
+					 uint32_t max_sge)
 {
-	struct rdmat_chain_shape shape = rdmat_chain_count(data, piece_len, max_sge);
-	struct place at = {.data = data};
-	struct iovec iov[RDMAT_MAX_IOV];
+	return rdmat_chain_count(data, local->iov, local->count, max_sge);
+}
+
+static void transfer_check(const struct nvme_data *data, const struct local *local,
+			   uint32_t max_sge)
+{
+	struct rdmat_chain_shape shape = count_of(data, local, max_sge);
+	struct place at = {.data = data, .local = local};
 	uint32_t count = 0, most = 0;
 
-	assert_true(iov_make(iov, data->len, piece_len) <= RDMAT_MAX_IOV);
 	assert_in_range(shape.wrs, 1, MAX_WRS - 1);
 	wrs_make(shape.wrs, max_sge);
 	wrs[shape.wrs].wr.num_sge = -7;
-	rdmat_chain_build(wrs, IBV_WR_RDMA_READ, data, iov, LKEY, max_sge);
+	rdmat_chain_build(wrs, IBV_WR_RDMA_READ, data, local->iov, LKEY, max_sge);
 	for (struct rdmat_wr *wr = wrs; wr; wr = wr->chain_next) {
-		wr_check(&at, wr, max_sge, piece_len);
+		wr_check(&at, wr, max_sge);
 		if ((uint32_t)wr->wr.num_sge > most)
 			most = (uint32_t)wr->wr.num_sge;
 		count++;
@@ -167,9 +197,13 @@ static void every_byte_of_random_transfers_is_moved_once_and_in_order(void **sta
 			for (uint32_t descs = 1; descs <= NVME_MAX_DESCS; descs++) {
 				uint32_t piece_len = piece_lens[rnd(4)];
 				struct nvme_data data;
+				struct local local;
 
 				data_make(&data, descs, piece_len * RDMAT_MAX_IOV);
-				transfer_check(&data, piece_len, max_sge);
+				local_buffers(&local, data.len, piece_len);
+				transfer_check(&data, &local, max_sge);
+				local_pieces(&local, data.len);
+				transfer_check(&data, &local, max_sge);
 			}
 }
 
@@ -181,10 +215,12 @@ static void a_range_that_ends_at_a_buffers_end_needs_no_more(void **state)
 			struct nvme_data data = {
 				.len = len, .desc_count = 1, .desc = {{0x1000, len, 7}}};
 			uint32_t pieces = (len + 63) / 64;
-			struct rdmat_chain_shape shape = rdmat_chain_count(&data, 64, max_sge);
+			struct local local;
 
-			assert_int_equal(shape.wrs, (pieces + max_sge - 1) / max_sge);
-			transfer_check(&data, 64, max_sge);
+			local_buffers(&local, len, 64);
+			assert_int_equal(count_of(&data, &local, max_sge).wrs,
+					 (pieces + max_sge - 1) / max_sge);
+			transfer_check(&data, &local, max_sge);
 		}
 }
 
@@ -195,9 +231,13 @@ static void an_empty_range_costs_nothing(void **state)
 		.desc_count = 4,
 		.desc = {{0x1000, 0, 1}, {0x2000, 100, 2}, {0x3000, 0, 3}, {0x4000, 200, 4}}};
 
-	assert_int_equal(rdmat_chain_count(&data, 8192, 4).wrs, 2);
-	transfer_check(&data, 8192, 4);
-	transfer_check(&data, 100, 1);
+	struct local local;
+
+	local_buffers(&local, 300, 8192);
+	assert_int_equal(count_of(&data, &local, 4).wrs, 2);
+	transfer_check(&data, &local, 4);
+	local_buffers(&local, 300, 100);
+	transfer_check(&data, &local, 1);
 }
 
 /* The numbers that src/target.c's smallest WR pool stands on. */
@@ -208,10 +248,15 @@ static void the_largest_command_needs_no_more_than_the_smallest_pool(void **stat
 	seed = 77;
 	for (uint32_t round = 0; round < 20000; round++) {
 		struct nvme_data data;
+		struct local local;
 		uint32_t count;
 
 		data_make(&data, NVME_MAX_DESCS, 8192 * RDMAT_MAX_IOV);
-		count = rdmat_chain_count(&data, 8192, 1).wrs;
+		if (round & 1)
+			local_buffers(&local, data.len, 8192);
+		else
+			local_pieces(&local, data.len);
+		count = count_of(&data, &local, 1).wrs;
 		if (count > most)
 			most = count;
 	}

@@ -3,6 +3,7 @@
  * The device that does not exist.
  */
 #include "fake_verbs.h"
+#include "transport/resources.h"
 
 #include <errno.h>
 
@@ -18,8 +19,11 @@ struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int acce
 
 static struct ibv_mr *mr_make(void *addr, size_t length)
 {
-	struct ibv_mr *mr = calloc(1, sizeof(*mr));
+	struct ibv_mr *mr;
 
+	if (fake_fails("ibv_reg_mr"))
+		return NULL;
+	mr = calloc(1, sizeof(*mr));
 	mr->addr = addr;
 	mr->length = length;
 	mr->lkey = 0x55;
@@ -345,7 +349,8 @@ struct rdmat_request *fake_request(struct fake *fake)
 	fake->qp->outstanding++;
 	memset(&request->nvme.cmd, 0, sizeof(request->nvme.cmd));
 	memset(&request->nvme.data, 0, sizeof(request->nvme.data));
-	request->nvme.op = &op;
+	if (!request->nvme.op)
+		request->nvme.op = &op;
 	request->nvme.cmd.opcode = 0x7e;
 	return request;
 }
@@ -353,8 +358,11 @@ struct rdmat_request *fake_request(struct fake *fake)
 void fake_data(struct rdmat_request *request, enum nvme_xfer xfer, uint32_t descs,
 	       uint32_t desc_len)
 {
+	static const struct nvme_op op = {.name = "any"};
 	struct nvme_data *data = &request->nvme.data;
 
+	if (!request->nvme.op)
+		request->nvme.op = &op;
 	memset(data, 0, sizeof(*data));
 	data->xfer = xfer;
 	data->desc_count = descs;
@@ -365,9 +373,11 @@ void fake_data(struct rdmat_request *request, enum nvme_xfer xfer, uint32_t desc
 
 uint32_t fake_holds(const struct rdmat_request *request)
 {
-	uint32_t noted = (request->slot ? RDMAT_HOLD_SLOT : 0u) |
-			 (request->buffers || request->scratch ? RDMAT_HOLD_BUFFERS : 0u) |
-			 (request->first || request->chain ? RDMAT_HOLD_CHAIN : 0u);
+	uint32_t noted =
+		(request->slot ? RDMAT_HOLD_SLOT : 0u) |
+		(request->buffers || request->scratch || request->nvme.lender ? RDMAT_HOLD_BUFFERS :
+										0u) |
+		(request->first || request->chain ? RDMAT_HOLD_CHAIN : 0u);
 
 	assert_int_equal(request->holds, noted);
 	return noted | (request->sq_out ? RDMAT_HOLD_SQ : 0u) |

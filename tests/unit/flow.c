@@ -8,6 +8,7 @@
 
 #include "nvme/hook.h"
 #include "transport/flow.h"
+#include "transport/resources.h"
 
 /* Verify of so many blocks, which the library does by reads of 128 KiB. */
 static void verify_comes(struct fake *fake, uint32_t blocks)

@@ -4,6 +4,7 @@
  * took is in the pools again when it is free.
  */
 #include "fake_verbs.h"
+#include "transport/resources.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -3,6 +3,7 @@
  * src/transport/sendq.c: the order, the limits and the books of a send queue.
  */
 #include "fake_verbs.h"
+#include "transport/resources.h"
 
 #include <string.h>
 

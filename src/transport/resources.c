@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a command takes to move its data: buffers or memory that its backend lends, scratch, and the WR
+ * chain. All of it, or nothing. Poll group's thread.
+ */
+#include "transport/resources.h"
+
+#include <wrasse/backend.h>
+
+#include "pool/panic.h"
+#include "transport/chain.h"
+#include "transport/group.h"
+#include "transport/memory.h"
+#include "transport/pause.h"
+
+_Static_assert(NVME_SCRATCH_MAX <= RDMAT_LARGE_LEN, "scratch is one buffer");
+_Static_assert(RDMAT_MAX_IOV == WRASSE_MAX_PIECES, "buffers of a request");
+
+/* ---- giving back ---- */
+
+static void lent_give(struct rdmat_request *request)
+{
+	struct wrasse_poll_group *group = request->class->group;
+	struct nvme_ns_port *port = request->nvme.lender;
+	struct wrasse_memory *memory = request->nvme.lent;
+
+	nvme_request_unmap(&request->nvme);
+	rdmat_memory_use(memory, group->index, -1);
+	rdmat_pause_settle(group, port);
+}
+
+void rdmat_buffers_give(struct rdmat_request *request)
+{
+	if (request->nvme.lender)
+		lent_give(request);
+	if (request->buffers)
+		request->items_out -= pool_give(request->buffers->pool, request->buffers);
+	if (request->scratch)
+		request->items_out -= pool_give(request->scratch->pool, request->scratch);
+	request->buffers = NULL;
+	request->scratch = NULL;
+	request->holds &= (uint8_t)~RDMAT_HOLD_BUFFERS;
+}
+
+void rdmat_chain_give(struct rdmat_request *request)
+{
+	if (request->chain)
+		request->items_out -= pool_give(request->chain->pool, request->chain);
+	request->chain = NULL;
+	request->chain_count = 0;
+	request->first = NULL;
+	request->cursor = NULL;
+	request->holds &= (uint8_t)~RDMAT_HOLD_CHAIN;
+}
+
+/* ---- buffers and WRs ---- */
+
+static uint32_t wrs_link(struct rdmat_request *request, struct pool_item *chain)
+{
+	struct rdmat_wr **link = &request->first;
+	uint32_t count = 0;
+
+	for (struct pool_item *item = chain; item; item = item->next) {
+		struct rdmat_pool_wr *wr = item->payload;
+
+		wr->wr.request = request;
+		wr->wr.wr.sg_list = wr->sge;
+		*link = &wr->wr;
+		link = &wr->wr.chain_next;
+		count++;
+	}
+	*link = NULL;
+	return count;
+}
+
+static bool buffer_is_small(uint32_t len)
+{
+	return len <= RDMAT_SMALL_LEN * RDMAT_MAX_IOV;
+}
+
+/* Takes @count buffers of a pool. */
+static struct pool_item *buffers_take(struct rdmat_request *request, bool small, uint32_t count)
+{
+	struct wrasse_poll_group *group = request->class->group;
+	uint32_t reserve = small && !request->class->admin ? group->small_reserve : 0;
+	struct pool_item *items =
+		pool_take(small ? group->small : group->large, count, reserve, request);
+
+	if (items) {
+		request->items_out += count;
+		request->holds |= RDMAT_HOLD_BUFFERS;
+	}
+	return items;
+}
+
+static bool chain_take(struct rdmat_request *request, const struct rdmat_chain_shape *shape)
+{
+	struct wrasse_poll_group *group = request->class->group;
+
+	if (shape->wrs == 1 && shape->max_sges <= RDMAT_EMBED_SGES) {
+		request->first = &request->data_wr;
+		request->data_wr.chain_next = NULL;
+		request->chain_count = 1;
+		request->holds |= RDMAT_HOLD_CHAIN;
+		return true;
+	}
+	request->chain = pool_take(group->wr_pool, shape->wrs,
+				   request->class->admin ? 0 : group->wr_reserve, request);
+	if (!request->chain)
+		return false;
+	request->chain_count = wrs_link(request, request->chain);
+	request->items_out += request->chain_count;
+	request->holds |= RDMAT_HOLD_CHAIN;
+	return true;
+}
+
+/* ---- the data ---- */
+
+static uint32_t lkey_of(const struct rdmat_request *request, const struct pool_slab *slab)
+{
+	return slab->lkey[request->qp->device->device->index];
+}
+
+/* A backend that lends what is not there would have the device write anywhere. */
+static void lent_check(const struct rdmat_request *request, uint32_t count)
+{
+	const struct wrasse_memory *memory = request->nvme.lent;
+	uint32_t nsid = request->nvme.lender->ns->nsid;
+	uint64_t len = 0;
+
+	if (count > WRASSE_MAX_PIECES || !memory)
+		pool_panic("namespace %u: map() lent %u pieces of memory %p", nsid, count,
+			   (const void *)memory);
+	if (memory->rdmat != request->class->group->rdmat)
+		pool_panic("namespace %u: map() lent memory of another target", nsid);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct iovec *iov = &request->iov[i];
+		uintptr_t offset = (uintptr_t)iov->iov_base - (uintptr_t)memory->slab.base;
+
+		if (!iov->iov_len || offset > memory->slab.len ||
+		    iov->iov_len > memory->slab.len - offset)
+			pool_panic("namespace %u: map() lent %zu bytes at %p outside its memory",
+				   nsid, iov->iov_len, iov->iov_base);
+		len += iov->iov_len;
+	}
+	if (len != request->nvme.data.len)
+		pool_panic("namespace %u: map() lent %llu bytes for an I/O of %u", nsid,
+			   (unsigned long long)len, request->nvme.data.len);
+}
+
+/* Memory of the backend's, if it lends any. Halves of pairs are never lent: they are as small as they
+ * are few. Return: whether it did. */
+static bool lent_take(struct rdmat_request *request, uint32_t *lkey)
+{
+	struct wrasse_poll_group *group = request->class->group;
+	uint32_t count = request->pair ? 0 : nvme_request_map(&request->nvme, request->iov);
+	const struct wrasse_memory *memory = request->nvme.lent;
+
+	if (!count)
+		return false;
+	lent_check(request, count);
+	rdmat_memory_use(request->nvme.lent, group->index, 1);
+	if (!rdmat_memory_is_ready(memory, request->qp->device->device->index)) {
+		lent_give(request);
+		return false;
+	}
+	request->iov_count = count;
+	request->holds |= RDMAT_HOLD_BUFFERS;
+	rdmat_count(&group->stats.lent, 1);
+	*lkey = lkey_of(request, &memory->slab);
+	return true;
+}
+
+/* Buffers, as an iovec that covers exactly the command's data. */
+static bool pieces_take(struct rdmat_request *request, uint32_t *lkey)
+{
+	uint32_t left = request->nvme.data.len;
+	bool small = buffer_is_small(left);
+	uint32_t piece_len = small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
+
+	request->buffers = buffers_take(request, small, (left + piece_len - 1) / piece_len);
+	if (!request->buffers)
+		return false;
+	request->iov_count = 0;
+	for (struct pool_item *item = request->buffers; item; item = item->next) {
+		struct iovec *iov = &request->iov[request->iov_count++];
+
+		iov->iov_base = item->payload;
+		iov->iov_len = left < piece_len ? left : piece_len;
+		left -= (uint32_t)iov->iov_len;
+	}
+	*lkey = lkey_of(request, pool_payload_slab(request->buffers->pool));
+	return true;
+}
+
+/* What moves the data: memory and chain. */
+static bool transfer_take(struct rdmat_request *request)
+{
+	const struct nvme_data *data = &request->nvme.data;
+	struct rdmat_chain_shape shape;
+	uint32_t lkey;
+
+	if (!lent_take(request, &lkey) && !pieces_take(request, &lkey))
+		return false;
+	shape = rdmat_chain_count(data, request->iov, request->iov_count, request->qp->max_sge);
+	if (!chain_take(request, &shape))
+		return false;
+	request->nvme.iov = request->iov;
+	request->nvme.iov_count = request->iov_count;
+	rdmat_chain_build(request->first,
+			  data->xfer == NVME_XFER_H2C ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, data,
+			  request->iov, lkey, request->qp->max_sge);
+	request->cursor = request->first;
+	return true;
+}
+
+static bool scratch_take(struct rdmat_request *request)
+{
+	bool small = request->nvme.data.scratch_len <= RDMAT_SMALL_LEN;
+
+	request->scratch = buffers_take(request, small, 1);
+	if (!request->scratch)
+		return false;
+	request->nvme.scratch.iov_base = request->scratch->payload;
+	request->nvme.scratch.iov_len = small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
+	return true;
+}
+
+bool rdmat_request_take_resources(struct rdmat_request *request)
+{
+	const struct nvme_data *data = &request->nvme.data;
+
+	if ((!data->scratch_len || scratch_take(request)) &&
+	    (!data->len || data->in_capsule || transfer_take(request)))
+		return true;
+	rdmat_buffers_give(request);
+	return false;
+}
+
+bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second)
+{
+	if (!rdmat_request_take_resources(first))
+		return false;
+	if (rdmat_request_take_resources(second))
+		return true;
+	rdmat_buffers_give(first);
+	rdmat_chain_give(first);
+	return false;
+}
