@@ -329,6 +329,11 @@ static int batch_take(struct fab_cq *cq, struct fab_cqe *batch, int want)
 	return n;
 }
 
+unsigned fabric_cq_count(const struct ibv_cq *cq)
+{
+	return ((const struct fab_cq *)cq)->count;
+}
+
 static int poll_cq(struct ibv_cq *ibv, int want, struct ibv_wc *wc)
 {
 	struct fab_cq *cq = cq_of(ibv);

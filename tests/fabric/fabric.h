@@ -190,6 +190,9 @@ const char *fabric_failed_call(void);
  */
 const char *fabric_memory_owner(const void *addr, size_t len, bool writing);
 
+/* Completions that lie in a completion queue and were not taken. */
+unsigned fabric_cq_count(const struct ibv_cq *cq);
+
 /*
  * Whether the fabric watches memory that it has (off at first): bytes to be sent must not change
  * between the post and the sending, bytes to be received into must not change before the hardware
