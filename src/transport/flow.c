@@ -394,6 +394,24 @@ void rdmat_flow_io_done(struct rdmat_request *request)
 		rdmat_pause_settle(group, port);
 }
 
+/* Return: false if there is not enough for it. One whose namespace was hidden from its host when that was
+ * paused has gone on waiting here, and may see it again now. */
+static bool resume(struct rdmat_request *request)
+{
+	if (request->pair) {
+		if (!rdmat_pair_take(request))
+			return false;
+		rdmat_pair_start(request);
+	} else if (nvme_request_must_wait(&request->nvme)) {
+		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
+	} else {
+		if (!rdmat_request_take_resources(request))
+			return false;
+		start_transfer(request);
+	}
+	return true;
+}
+
 /* The head of each queue pair's FIFO in turn; a head that cannot be served stops the round, so that
  * large transfers are not overtaken for ever. */
 static void resume_class(struct wrasse_poll_group *group, struct pool_list *waiting)
@@ -403,18 +421,10 @@ static void resume_class(struct wrasse_poll_group *group, struct pool_list *wait
 	while ((link = pool_list_first(waiting))) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, wait_link);
 		struct pool_list *list = &qp->lists[RDMAT_REQUEST_WAIT_RESOURCES];
-		struct rdmat_request *request;
 
-		if (!pool_list_is_empty(list)) {
-			request = pool_container(pool_list_first(list), struct rdmat_request, link);
-			if (!(request->pair ? rdmat_pair_take(request) :
-					      rdmat_request_take_resources(request)))
-				return;
-			if (request->pair)
-				rdmat_pair_start(request);
-			else
-				start_transfer(request);
-		}
+		if (!pool_list_is_empty(list) &&
+		    !resume(pool_container(pool_list_first(list), struct rdmat_request, link)))
+			return;
 		if (!pool_link_is_on_list(link))
 			continue;
 		pool_list_del(link);

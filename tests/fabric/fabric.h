@@ -190,6 +190,7 @@ const char *fabric_failed_call(void);
  */
 const char *fabric_memory_owner(const void *addr, size_t len, bool writing);
 
+struct ibv_cq;
 /* Completions that lie in a completion queue and were not taken. */
 unsigned fabric_cq_count(const struct ibv_cq *cq);
 

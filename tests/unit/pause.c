@@ -205,6 +205,35 @@ static void who_waits_for_buffers_waits_for_the_resume_instead(void **state)
 	fake_fini(&fake);
 }
 
+/* A namespace that its host does not see holds nothing up, until it does. */
+static void what_was_hidden_when_it_was_paused_waits_once_it_is_shown(void **state)
+{
+	_Atomic(uint64_t) sees[1] = {1};
+	static int other;
+	struct pool_item *hog;
+	struct fake fake;
+
+	begin(&fake);
+	ns[0]->port[0].restricted = true;
+	fake_ctrl.sees = sees;
+	hog = pool_take(fake.group->small, FAKE_SMALL, 0, &other);
+	comes(&fake, NVME_OPC_READ, 1, 1, 8);
+	atomic_store(&sees[0], 0);
+	set_pause(&fake, &ns[0]->pause.on, true);
+	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 1);
+	atomic_store(&sees[0], 1);
+	pool_give(fake.group->small, hog);
+	rdmat_flow_resume(fake.group);
+	assert_int_equal(fake_io_count, 0);
+	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
+	set_pause(&fake, &ns[0]->pause.on, false);
+	assert_int_equal(fake_io_count, 1);
+	all_end(&fake);
+	ns[0]->port[0].restricted = false;
+	fake_ctrl.sees = NULL;
+	fake_fini(&fake);
+}
+
 static void who_waits_to_fetch_gives_buffers_and_wrs_back(void **state)
 {
 	struct fake fake;
@@ -447,6 +476,7 @@ int main(void)
 		cmocka_unit_test(other_namespaces_are_served),
 		cmocka_unit_test(a_subsystem_pauses_all_of_its_namespaces_also_new_ones),
 		cmocka_unit_test(who_waits_for_buffers_waits_for_the_resume_instead),
+		cmocka_unit_test(what_was_hidden_when_it_was_paused_waits_once_it_is_shown),
 		cmocka_unit_test(who_waits_to_fetch_gives_buffers_and_wrs_back),
 		cmocka_unit_test(what_was_being_fetched_is_fetched_again),
 		cmocka_unit_test(io_goes_on_in_the_order_of_arrival),
