@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Memory that backends lend: registered with the RDMA devices, so that data goes between it and the
- * hosts without a copy. See map() in struct wrasse_backend_ops.
+ * hosts without a copy. No host gets a key to it. See map() in struct wrasse_backend_ops.
  */
 #ifndef WRASSE_MEMORY_H
 #define WRASSE_MEMORY_H

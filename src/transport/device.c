@@ -158,21 +158,32 @@ void rdmat_devices_free(struct rdmat *rdmat)
 	}
 }
 
-int rdmat_device_register(void *ctx, void *base, size_t len, void **region, uint32_t *lkey)
+static int region_make(const struct rdmat_device *device, void *base, size_t len, int access,
+		       void **region, uint32_t *lkey)
 {
-	struct rdmat_device *device = ctx;
-	int access = IBV_ACCESS_LOCAL_WRITE;
-	struct ibv_mr *mr;
+	struct ibv_mr *mr = ibv_reg_mr(device->pd, base, len, access);
 
-	/* iWARP carries an RDMA READ's data as a write to the reader's memory. */
-	if (device->iwarp)
-		access |= IBV_ACCESS_REMOTE_WRITE;
-	mr = ibv_reg_mr(device->pd, base, len, access);
 	if (!mr)
 		return -errno;
 	*region = mr;
 	*lkey = mr->lkey;
 	return 0;
+}
+
+int rdmat_device_register(void *ctx, void *base, size_t len, void **region, uint32_t *lkey)
+{
+	const struct rdmat_device *device = ctx;
+	int access = IBV_ACCESS_LOCAL_WRITE;
+
+	/* iWARP carries an RDMA READ's data as a write to the reader's memory. */
+	if (device->iwarp)
+		access |= IBV_ACCESS_REMOTE_WRITE;
+	return region_make(device, base, len, access, region, lkey);
+}
+
+int rdmat_device_register_local(void *ctx, void *base, size_t len, void **region, uint32_t *lkey)
+{
+	return region_make(ctx, base, len, IBV_ACCESS_LOCAL_WRITE, region, lkey);
 }
 
 void rdmat_device_unregister(void *region)

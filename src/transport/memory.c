@@ -86,7 +86,7 @@ static void register_one(struct wrasse_memory *memory, struct rdmat_device *devi
 
 	memory->busy = true;
 	rdmat_unlock(rdmat);
-	rc = pool_slab_register(&memory->slab, device->index, device, rdmat_device_register);
+	rc = pool_slab_register(&memory->slab, device->index, device, rdmat_device_register_local);
 	if (rc)
 		rdmat_log(
 			rdmat, WRASSE_LOG_ERROR,

@@ -109,4 +109,9 @@ uint8_t rdmat_provider_type(const struct ibv_context *context);
 int rdmat_device_register(void *device, void *base, size_t len, void **region, uint32_t *lkey);
 void rdmat_device_unregister(void *region);
 
+/* The same for memory that hosts must not be able to write to by its key: on iWARP it cannot be what an RDMA
+ * READ fills, whose key the host is told. */
+int rdmat_device_register_local(void *device, void *base, size_t len, void **region,
+				uint32_t *lkey);
+
 #endif

@@ -148,19 +148,26 @@ static void lent_check(const struct rdmat_request *request, uint32_t count)
 			   (unsigned long long)len, request->nvme.data.len);
 }
 
-/* Memory of the backend's, if it lends any. Halves of pairs are never lent: they are as small as they
- * are few. Return: whether it did. */
+/* Memory of the backend's, if it lends any. Halves of pairs are never lent: they are as small as they are
+ * few; on iWARP the data of a Write neither, because its host would get a key to all of the memory. Return:
+ * whether it did. */
 static bool lent_take(struct rdmat_request *request, uint32_t *lkey)
 {
 	struct wrasse_poll_group *group = request->class->group;
-	uint32_t count = request->pair ? 0 : nvme_request_map(&request->nvme, request->iov);
-	const struct wrasse_memory *memory = request->nvme.lent;
+	const struct rdmat_device *device = request->qp->device->device;
+	const struct wrasse_memory *memory;
+	uint32_t count;
 
+	if (!group->lenders || request->pair ||
+	    (device->iwarp && request->nvme.data.xfer == NVME_XFER_H2C))
+		return false;
+	count = nvme_request_map(&request->nvme, request->iov);
 	if (!count)
 		return false;
+	memory = request->nvme.lent;
 	lent_check(request, count);
 	rdmat_memory_use(request->nvme.lent, group->index, 1);
-	if (!rdmat_memory_is_ready(memory, request->qp->device->device->index)) {
+	if (!rdmat_memory_is_ready(memory, device->index)) {
 		lent_give(request);
 		return false;
 	}

@@ -94,6 +94,7 @@ static void port_attach(struct wrasse_poll_group *group, struct nvme_ns_port *po
 	int rc = ns->ops.attach ? ns->ops.attach(ns->backend, group, &port->group_ctx) : 0;
 
 	port->next_work = NULL;
+	group->lenders |= ns->ops.map != NULL;
 	if (rc) {
 		rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
 			  "%s namespace %u: poll group %u cannot attach: %s", ns->subsystem->nqn,

@@ -49,9 +49,27 @@ static void submit(struct wrasse_io *io)
 	wrasse_io_complete(io, wrasse_status_ok());
 }
 
-static const struct wrasse_backend_ops medium = {.size = sizeof(medium), .submit = submit};
+/* All of it in one place. */
+static _Alignas(4096) uint8_t place[131072];
+static struct wrasse_memory *memory;
 
-static void target_make(uint32_t queues, uint32_t depth)
+static uint32_t map(struct wrasse_io *io, struct iovec *iov, struct wrasse_memory **from)
+{
+	*iov = (struct iovec){place, io->length};
+	*from = memory;
+	return 1;
+}
+
+static void unmap(struct wrasse_io *io)
+{
+	(void)io;
+}
+
+static const struct wrasse_backend_ops medium = {.size = sizeof(medium), .submit = submit};
+static const struct wrasse_backend_ops lender = {
+	.size = sizeof(lender), .submit = submit, .map = map, .unmap = unmap};
+
+static void target_make(uint32_t queues, uint32_t depth, bool lends)
 {
 	struct wrasse_subsystem *subsystem;
 	struct wrasse_target_opts opts;
@@ -72,10 +90,11 @@ static void target_make(uint32_t queues, uint32_t depth)
 	name.nqn = "nqn.2026-11.io.wrasse:cost";
 	name.allow_any_host = true;
 	ns.block_count = 1u << 20;
-	ns.ops = &medium;
+	ns.ops = lends ? &lender : &medium;
 	where.address = "10.66.0.1";
 	check(wrasse_target_create(&opts, &target), "target");
 	check(wrasse_poll_group_create(target, &group_opts, &group), "poll group");
+	check(wrasse_memory_create(target, place, sizeof(place), &memory), "memory");
 	check(wrasse_subsystem_create(target, &name, &subsystem), "subsystem");
 	check(wrasse_subsystem_add_ns(subsystem, &ns, NULL), "namespace");
 	check(wrasse_listener_create(target, &where, NULL), "listener");
@@ -141,13 +160,29 @@ static const struct op {
 	const char *name;
 	struct cost_io io;
 	bool has_data;
+	bool lends; /* the backend lends the memory for it */
 } ops[] = {
-	{"read", {OPC_READ, false, 0}, true},
-	{"write", {OPC_WRITE, false, 0}, true},
-	{"write-in-capsule", {OPC_WRITE, true, 0}, true},
-	{"flush", {OPC_FLUSH, false, 0}, false},
-	{"idle", {0, false, 0}, false},
+	{"read", {OPC_READ, false, 0}, true, false},
+	{"read-lent", {OPC_READ, false, 0}, true, true},
+	{"write", {OPC_WRITE, false, 0}, true, false},
+	{"write-lent", {OPC_WRITE, false, 0}, true, true},
+	{"write-in-capsule", {OPC_WRITE, true, 0}, true, false},
+	{"flush", {OPC_FLUSH, false, 0}, false, false},
+	{"idle", {0, false, 0}, false, false},
 };
+
+/* Whether the memory was used that was to be measured. */
+static void check_lent(const struct op *op)
+{
+	struct wrasse_poll_group_stats stats;
+
+	wrasse_poll_group_get_stats(group, &stats, sizeof(stats));
+	/* The last Writes are still being fetched. */
+	if (op->lends ? stats.lent < stats.reads + stats.writes : stats.lent > 0)
+		cost_fail("of %llu commands %llu were lent memory",
+			  (unsigned long long)(stats.reads + stats.writes),
+			  (unsigned long long)stats.lent);
+}
 
 static uint32_t number(const char *text)
 {
@@ -213,12 +248,13 @@ int main(int argc, char **argv)
 	fabric_init(FABRIC_SIMULATED);
 	fabric_device_add(&t0);
 	fabric_device_add(&h0);
-	target_make(count, depth < 32 ? 32 : depth);
+	target_make(count, depth < 32 ? 32 : depth, op->lends);
 	cost_host_open(turn);
 	admin = cost_queue_open(0, 32, 4096);
 	for (uint32_t i = 0; i < count; i++)
 		queues[i] = cost_queue_open((uint16_t)(i + 1), i ? 2 : depth, i ? 4096 : len);
 	measure(op, len, batch, number(argv[6]), queues[0]);
+	check_lent(op);
 	for (uint32_t i = 0; i < count; i++)
 		cost_queue_close(queues[i]);
 	cost_queue_close(admin);

@@ -212,6 +212,26 @@ static void a_backend_that_lends_nothing_gets_buffers(void **state)
 	end(&fake);
 }
 
+/* Its host would be told the key of all of the memory. */
+static void on_iwarp_only_reads_are_lent_to(void **state)
+{
+	struct fake fake;
+
+	begin(&fake);
+	fake.device.iwarp = true;
+	comes(&fake, NVME_OPC_WRITE, 8);
+	fetch(&fake);
+	assert_int_equal(maps, 0);
+	fake_io_ends(0, wrasse_status_ok());
+	fetch(&fake);
+	comes(&fake, NVME_OPC_READ, 8);
+	assert_int_equal(maps, 1);
+	fake_io_ends(1, wrasse_status_ok());
+	fetch(&fake);
+	fake.device.iwarp = false;
+	end(&fake);
+}
+
 static void other_commands_are_not_lent_to(void **state)
 {
 	struct fake fake;
@@ -504,6 +524,7 @@ int main(void)
 		cmocka_unit_test(a_write_is_fetched_to_what_is_lent),
 		cmocka_unit_test(memory_that_the_device_does_not_know_is_not_used),
 		cmocka_unit_test(a_backend_that_lends_nothing_gets_buffers),
+		cmocka_unit_test(on_iwarp_only_reads_are_lent_to),
 		cmocka_unit_test(other_commands_are_not_lent_to),
 		cmocka_unit_test(who_waits_for_wrs_holds_nothing_that_is_lent),
 		cmocka_unit_test(a_pause_is_not_complete_while_the_hardware_has_what_is_lent),
