@@ -349,8 +349,7 @@ struct rdmat_request *fake_request(struct fake *fake)
 	fake->qp->outstanding++;
 	memset(&request->nvme.cmd, 0, sizeof(request->nvme.cmd));
 	memset(&request->nvme.data, 0, sizeof(request->nvme.data));
-	if (!request->nvme.op)
-		request->nvme.op = &op;
+	request->nvme.op = &op;
 	request->nvme.cmd.opcode = 0x7e;
 	return request;
 }
