@@ -115,6 +115,7 @@ static const char help[] =
 	"                            null:SIZE   reads zeroes, forgets writes\n"
 	"                          and after it, if wanted, ,bs=BYTES (512), ,ana=GROUP (1)\n"
 	"                          ,ro (read only), ,resv=PATH (a file for reservations)\n"
+	"                          ,timeout=MS (reads that take longer end; from 100)\n"
 	"                          and, for ram, ,pi=TYPE (protection information, 1 to 3)\n"
 	"                          and ,lend (reads are not copied; all of it is pinned)\n"
 	"  --ana L:G=STATE         ANA state of group G on the Lth --listen, 0 for every one:\n"

@@ -139,6 +139,7 @@ static int namespace_add(struct wrasse_subsystem *subsystem, const struct subsys
 	opts.volatile_cache = backend->volatile_cache;
 	opts.io_opcodes = backend->io_opcodes;
 	opts.discard_zeroes = backend->discard_zeroes;
+	opts.io_timeout_ms = ns_spec->io_timeout_ms;
 	opts.ops = backend->ops;
 	opts.backend = backend;
 	if (reservations) {

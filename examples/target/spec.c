@@ -214,6 +214,10 @@ static const char *ns_suffix_parse(const char *word, struct ns_spec *spec, bool 
 		if (number_parse(word + 3, false, &size) || size < 1 || size > 3)
 			return "has a bad protection information type: pi must be 1, 2 or 3";
 		spec->pi_type = (uint8_t)size;
+	} else if (strncmp(word, "timeout=", 8) == 0) {
+		if (number_parse(word + 8, false, &size) || size < 100 || size > UINT32_MAX)
+			return "has a bad timeout: it must be from 100 to 4294967295 milliseconds";
+		spec->io_timeout_ms = (uint32_t)size;
 	} else if (strcmp(word, "lend") == 0) {
 		spec->lend = true;
 	} else {
@@ -245,8 +249,8 @@ static const char *ns_suffixes_parse(char *text, struct ns_spec *spec)
 static const char *ns_size_parse(const char *text, struct ns_spec *spec)
 {
 	if (strchr(text, ','))
-		return "has an unknown suffix: only ,bs=BYTES, ,ana=GROUP, ,pi=TYPE, ,lend, ,ro and ,resv=PATH "
-		       "may follow the size";
+		return "has an unknown suffix: only ,bs=BYTES, ,ana=GROUP, ,pi=TYPE, ,lend, ,ro, ,timeout=MS and "
+		       ",resv=PATH may follow the size";
 	if (number_parse(text, true, &spec->size))
 		return "has a bad size: it must be a number of bytes (digits, then K, M, G or T if "
 		       "wanted)";

@@ -24,10 +24,11 @@ struct ns_spec {
 	uint64_t size; /* bytes; 0 for NS_FILE: the file's size */
 	uint32_t block_size;
 	bool read_only;
-	uint8_t pi_type;    /* protection information; 0: none */
-	bool lend;          /* reads go to hosts without a copy */
-	uint32_t ana_group; /* 0: the library's default */
-	char *reservations; /* the file that keeps them; NULL: none; owned by the spec */
+	uint8_t pi_type;        /* protection information; 0: none */
+	bool lend;              /* reads go to hosts without a copy */
+	uint32_t ana_group;     /* 0: the library's default */
+	uint32_t io_timeout_ms; /* 0: none */
+	char *reservations;     /* the file that keeps them; NULL: none; owned by the spec */
 };
 
 /* The state of an ANA group on a listener. */

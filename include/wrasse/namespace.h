@@ -76,6 +76,17 @@ struct wrasse_ns_opts {
 				  namespace was removed */
 	const struct wrasse_reservation
 		*reservation; /* what was saved last; copied. NULL: nothing was, or ptpl is false */
+
+	/*
+	 * How long the backend may take for one I/O, in ms, 100 at least; 0: as long as it takes. It is
+	 * told at most a quarter late. Then its abort() is asked, if it has one. If the I/O does not end
+	 * at once and its command changes nothing and has brought no data (Read, Verify, Flush), the host
+	 * is answered with Command Interrupted, which says that it may be sent again; the backend may go
+	 * on to use the memory until it completes the I/O. What changes the media is answered when the
+	 * backend completes it and not before: a host that was told otherwise could write the same blocks
+	 * anew, and find them overwritten by what it wrote first.
+	 */
+	uint32_t io_timeout_ms;
 };
 
 static inline void wrasse_ns_opts_init(struct wrasse_ns_opts *opts)

@@ -136,6 +136,8 @@ struct wrasse_poll_group_stats {
 	uint64_t disconnects;  /* queue pairs that went */
 	uint64_t hostile;      /* connections ended because a host broke the protocol */
 	uint64_t lent;         /* times that a backend lent the memory for a command's data */
+	uint64_t
+		interrupted; /* commands that were answered while their backend had them: io_timeout_ms */
 };
 
 /*

@@ -489,6 +489,41 @@ void nvme_io_count(struct nvme_ns_port *port, const struct nvme_request *request
 	}
 }
 
+/* What the backend gave up because it took too long was not aborted by the host, which may try again. */
+static __attribute__((noinline, cold)) enum nvme_next
+io_failed(struct nvme_request *request, struct nvme_ns_port *port, struct wrasse_status status)
+{
+	if (request->op->failed)
+		request->op->failed(request, port);
+	if (request->overdue && status.sct == WRASSE_SCT_GENERIC && status.sc == WRASSE_SC_ABORTED)
+		status = wrasse_status_make(WRASSE_SCT_GENERIC, WRASSE_SC_COMMAND_INTERRUPTED,
+					    false);
+	return nvme_refuse(request, status, NVME_AT_NONE, "the backend failed it");
+}
+
+bool nvme_request_interrupt_overdue(struct nvme_request *request)
+{
+	const struct nvme_op *op = request->op;
+
+	if ((op->effects & NVME_EFFECT_DATA) || op->xfer == NVME_XFER_H2C)
+		return false;
+	request->interrupted = true;
+	if (request->fenced)
+		nvme_fence_leave(request, request->port);
+	nvme_request_interrupt(request);
+	return true;
+}
+
+void nvme_request_let_go(struct nvme_request *request)
+{
+	struct nvme_ns_port *port = request->port;
+
+	request->port = NULL;
+	port->in_flight--;
+	if (request->fenced)
+		nvme_fence_leave(request, port);
+}
+
 enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status)
 {
 	struct nvme_ns_port *port = request->port;
@@ -501,10 +536,8 @@ enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wra
 		nvme_fence_leave(request, port);
 		request->preempted = true;
 	}
-	if (!wrasse_status_is_ok(status) && request->op->failed)
-		request->op->failed(request, port);
 	if (!wrasse_status_is_ok(status))
-		return nvme_refuse(request, status, NVME_AT_NONE, "the backend failed it");
+		return io_failed(request, port, status);
 	if (request->steps.next)
 		return nvme_request_may_go_on(request) ? request->steps.next(request, port) :
 							 NVME_RESPOND;

@@ -13,6 +13,9 @@
 #define MAX_BLOCK_SIZE     65536
 #define DEFAULT_BLOCK_SIZE 512
 
+#define LEAST_IO_TIMEOUT_MS 100
+#define NS_PER_MS           1000000ull
+
 #define IO_REQUIRED                                                       \
 	(WRASSE_IO_BIT(WRASSE_IO_READ) | WRASSE_IO_BIT(WRASSE_IO_WRITE) | \
 	 WRASSE_IO_BIT(WRASSE_IO_FLUSH))
@@ -98,6 +101,8 @@ static const char *io_opts_check(const struct wrasse_ns_opts *opts, uint32_t blo
 		return "max_write_zeroes_len is below 8192";
 	if (opts->max_discard_len && opts->max_discard_len < block_size)
 		return "max_discard_len is below block_size";
+	if (opts->io_timeout_ms && opts->io_timeout_ms < LEAST_IO_TIMEOUT_MS)
+		return "io_timeout_ms is below 100";
 	if (!hints_are_good(&opts->hints))
 		return "hints has a length above 65536 blocks, or atomic_write_power above atomic_write";
 	return NULL;
@@ -185,6 +190,7 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 	ns->max_discard_len = opts->max_discard_len & ~(uint64_t)(block_size - 1);
 	ns->discard_zeroes = opts->discard_zeroes;
 	ns->hints = opts->hints;
+	ns->io_timeout_ns = opts->io_timeout_ms * NS_PER_MS;
 	ops_copy(&ns->ops, opts->ops);
 	ns->backend = opts->backend;
 	ns->save_reservation = opts->save_reservation;

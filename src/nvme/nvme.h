@@ -216,8 +216,10 @@ struct nvme_request {
 	bool straight; /* set by the transport before execute: it has not waited since it was parsed
 			    */
 	bool fenced;   /* a Preempt and Abort waits for it; set while port is */
-	bool preempted; /* its host was: it must not be executed any more */
-	bool saving;    /* from NVME_SAVE to nvme_request_complete_save() */
+	bool preempted;   /* its host was: it must not be executed any more */
+	bool saving;      /* from NVME_SAVE to nvme_request_complete_save() */
+	bool overdue;     /* set by the transport: the backend has had an I/O of it for too long */
+	bool interrupted; /* and it was answered so, while the backend had it */
 	struct nvme_data data;
 	/* The data, set by the transport before execute: the buffers (C2H, fetched H2C) or the
 	 * capsule's own bytes. Their lengths add up to data.len. NULL when there is no data. */
@@ -356,6 +358,17 @@ enum nvme_next nvme_request_execute_auth(struct nvme_request *request, uint64_t 
  * this is the next one, which never happens once the queue has ended.
  */
 enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
+
+/*
+ * The backend has had an I/O of a command for too long. Return: true: the command is answered with Command
+ * Interrupted, cqe is complete, and when the backend answers after all nvme_request_let_go() takes the
+ * place of nvme_request_complete_io(); false: it must wait for the backend, since it may change the media
+ * or has data of the host's.
+ */
+bool nvme_request_interrupt_overdue(struct nvme_request *request);
+
+/* The backend has ended the I/O of one that was answered without it: port is NULL, cqe is as it was. */
+void nvme_request_let_go(struct nvme_request *request);
 
 /* For NVME_SAVE: calls the embedder. */
 void nvme_request_save(struct nvme_request *request);

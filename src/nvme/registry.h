@@ -98,6 +98,7 @@ struct wrasse_namespace {
 	uint64_t max_write_zeroes_len, max_discard_len; /* bytes; 0: no limit */
 	bool discard_zeroes;
 	struct wrasse_ns_hints hints;
+	uint64_t io_timeout_ns; /* for the backend to complete an I/O; 0: as long as it takes */
 	_Atomic(bool) write_protected; /* by a host; any thread, as the next */
 	_Atomic(bool) cache_off;       /* by a host */
 	struct wrasse_backend_ops

@@ -88,7 +88,7 @@ static struct rdmat_request *find_cid(const struct rdmat_qp *qp, uint16_t cid)
 {
 	struct pool_link *link, *tmp;
 
-	for (unsigned state = RDMAT_REQUEST_RECEIVED; state < RDMAT_REQUEST_FLUSHING; state++) {
+	for (unsigned state = RDMAT_REQUEST_RECEIVED; state < RDMAT_REQUEST_OVERDUE; state++) {
 		pool_list_for_each(link, tmp, &qp->lists[state]) {
 			struct rdmat_request *request =
 				pool_container(link, struct rdmat_request, link);

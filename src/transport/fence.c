@@ -5,10 +5,11 @@
  */
 #include "transport/group.h"
 
-/* What is being answered touches no namespace any more. */
+/* What is being answered, or was, changes no namespace any more. */
 static bool is_out(unsigned state)
 {
-	return state == RDMAT_REQUEST_WAIT_RESPOND || state == RDMAT_REQUEST_RESPONDING;
+	return state == RDMAT_REQUEST_WAIT_RESPOND || state == RDMAT_REQUEST_RESPONDING ||
+	       state == RDMAT_REQUEST_OVERDUE;
 }
 
 static void fence_queue(struct nvme_ns_port *port, struct rdmat_qp *qp)

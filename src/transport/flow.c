@@ -49,6 +49,7 @@ static void submit(struct rdmat_request *request)
 
 	request->backend = true;
 	request->io_done = false;
+	request->seen_ns = 0;
 	/* Commands: those of several I/Os are none of these. */
 	if (nvme->cmd.opcode == NVME_OPC_READ) {
 		rdmat_count(&group->stats.reads, 1);
@@ -341,7 +342,9 @@ void rdmat_flow_retired(struct rdmat_request *request)
 			fetched(request);
 		break;
 	case RDMAT_REQUEST_RESPONDING:
-		if (request->responded) {
+		if (request->responded && request->backend) {
+			rdmat_request_move(request, RDMAT_REQUEST_OVERDUE);
+		} else if (request->responded) {
 			bool disconnect = request->disconnect_after;
 
 			rdmat_request_move_to_free(request);
@@ -382,6 +385,9 @@ void rdmat_flow_io_done(struct rdmat_request *request)
 	request->io_done = false;
 	if (request->nvme.saving) {
 		saved(request);
+	} else if (request->nvme.interrupted) {
+		nvme_request_let_go(&request->nvme);
+		rdmat_request_settle(request);
 	} else {
 		next = nvme_request_complete_io(&request->nvme, request->io_status);
 		if (request->state == RDMAT_REQUEST_EXECUTING)

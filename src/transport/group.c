@@ -302,8 +302,8 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 	return count;
 }
 
-/* What need not be looked at in every poll. */
-static int slow_poll(struct wrasse_poll_group *group)
+/* What need not be looked at in every poll. Like act() not inline: an empty poll would save registers for it. */
+static __attribute__((noinline)) int slow_poll(struct wrasse_poll_group *group)
 {
 	int count;
 
@@ -343,7 +343,7 @@ static bool is_at_rest(const struct wrasse_poll_group *group)
 	       pool_list_is_empty(&group->dirty) && pool_list_is_empty(&group->dying);
 }
 
-static int act(struct wrasse_poll_group *group, int drain)
+static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int drain)
 {
 	int count = run_local(group);
 

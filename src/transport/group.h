@@ -117,6 +117,7 @@ struct wrasse_poll_group {
 		**local_done_tail;     /* completions recorded on this thread */
 	bool at_rest;                  /* nothing of what follows, or of the lists, is left to do */
 	bool rx_dirty;                 /* a slot is idle */
+	uint64_t io_timeout_ns;        /* the shortest of its namespaces; 0: none has one */
 	bool lenders;                  /* of the backends that it has attached to, one has map() */
 	bool device_failed;            /* of devices, one or more have failed */
 	struct rdmat_class classes[2]; /* [0] I/O, [1] admin */

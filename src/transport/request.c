@@ -111,8 +111,13 @@ static uint32_t request_keeps(const struct rdmat_request *request, enum rdmat_re
 		break;
 	case RDMAT_REQUEST_WAIT_RESPOND:
 	case RDMAT_REQUEST_RESPONDING:
-		if (!request->with_data)
-			keeps &= ~(uint32_t)(RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN);
+		if (request->nvme.interrupted)
+			keeps &= ~(uint32_t)RDMAT_HOLD_CHAIN;
+		else if (request->with_data)
+			keeps &= ~(uint32_t)RDMAT_HOLD_BACKEND;
+		else
+			keeps &= ~(uint32_t)(RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN |
+					     RDMAT_HOLD_BACKEND);
 		break;
 	default:
 		break;
@@ -365,7 +370,8 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
 
 bool rdmat_request_settle(struct rdmat_request *request)
 {
-	if (request->state != RDMAT_REQUEST_FLUSHING || request->sq_out || request->backend)
+	if ((request->state != RDMAT_REQUEST_FLUSHING && request->state != RDMAT_REQUEST_OVERDUE) ||
+	    request->sq_out || request->backend)
 		return false;
 	rdmat_request_move_to_free(request);
 	return true;

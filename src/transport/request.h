@@ -43,41 +43,45 @@ enum rdmat_hold {
  * list of its state, FREE ones on their class's free list. docs/flow.md shows this table as a
  * graph, made by tests/unit/flow_graph.c.
  */
-#define RDMAT_REQUEST_STATES(X)                                                                  \
-	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                            \
-	X(RECEIVED, "capsule came", RDMAT_HOLD_SLOT,                                             \
-	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_PAIR) | RDMAT_TO(WAIT_RESOURCES) |               \
-		  RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER |                 \
-		  RDMAT_TO(FLUSHING))                                                            \
-	X(WAIT_RESUME, "its namespace is paused", RDMAT_HOLD_SLOT,                               \
-	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) |                \
-		  RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                                          \
-	X(WAIT_PAIR, "half of a fused pair; waits for the other, then for what both need",       \
-	  RDMAT_HOLD_SLOT,                                                                       \
-	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(WAIT_TURN) |                \
-		  RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                                          \
-	X(WAIT_RESOURCES, "waits for buffers and WRs", RDMAT_HOLD_SLOT,                          \
-	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(WAIT_TURN) |                   \
-		  RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                    \
-	X(WAIT_FETCH, "waits for READ credits and queue slots",                                  \
-	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,                                                 \
-	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(FETCHING) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))     \
-	X(FETCHING, "RDMA READ",                                                                 \
-	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_READS,              \
-	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_TURN) | RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER |  \
-		  RDMAT_TO(FLUSHING))                                                            \
-	X(WAIT_TURN, "half of a fused pair, has its data; waits for its turn",                   \
-	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_TURN,                                \
-	  RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                            \
-	X(EXECUTING, "in the controller or the backend",                                         \
-	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_BACKEND |         \
-		  RDMAT_HOLD_TURN,                                                               \
-	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                          \
-	X(WAIT_RESPOND, "waits for queue slots", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,          \
-	  RDMAT_TO(RESPONDING) | RDMAT_TO(FLUSHING))                                             \
-	X(RESPONDING, "RDMA WRITE, SEND", RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ, \
-	  RDMAT_TO(FREE) | RDMAT_TO(FLUSHING))                                                   \
-	X(FLUSHING, "queue pair failed; hardware or backend still holds something",              \
+#define RDMAT_REQUEST_STATES(X)                                                                 \
+	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                           \
+	X(RECEIVED, "capsule came", RDMAT_HOLD_SLOT,                                            \
+	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_PAIR) | RDMAT_TO(WAIT_RESOURCES) |              \
+		  RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER |                \
+		  RDMAT_TO(FLUSHING))                                                           \
+	X(WAIT_RESUME, "its namespace is paused", RDMAT_HOLD_SLOT,                              \
+	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(EXECUTING) |               \
+		  RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                                         \
+	X(WAIT_PAIR, "half of a fused pair; waits for the other, then for what both need",      \
+	  RDMAT_HOLD_SLOT,                                                                      \
+	  RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(WAIT_TURN) |               \
+		  RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                                         \
+	X(WAIT_RESOURCES, "waits for buffers and WRs", RDMAT_HOLD_SLOT,                         \
+	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_FETCH) | RDMAT_TO(WAIT_TURN) |                  \
+		  RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                   \
+	X(WAIT_FETCH, "waits for READ credits and queue slots",                                 \
+	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN,                                                \
+	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(FETCHING) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))    \
+	X(FETCHING, "RDMA READ",                                                                \
+	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_READS,             \
+	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_TURN) | RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER | \
+		  RDMAT_TO(FLUSHING))                                                           \
+	X(WAIT_TURN, "half of a fused pair, has its data; waits for its turn",                  \
+	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_TURN,                               \
+	  RDMAT_TO(EXECUTING) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                           \
+	X(EXECUTING, "in the controller or the backend",                                        \
+	  RDMAT_HOLD_SLOT | RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_BACKEND |        \
+		  RDMAT_HOLD_TURN,                                                              \
+	  RDMAT_TO(WAIT_RESUME) | RDMAT_TO_ANSWER | RDMAT_TO(FLUSHING))                         \
+	X(WAIT_RESPOND, "waits for queue slots",                                                \
+	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_BACKEND,                           \
+	  RDMAT_TO(RESPONDING) | RDMAT_TO(FLUSHING))                                            \
+	X(RESPONDING, "RDMA WRITE, SEND",                                                       \
+	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN | RDMAT_HOLD_SQ | RDMAT_HOLD_BACKEND,           \
+	  RDMAT_TO(FREE) | RDMAT_TO(OVERDUE) | RDMAT_TO(FLUSHING))                              \
+	X(OVERDUE, "was answered without the backend, which still has it",                      \
+	  RDMAT_HOLD_BUFFERS | RDMAT_HOLD_BACKEND, RDMAT_TO(FREE) | RDMAT_TO(FLUSHING))         \
+	X(FLUSHING, "queue pair failed; hardware or backend still holds something",             \
 	  RDMAT_HOLD_ALL, RDMAT_TO(FREE))
 
 #define RDMAT_TO(state) (1u << RDMAT_REQUEST_##state)
@@ -158,6 +162,7 @@ struct rdmat_request {
 	struct rdmat_abort *abort;    /* this is an Abort command, and its outcome is not known */
 	struct rdmat_abort *abort_by; /* an Abort waits for what becomes of this command */
 	uint64_t received_ns;
+	uint64_t seen_ns; /* when overdue.c first saw the I/O that the backend has; 0: not yet */
 	uint32_t index;   /* constant: in its class */
 	uint64_t arrival; /* how manieth capsule of its queue pair it came in */
 	/* While FREE and something is lost, whom it served: */
@@ -230,7 +235,7 @@ void rdmat_request_move_to_executing(struct rdmat_request *request);
 void rdmat_request_move_to_responding(struct rdmat_request *request);
 void rdmat_request_move_to_free(struct rdmat_request *request);
 
-/* Whether a FLUSHING request may go: then it is FREE. */
+/* Whether a request that is FLUSHING or OVERDUE may go: then it is FREE. */
 bool rdmat_request_settle(struct rdmat_request *request);
 
 /*

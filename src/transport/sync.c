@@ -9,6 +9,7 @@
 #include "transport/flow.h"
 #include "transport/group.h"
 #include "transport/listener.h"
+#include "transport/overdue.h"
 #include "transport/pause.h"
 
 /* ---- namespaces ---- */
@@ -95,6 +96,7 @@ static void port_attach(struct wrasse_poll_group *group, struct nvme_ns_port *po
 
 	port->next_work = NULL;
 	group->lenders |= ns->ops.map != NULL;
+	rdmat_overdue_begin(group, ns);
 	if (rc) {
 		rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
 			  "%s namespace %u: poll group %u cannot attach: %s", ns->subsystem->nqn,
@@ -355,6 +357,7 @@ int rdmat_group_timers(struct wrasse_poll_group *group)
 	pool_list_for_each(link, tmp, &group->qps)
 		next = earlier(next, qp_timers(pool_container(link, struct rdmat_qp, link), now));
 	next = earlier(next, rdmat_abort_timers(group, now));
+	next = earlier(next, rdmat_overdue_timers(group, now));
 	group->next_timer_ns = earlier(group->next_timer_ns, next);
 	return 0;
 }

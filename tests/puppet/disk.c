@@ -11,9 +11,8 @@
 #define BLOCK   512
 #define MAX_MIB 64
 
-static void disk_submit(struct wrasse_io *io)
+static void carry_out(struct disk *disk, struct wrasse_io *io)
 {
-	struct disk *disk = io->backend;
 	uint8_t *at = disk->bytes + io->offset;
 
 	if (io->opcode == WRASSE_IO_READ)
@@ -27,6 +26,16 @@ static void disk_submit(struct wrasse_io *io)
 			memcpy(at, io->iov[i].iov_base, io->iov[i].iov_len);
 	}
 	wrasse_io_complete(io, wrasse_status_ok());
+}
+
+static void disk_submit(struct wrasse_io *io)
+{
+	struct disk *disk = io->backend;
+
+	if (disk->sticks && disk->stuck_count < MAX_STUCK)
+		disk->stuck[disk->stuck_count++] = io;
+	else
+		carry_out(disk, io);
 }
 
 static const struct wrasse_backend_ops disk_ops = {
@@ -61,6 +70,7 @@ int disk_add(uint32_t nsid, uint32_t mib, uint32_t ana_group, bool hidden)
 	opts.block_count = ((uint64_t)mib << 20) / BLOCK;
 	opts.ana_group = ana_group;
 	opts.no_auto_visible = hidden;
+	opts.io_timeout_ms = puppet.io_timeout_ms;
 	opts.ops = &disk_ops;
 	opts.backend = disk;
 	rc = wrasse_subsystem_add_ns(puppet.subsystem, &opts, &disk->ns);
@@ -84,4 +94,27 @@ int disk_resize(uint32_t nsid, uint32_t mib)
 	if (!disk || mib > MAX_MIB)
 		return -ENOENT;
 	return wrasse_namespace_resize(disk->ns, ((uint64_t)mib << 20) / BLOCK);
+}
+
+int disk_stick(uint32_t nsid)
+{
+	struct disk *disk = disk_find(nsid);
+
+	if (!disk)
+		return -ENOENT;
+	disk->sticks = true;
+	return 0;
+}
+
+int disk_free(uint32_t nsid)
+{
+	struct disk *disk = disk_find(nsid);
+
+	if (!disk)
+		return -ENOENT;
+	disk->sticks = false;
+	for (unsigned i = 0; i < disk->stuck_count; i++)
+		carry_out(disk, disk->stuck[i]);
+	disk->stuck_count = 0;
+	return 0;
 }

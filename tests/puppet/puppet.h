@@ -14,12 +14,16 @@
 #define MAX_LISTENERS 8
 #define MAX_DISKS     64
 #define MAX_WORDS     8
+#define MAX_STUCK     256
 
 /* A namespace in memory. */
 struct disk {
 	struct wrasse_namespace *ns; /* NULL: free */
 	uint8_t *bytes;
 	unsigned long writes, reads;
+	bool sticks; /* what is submitted stays here */
+	struct wrasse_io *stuck[MAX_STUCK];
+	unsigned stuck_count;
 };
 
 struct puppet {
@@ -28,6 +32,7 @@ struct puppet {
 	struct wrasse_subsystem *subsystem;               /* the last one that was made */
 	struct wrasse_listener *listeners[MAX_LISTENERS]; /* by number - 1 */
 	struct disk disks[MAX_DISKS];                     /* by nsid - 1 */
+	uint32_t io_timeout_ms;                           /* of those that are added */
 	bool drained, balanced;
 };
 
@@ -37,6 +42,10 @@ extern struct puppet puppet;
 int disk_add(uint32_t nsid, uint32_t mib, uint32_t ana_group, bool hidden);
 int disk_remove(uint32_t nsid);
 int disk_resize(uint32_t nsid, uint32_t mib);
+
+/* It completes nothing from now on. And again, with what came meanwhile. */
+int disk_stick(uint32_t nsid);
+int disk_free(uint32_t nsid);
 
 /* The disk with an id, or NULL. */
 struct disk *disk_find(uint32_t nsid);

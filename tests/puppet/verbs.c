@@ -14,6 +14,8 @@
  *   ana LISTENER GROUP STATE     set an ANA state, by its name in the specification
  *   pause NSID, resume NSID      hold I/O back, and no more; 0: of the whole subsystem; prints "paused"
  *                                when the pause is complete
+ *   limit MS                     the I/O timeout of namespaces that are added from now on
+ *   stick NSID, free NSID        the namespace completes no I/O, and all of it
  *   reads NSID                   print how many reads the namespace has had, then ok
  */
 #include <errno.h>
@@ -190,6 +192,22 @@ static int ana_verb(void)
 	return -EINVAL;
 }
 
+static int limit_verb(void)
+{
+	puppet.io_timeout_ms = number(1);
+	return 0;
+}
+
+static int stick_verb(void)
+{
+	return disk_stick(number(1));
+}
+
+static int free_verb(void)
+{
+	return disk_free(number(1));
+}
+
 static int reads_verb(void)
 {
 	struct disk *disk = disk_find(number(1));
@@ -253,6 +271,9 @@ static const struct verb {
 	{"ana", 4, ana_verb},
 	{"pause", 2, pause_verb},
 	{"resume", 2, resume_verb},
+	{"limit", 2, limit_verb},
+	{"stick", 2, stick_verb},
+	{"free", 2, free_verb},
 	{"reads", 2, reads_verb},
 };
 

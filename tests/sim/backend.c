@@ -31,7 +31,8 @@ static struct pending {
 	unsigned group;
 	bool remote, error, never, aborted;
 	uint64_t order;
-	uint64_t print; /* of the ends of the memory, at submit */
+	uint64_t print;   /* of the ends of the memory, at submit */
+	uint64_t seen_ns; /* when its group first looked at its timers since; 0: not yet */
 } pending[SIM_MAX_IO];
 
 /* ---- patterns ---- */
@@ -344,6 +345,7 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 	m->io_opcodes = (uint32_t)rng_next() & IO_OPCODES;
 	opts->io_opcodes = m->io_opcodes;
 	opts->discard_zeroes = true;
+	opts->io_timeout_ms = plan.io_timeout_ms;
 	/* Never one that was in use: a late command must not reach another namespace. */
 	opts->nsid = (uint32_t)(m - media) + 1;
 	lending = full;
@@ -412,6 +414,36 @@ unsigned backend_held_of(const struct ctrl *ctrl)
 			 !strcmp(of->subsystem->nqn, nqn);
 	}
 	return count;
+}
+
+/* What changes nothing and brings nothing. */
+static bool only_reads(const struct nvme_request *request)
+{
+	return request->cmd.opcode == NVME_OPC_READ || request->cmd.opcode == NVME_OPC_VERIFY ||
+	       request->cmd.opcode == NVME_OPC_FLUSH;
+}
+
+void backend_check_timers(unsigned group)
+{
+	uint64_t now = fabric_now_ns(), timeout = plan.io_timeout_ms * SIM_MS;
+
+	for (unsigned i = 0; timeout && i < io_count; i++) {
+		struct pending *p = &pending[i];
+		const struct nvme_request *request = request_of(p->io);
+
+		if (p->group != group)
+			continue;
+		if (!p->seen_ns)
+			p->seen_ns = now;
+		if (now >= p->seen_ns + timeout && only_reads(request) &&
+		    request->queue->state == NVME_QUEUE_CONNECTED && !request->interrupted)
+			sim_fail(
+				"a command with opcode %#x waits for a backend that takes too long",
+				request->cmd.opcode);
+		if (request->interrupted && !only_reads(request))
+			sim_fail("a command with opcode %#x is answered, and the backend has it",
+				 request->cmd.opcode);
+	}
 }
 
 bool backend_has_it(const struct wrasse_io *io)

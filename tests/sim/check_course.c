@@ -30,6 +30,7 @@ static struct course {
 	struct seen seen[SEEN];
 	struct head heads[2]; /* by class */
 	uint32_t until_slow;
+	uint64_t next_timer_ns;
 } courses[SIM_MAX_GROUPS];
 
 void check_course_reset(void)
@@ -160,14 +161,19 @@ static void check_waiting(const struct wrasse_poll_group *group, unsigned class,
 /* ---- time ---- */
 
 /* The group looks at its timers now and then; afterwards nobody's time is up. */
-static void check_deadlines(const struct wrasse_poll_group *group, struct course *course)
+static void check_deadlines(unsigned index, const struct wrasse_poll_group *group,
+			    struct course *course)
 {
 	struct pool_link *link, *tmp;
 	bool looked = group->until_slow >= course->until_slow;
+	bool due = fabric_now_ns() >= course->next_timer_ns;
 
 	course->until_slow = group->until_slow;
+	course->next_timer_ns = group->next_timer_ns;
 	if (!looked)
 		return;
+	if (due)
+		backend_check_timers(index);
 	pool_list_for_each(link, tmp, &group->qps) {
 		const struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 
@@ -217,7 +223,7 @@ void check_course(unsigned index)
 			check_limits(course, pool_container(link, struct rdmat_qp, link));
 	for (unsigned class = 0; class < 2; class ++)
 		check_waiting(group, class, &course->heads[class]);
-	check_deadlines(group, course);
+	check_deadlines(index, group, course);
 }
 
 /* ---- the drain ---- */

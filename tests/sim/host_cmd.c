@@ -76,8 +76,9 @@ static bool may_fail(const struct queue *queue, const struct slot *slot, uint16_
 	case ST_WRITE_FAULT:
 		return plan.error && slot->media;
 	case ST_INTERRUPTED:
-		/* The backend may end it when its Abort has been answered. */
-		return (plan.error && slot->media) || slot->half || slot->abort_sent;
+		/* The backend may end it when its Abort has been answered, or took too long. */
+		return ((plan.error || plan.io_timeout_ms) && slot->media) || slot->half ||
+		       slot->abort_sent;
 	case ST_MISSING_FUSED: /* there were too many first halves */
 		return slot->half;
 	case ST_FAILED_FUSED: /* the other half may have failed */

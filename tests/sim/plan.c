@@ -158,6 +158,7 @@ void plan_make(uint64_t seed)
 	plan.settle = plan.calm || rng_flip();
 	plan.deadline_ms = plan.calm ? 5000 : ONE_OF(0, 10, 200, 5000);
 	plan.lend = plan.attach && rng_flip();
+	plan.io_timeout_ms = !plan.calm && rng_one_in(3) ? ONE_OF(100, 300, 2000) : 0;
 }
 
 void plan_make_plain(void)
@@ -205,6 +206,9 @@ void plan_describe(char *buf, size_t len)
 		at += (size_t)snprintf(buf + at, len - at, " %s", host_kind_name(plan.kind[i]));
 	if (plan.reservations && at < len)
 		at += (size_t)snprintf(buf + at, len - at, ", reservations");
+	if (plan.io_timeout_ms && at < len)
+		at += (size_t)snprintf(buf + at, len - at, ", I/O timeout %u ms",
+				       plan.io_timeout_ms);
 	if (plan.lend && at < len)
 		at += (size_t)snprintf(buf + at, len - at, ", lent memory");
 	at += (size_t)snprintf(buf + at, len - at, "%s%s%s%s", plan.device.iwarp ? " iwarp" : "",

@@ -103,7 +103,8 @@ struct plan {
 	/* The backend: an I/O in so many ... 0: none. */
 	uint32_t late, remote, error, never;
 	bool attach, detach_slowly;
-	bool lend; /* some of the memory for Reads and Writes is the backend's */
+	uint32_t io_timeout_ms; /* of all namespaces */
+	bool lend;              /* some of the memory for Reads and Writes is the backend's */
 	uint32_t attach_fails;
 	/* The end. */
 	/* What good hosts do; zero: anything. */
@@ -194,6 +195,9 @@ extern uint64_t backend_order;
 struct host;
 /* Whether it has one of a host for a namespace that is not younger. */
 bool backend_has_older(const struct media *m, const struct host *host, uint64_t order);
+
+/* The group has just looked at its timers: nobody waits for longer than its namespace allows. */
+void backend_check_timers(unsigned group);
 
 /* Whether it has an I/O. */
 bool backend_has_it(const struct wrasse_io *io);

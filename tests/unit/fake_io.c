@@ -102,3 +102,11 @@ void fake_io_ends(unsigned which, struct wrasse_status status)
 	request->io_status = status;
 	rdmat_flow_io_done(request);
 }
+
+uint8_t fake_last_status(const struct fake *fake)
+{
+	const struct nvme_cqe *cqe =
+		(void *)(uintptr_t)fake->posted[fake->posted_count - 1]->sg_list->addr;
+
+	return (uint8_t)(nvme_get16(cqe->status) >> NVME_STATUS_SC_SHIFT);
+}

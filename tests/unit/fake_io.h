@@ -43,4 +43,7 @@ void fake_sgl(struct nvme_cmd *cmd, uint64_t addr, uint32_t len);
 struct rdmat_request *fake_io_request(unsigned which);
 void fake_io_ends(unsigned which, struct wrasse_status status);
 
+/* The status code of the response that was posted last. */
+uint8_t fake_last_status(const struct fake *fake);
+
 #endif

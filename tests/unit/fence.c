@@ -41,14 +41,6 @@ static struct nvme_ns_port *preempt(struct fake *fake)
 	return port;
 }
 
-static uint8_t last_status(const struct fake *fake)
-{
-	const struct nvme_cqe *cqe =
-		(void *)(uintptr_t)fake->posted[fake->posted_count - 1]->sg_list->addr;
-
-	return (uint8_t)(nvme_get16(cqe->status) >> NVME_STATUS_SC_SHIFT);
-}
-
 static void a_fence_waits_for_what_the_backend_has_and_aborts_the_rest(void **state)
 {
 	static int other;
@@ -74,7 +66,7 @@ static void a_fence_waits_for_what_the_backend_has_and_aborts_the_rest(void **st
 	rdmat_flow_resume(fake.group);
 	assert_int_equal(fake_io_count, 1);
 	rdmat_sendq_post(fake.qp);
-	assert_int_equal(last_status(&fake), NVME_SC_PREEMPTED);
+	assert_int_equal(fake_last_status(&fake), NVME_SC_PREEMPTED);
 	fake_complete(&fake);
 	fake_expect_balance(&fake);
 	fake_fini(&fake);
@@ -211,7 +203,7 @@ static void a_change_that_was_saved_is_answered(void **state)
 		rdmat_flow_io_done(request);
 		assert_int_equal(resv.state.count, !fails);
 		rdmat_sendq_post(fake.qp);
-		assert_int_equal(last_status(&fake), fails ? WRASSE_SC_INTERNAL : 0);
+		assert_int_equal(fake_last_status(&fake), fails ? WRASSE_SC_INTERNAL : 0);
 		fake_complete(&fake);
 		fake_expect_balance(&fake);
 		fake_fini(&fake);

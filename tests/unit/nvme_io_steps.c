@@ -642,17 +642,19 @@ static void options_out_of_range_are_refused(void **state)
 	static const struct {
 		uint32_t io_opcodes;
 		uint64_t max_write_zeroes_len, max_discard_len;
+		uint32_t io_timeout_ms;
 		int result;
 	} cases[] = {
-		{WRASSE_IO_BIT(WRASSE_IO_COPY) << 1, 0, 0, -EINVAL},
-		{1u << 31, 0, 0, -EINVAL},
-		{0, 8191, 0, -EINVAL},
-		{0, 0, 4095, -EINVAL},
-		{0x1ff, 8192, 4096, 50},
+		{WRASSE_IO_BIT(WRASSE_IO_COPY) << 1, 0, 0, 0, -EINVAL},
+		{1u << 31, 0, 0, 0, -EINVAL},
+		{0, 8191, 0, 0, -EINVAL},
+		{0, 0, 4095, 0, -EINVAL},
+		{0, 0, 0, 99, -EINVAL},
+		{0x1ff, 8192, 4096, 100, 50},
 	};
 
 	(void)state;
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct wrasse_namespace *made = NULL;
 		struct wrasse_ns_opts opts;
 		const char *why = NULL;
@@ -665,6 +667,7 @@ static void options_out_of_range_are_refused(void **state)
 		opts.io_opcodes = cases[i].io_opcodes;
 		opts.max_write_zeroes_len = cases[i].max_write_zeroes_len;
 		opts.max_discard_len = cases[i].max_discard_len;
+		opts.io_timeout_ms = cases[i].io_timeout_ms;
 		assert_int_equal(nvme_ns_create(fx_subsystem, &opts, &made, &why), cases[i].result);
 		assert_int_equal(why != NULL, cases[i].result < 0);
 	}

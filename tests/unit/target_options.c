@@ -243,6 +243,9 @@ static void namespace_is(const char *text, struct ns_spec want)
 	assert_true(spec.size == want.size);
 	assert_int_equal(spec.block_size, want.block_size);
 	assert_int_equal(spec.read_only, want.read_only);
+	assert_int_equal(spec.pi_type, want.pi_type);
+	assert_int_equal(spec.lend, want.lend);
+	assert_int_equal(spec.io_timeout_ms, want.io_timeout_ms);
 	if (want.path)
 		assert_string_equal(spec.path, want.path);
 	else
@@ -267,6 +270,9 @@ static void namespaces_of_every_kind_are_taken(void **state)
 	namespace_is("file:/srv/a,b:c,rw", (struct ns_spec){NS_FILE, odd, 0, 512, false});
 	namespace_is("ram:8M,pi=3",
 		     (struct ns_spec){NS_RAM, NULL, 8 << 20, 512, false, .pi_type = 3});
+	namespace_is("ram:8M,lend", (struct ns_spec){NS_RAM, NULL, 8 << 20, 512, .lend = true});
+	namespace_is("file:/srv/disk,timeout=100",
+		     (struct ns_spec){NS_FILE, disk, 0, 512, .io_timeout_ms = 100});
 	namespace_is("file::ram:1G,ro", (struct ns_spec){NS_FILE, colon, 0, 512, true});
 	namespace_is("ram:8K,resv=/srv/kept,ro",
 		     (struct ns_spec){NS_RAM, NULL, 8192, 512, true, .reservations = kept});
@@ -292,6 +298,10 @@ static void bad_namespaces_name_what_is_wrong(void **state)
 	REFUSED("--namespace", "ram:1G,bs=0", "power of two from 512 to 65536");
 	REFUSED("--namespace", "ram:1G,rw", "unknown suffix");
 	REFUSED("--namespace", "ram:1G,rw,ro", "unknown suffix");
+	REFUSED("--namespace", "ram:1G,timeout=99", "from 100 to 4294967295 milliseconds");
+	REFUSED("--namespace", "ram:1G,timeout=4294967296", "from 100 to 4294967295 milliseconds");
+	REFUSED("--namespace", "ram:1G,timeout=", "from 100 to 4294967295 milliseconds");
+	REFUSED("--namespace", "null:1G,lend", "only a ram namespace");
 	REFUSED("--namespace", "ram:1G,pi=0", "must be 1, 2 or 3");
 	REFUSED("--namespace", "ram:1G,pi=4", "must be 1, 2 or 3");
 	REFUSED("--namespace", "null:1G,pi=1", "only a ram namespace");
