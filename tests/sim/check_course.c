@@ -15,6 +15,8 @@
 struct seen {
 	uint32_t number; /* rdmat_qp.number; 0: none */
 	uint32_t slots, reads;
+	bool destroyed;
+	uint64_t busy; /* the poll of its group after which it was, or completions were left */
 };
 
 /* The request whose turn is next, of those that wait for resources. */
@@ -72,14 +74,18 @@ static void note_limits(const struct rdmat_qp *qp, struct seen *seen)
 			attr.max_rd_atomic);
 }
 
-static void check_limits(struct course *course, const struct rdmat_qp *qp)
+static void check_limits(unsigned index, const struct rdmat_qp *qp)
 {
-	struct seen *seen = &course->seen[qp->number % SEEN];
+	struct seen *seen = &courses[index].seen[qp->number % SEEN];
 	uint32_t slots, reads;
 
 	if (seen->number != qp->number) {
 		note_limits(qp, seen);
 		return;
+	}
+	if (!qp->qp && (!seen->destroyed || fabric_cq_count(qp->device->cq))) {
+		seen->destroyed = true;
+		seen->busy = target.group[index].polls;
 	}
 	slots = qp->sq_free + sum_out(qp, false);
 	reads = qp->reads_free + sum_out(qp, true);
@@ -220,7 +226,7 @@ void check_course(unsigned index)
 
 	for (unsigned i = 0; i < 2; i++)
 		pool_list_for_each(link, tmp, lists[i])
-			check_limits(course, pool_container(link, struct rdmat_qp, link));
+			check_limits(index, pool_container(link, struct rdmat_qp, link));
 	for (unsigned class = 0; class < 2; class ++)
 		check_waiting(group, class, &course->heads[class]);
 	check_deadlines(index, group, course);
@@ -238,10 +244,17 @@ static bool backend_has(const struct rdmat_qp *qp)
 	return false;
 }
 
-/* Its last completions come behind others, of which a poll takes few. */
-static bool is_being_swept(const struct rdmat_qp *qp)
+/*
+ * Its last completions come behind others, of which a poll takes few: the last that took some need not have
+ * been the one that found no more. And the poll that destroys it, perhaps the first for long, is not the one
+ * that sweeps.
+ */
+static bool is_being_swept(unsigned index, const struct rdmat_qp *qp)
 {
-	return !qp->qp && fabric_cq_count(qp->device->cq);
+	const struct seen *seen = &courses[index].seen[qp->number % SEEN];
+
+	return !qp->qp &&
+	       (seen->number != qp->number || target.group[index].polls <= seen->busy + 2);
 }
 
 void check_drained(void)
@@ -257,7 +270,7 @@ void check_drained(void)
 		pool_list_for_each(link, tmp, &group->dying) {
 			const struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 
-			if (!backend_has(qp) && !is_being_swept(qp) &&
+			if (!backend_has(qp) && !is_being_swept(i, qp) &&
 			    fabric_now_ns() > qp->deadline_ns + 20 * SIM_MS)
 				sim_fail(
 					"the drain is over, and queue pair %u is left for no reason",
