@@ -8,7 +8,8 @@
  *
  * In each round the host sends BATCH commands, the fabric carries everything to its end, and the
  * target polls once. OP: read, write, write-in-capsule, flush, or idle (polls that find nothing).
- * QUEUES I/O queues are connected, one is used.
+ * QUEUES I/O queues are connected, one is used. What each of the others takes of the library's memory is
+ * counted too, with an admin queue for every 1023 of them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@
 #else
 #define CALLGRIND_TOGGLE_COLLECT
 #endif
+
+#define QUEUES_OF_CTRL 1023u
 
 static struct wrasse_target *target;
 static struct wrasse_poll_group *group;
@@ -84,7 +87,7 @@ static void target_make(uint32_t queues, uint32_t depth, bool lends)
 	wrasse_ns_opts_init(&ns);
 	wrasse_listener_opts_init(&where);
 	opts.clock = fabric_clock;
-	opts.max_io_queues = queues < 1024 ? queues : 1024;
+	opts.max_io_queues = queues < QUEUES_OF_CTRL ? queues : QUEUES_OF_CTRL;
 	opts.max_queue_depth = depth;
 	group_opts.poll_budget = 4096;
 	name.nqn = "nqn.2026-11.io.wrasse:cost";
@@ -223,13 +226,46 @@ static void measure(const struct op *op, uint32_t len, uint32_t batch, uint32_t 
 	print("receive_posts", after.post_recv_calls - before.post_recv_calls, ios);
 }
 
+/* All queues that are connected: the admin queue of each controller before its I/O queues. */
+static struct cost_queue **all;
+static uint32_t all_count;
+
+/* Return: the one that is used. */
+static struct cost_queue *queues_open(uint32_t count, uint32_t depth, uint32_t len)
+{
+	int64_t one = 0;
+
+	all = calloc(count + count / QUEUES_OF_CTRL + 1, sizeof(struct cost_queue *));
+	if (!all)
+		cost_fail("no memory");
+	cost_memory_begin();
+	for (uint32_t i = 0; i < count; i++) {
+		if (i % QUEUES_OF_CTRL == 0)
+			all[all_count++] = cost_queue_open(0, 32, 4096);
+		all[all_count++] = cost_queue_open((uint16_t)(i % QUEUES_OF_CTRL + 1),
+						   i ? 2 : depth, i ? 4096 : len);
+		if (i == 0)
+			one = cost_memory();
+	}
+	if (count > 1)
+		printf("memory %.1f\n", (double)(cost_memory() - one) / (count - 1));
+	return all[1];
+}
+
+static void queues_close(void)
+{
+	while (all_count)
+		cost_queue_close(all[--all_count]);
+	free(all);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct fabric_device t0 = {
 		.name = "t0", .address = "10.66.0.1", .max_cqe = 1u << 20};
 	static const struct fabric_device h0 = {.name = "h0", .address = "10.66.0.9"};
 	const struct op *op = ops;
-	struct cost_queue *admin, **queues;
+	struct cost_queue *queue;
 	uint32_t len, depth, batch, count;
 
 	if (argc != 7)
@@ -242,22 +278,15 @@ int main(int argc, char **argv)
 	depth = number(argv[3]);
 	batch = number(argv[4]);
 	count = number(argv[5]);
-	queues = calloc(count, sizeof(*queues));
-	if (!queues)
-		cost_fail("no memory");
 	fabric_init(FABRIC_SIMULATED);
 	fabric_device_add(&t0);
 	fabric_device_add(&h0);
 	target_make(count, depth < 32 ? 32 : depth, op->lends);
 	cost_host_open(turn);
-	admin = cost_queue_open(0, 32, 4096);
-	for (uint32_t i = 0; i < count; i++)
-		queues[i] = cost_queue_open((uint16_t)(i + 1), i ? 2 : depth, i ? 4096 : len);
-	measure(op, len, batch, number(argv[6]), queues[0]);
+	queue = queues_open(count, depth, len);
+	measure(op, len, batch, number(argv[6]), queue);
 	check_lent(op);
-	for (uint32_t i = 0; i < count; i++)
-		cost_queue_close(queues[i]);
-	cost_queue_close(admin);
+	queues_close();
 	cost_host_close();
 	check(wrasse_target_drain(target, 1000, on_drained, NULL), "drain");
 	for (unsigned i = 0; i < 2000 && !drained; i++)
@@ -266,6 +295,5 @@ int main(int argc, char **argv)
 		cost_fail("no drain report");
 	check(wrasse_poll_group_destroy(group), "wrasse_poll_group_destroy");
 	check(wrasse_target_destroy(target), "wrasse_target_destroy");
-	free(queues);
 	return 0;
 }

@@ -53,6 +53,10 @@ uint32_t cost_collect(struct cost_queue *queue);
 void cost_queue_close(struct cost_queue *queue);
 void cost_host_close(void);
 
+/* From now on the library's memory is counted: what it has allocated and not freed since, in bytes. */
+void cost_memory_begin(void);
+int64_t cost_memory(void);
+
 /* Ends the program. */
 void cost_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""tests/bench/report.py RESULTS DOCS COMMIT: what the parts of ./dev bench have left in RESULTS, as tables and plots.
+
+Each table replaces what stands between its marks in DOCS/performance.md. The plots, of IOPS against depth and of
+latency against IOPS, are drawn with gnuplot below DOCS/plots.
+"""
+import collections
+import os
+import statistics
+import subprocess
+import sys
+
+TARGETS = ("limit", "wrasse", "nvmet")
+COLOURS = {"limit": "#999999", "wrasse": "#0072b2", "nvmet": "#d55e00"}
+
+
+def read(path):
+    """{what: {job: {target: [(iops, mean, p50, p99), ...]}}}, in the order of the file."""
+    result = collections.defaultdict(lambda: collections.defaultdict(lambda: collections.defaultdict(list)))
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            what, _, job, target, *figures = line.rstrip("\n").split("\t")
+            result[what][job][target].append(tuple(int(f) for f in figures))
+    return result
+
+
+def medians(runs):
+    return [statistics.median(column) for column in zip(*runs)]
+
+
+def table(jobs):
+    lines = [
+        "| fio on Linux's host | limit IOPS | wrasse | nvmet | wrasse : limit | wrasse : nvmet "
+        "| p50 us: limit | wrasse | nvmet | wrasse : limit | wrasse : nvmet |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for job, targets in jobs.items():
+        figures = {target: medians(targets[target]) for target in TARGETS}
+        iops = {target: figures[target][0] for target in TARGETS}
+        p50 = {target: figures[target][2] for target in TARGETS}
+        cells = [job]
+        for values in (iops, p50):
+            cells += [f"{values[target]:.0f}" for target in TARGETS]
+            cells += [f"{values['wrasse'] / values['limit']:.2f}", f"**{values['wrasse'] / values['nvmet']:.2f}**"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def plot(path, title, xlabel, ylabel, curves, options):
+    """@curves: [(legend, colour, dash, [(x, y), ...]), ...]"""
+    styles = ", ".join(
+        f"'-' using 1:2 with linespoints linecolor rgb '{colour}' dashtype {dash} linewidth 2 pointtype 7 "
+        f"pointsize 0.5 title '{legend}'"
+        for legend, colour, dash, _ in curves)
+    data = "".join("".join(f"{x} {y}\n" for x, y in points) + "e\n" for *_, points in curves)
+    script = f"""
+set terminal svg size 720,440 background rgb 'white' font 'sans-serif,12'
+set output '{path}'
+set title '{title}'
+set xlabel '{xlabel}'
+set ylabel '{ylabel}'
+set grid linecolor rgb '#dddddd'
+set border 3
+set tics nomirror
+{options}
+plot {styles}
+{data}"""
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
+def draw(depths, plots):
+    os.makedirs(plots, exist_ok=True)
+    points = {target: [(int(depth), *medians(targets[target])) for depth, targets in depths.items()]
+              for target in TARGETS}
+    plot(os.path.join(plots, "depth.svg"), "4 KiB random reads, Linux host, SoftRoCE", "depth", "IOPS",
+         [(target, COLOURS[target], 1, [(p[0], p[1]) for p in points[target]]) for target in TARGETS],
+         "set logscale x 2\nset yrange [0:*]\nset key bottom right")
+    curves = [(f"{target} p{name}", COLOURS[target], dash, [(p[1], p[column]) for p in points[target]])
+              for target in TARGETS for name, column, dash in ((50, 3, 1), (99, 4, 2))]
+    plot(os.path.join(plots, "latency.svg"), "Latency against load: depth 1 to 128", "IOPS", "latency, us", curves,
+         "set logscale y\nset key top left")
+
+
+def peers(path, docs):
+    runs = read(path)
+    rounds = len(next(iter(runs["job"].values()))["wrasse"])
+    draw(runs["depth"], os.path.join(docs, "plots"))
+    return [f"Medians of {rounds} rounds.", "", *table(runs["job"]), "", "![IOPS against depth](plots/depth.svg)",
+            "", "![latency against load](plots/latency.svg)"]
+
+
+def idle(path, _):
+    lines = ["| mode | CPU at rest, % of a core | p50 us of a read that wakes it | p99 us |", "|---|--:|--:|--:|"]
+    with open(path, encoding="utf-8") as file:
+        lines += ["| " + line.rstrip("\n").replace("\t", " | ") + " |" for line in file]
+    return lines
+
+
+def scale(path, _):
+    rows = {}
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            name, instructions, *_, memory = line.rstrip("\n").split("|")
+            what, queues = name.rsplit(", ", 1)
+            rows.setdefault(queues.split()[0], {})[what] = (instructions, memory)
+    lines = ["| I/O queues connected | instructions per 4 KiB read, saturated | per empty poll | bytes for a further queue |",
+             "|--:|--:|--:|--:|"]
+    for queues, row in rows.items():
+        read, idle_poll = row["read 4 KiB, saturated"], row["an empty poll"]
+        lines.append(f"| {queues} | {read[0]} | {idle_poll[0]} | {read[1]} |")
+    return lines
+
+
+def replace(document, name, commit, lines):
+    """What stands in a document between <!-- NAME begin --> and <!-- NAME end -->."""
+    begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
+    with open(document, encoding="utf-8") as file:
+        before, rest = file.read().split(begin)
+    text = "\n".join([begin, f"Commit {commit}.", "", *lines, end])
+    with open(document, "w", encoding="utf-8") as file:
+        file.write(before + text + rest.split(end)[1])
+
+
+def main(results, docs, commit):
+    for name, make in (("peers", peers), ("idle", idle), ("scale", scale)):
+        path = os.path.join(results, name)
+        if not os.path.exists(path):
+            continue
+        lines = make(path, docs)
+        replace(os.path.join(docs, "performance.md"), name, commit, lines)
+        print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
