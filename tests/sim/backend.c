@@ -32,6 +32,7 @@ static struct pending {
 	bool remote, error, never, aborted;
 	uint64_t order;
 	uint64_t print;   /* of the ends of the memory, at submit */
+	uint64_t poll;    /* of its group, that submitted it */
 	uint64_t seen_ns; /* when its group first looked at its timers since; 0: not yet */
 } pending[SIM_MAX_IO];
 
@@ -211,6 +212,7 @@ static void submit(struct wrasse_io *io)
 	p->error = rng_one_in(plan.error);
 	p->never = rng_one_in(plan.never) && !backend_releases;
 	p->print = print_ends(io);
+	p->poll = target.group[in_library].polls;
 	m->in_flight++;
 	trace_mix("backend takes", (uint64_t)io->opcode << 16 | io->length / SIM_BLOCK,
 		  io->offset / SIM_BLOCK);
@@ -431,7 +433,8 @@ void backend_check_timers(unsigned group)
 		struct pending *p = &pending[i];
 		const struct nvme_request *request = request_of(p->io);
 
-		if (p->group != group)
+		/* Timers come first in a poll: they have not seen what it submitted. */
+		if (p->group != group || p->poll == target.group[group].polls)
 			continue;
 		if (!p->seen_ns)
 			p->seen_ns = now;

@@ -7,6 +7,7 @@
 
 #include "nvme/reservation.h"
 #include "transport/flow.h"
+#include "transport/listener.h"
 #include "transport/overdue.h"
 
 #define TIMEOUT_NS (8 * RDMAT_NS_PER_S)
@@ -110,6 +111,36 @@ static void the_group_looks_eight_times_in_a_timeout(void **state)
 	fake_io_ends(0, wrasse_status_ok());
 	fake.group->io_timeout_ns = 0;
 	assert_true(rdmat_overdue_timers(fake.group, fake.now_ns) == UINT64_MAX);
+	fake_fini(&fake);
+}
+
+static void a_namespace_with_a_limit_starts_the_timer(void **state)
+{
+	static struct wrasse_listener listener;
+	const struct wrasse_backend_ops ops = {.size = sizeof(ops), .submit = fake_submit};
+	struct wrasse_subsystem_opts opts;
+	struct wrasse_ns_opts ns_opts;
+	struct wrasse_subsystem *subsystem;
+	struct wrasse_namespace *made;
+	const char *why;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.rdmat.listeners = &listener;
+	fake.rdmat.opts.max_poll_groups = 1;
+	wrasse_subsystem_opts_init(&opts);
+	opts.nqn = "nqn.2026-01.org.example:sub";
+	assert_int_equal(nvme_subsystem_create(fake.rdmat.registry, &opts, &subsystem, &why), 0);
+	wrasse_ns_opts_init(&ns_opts);
+	ns_opts.block_count = 4096;
+	ns_opts.ops = &ops;
+	ns_opts.io_timeout_ms = 800;
+	assert_int_equal(nvme_ns_create(subsystem, &ns_opts, &made, &why), 1);
+	fake.group->next_timer_ns = UINT64_MAX;
+	rdmat_group_sync(fake.group);
+	fake.group->until_slow = 0;
+	wrasse_poll_group_poll(fake.group);
+	assert_int_equal(fake.group->next_timer_ns, fake.now_ns + 100 * RDMAT_NS_PER_MS);
 	fake_fini(&fake);
 }
 
@@ -298,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_read_that_takes_too_long_is_interrupted),
 		cmocka_unit_test(the_group_looks_eight_times_in_a_timeout),
+		cmocka_unit_test(a_namespace_with_a_limit_starts_the_timer),
 		cmocka_unit_test(a_backend_that_answers_meanwhile_changes_no_answer),
 		cmocka_unit_test(a_write_is_answered_when_the_backend_is_through),
 		cmocka_unit_test(a_backend_that_gives_up_at_once_is_believed),
