@@ -73,6 +73,7 @@ int disk_add(uint32_t nsid, uint32_t mib, uint32_t ana_group, bool hidden)
 	opts.io_timeout_ms = puppet.io_timeout_ms;
 	opts.ops = &disk_ops;
 	opts.backend = disk;
+	disk->subsystem = puppet.subsystem;
 	rc = wrasse_subsystem_add_ns(puppet.subsystem, &opts, &disk->ns);
 	return rc > 0 ? 0 : rc;
 }
@@ -85,6 +86,13 @@ int disk_remove(uint32_t nsid)
 		return -ENOENT;
 	disk->ns = NULL;
 	return wrasse_subsystem_remove_ns(puppet.subsystem, nsid, NULL, NULL);
+}
+
+void disk_forget(const struct wrasse_subsystem *subsystem)
+{
+	for (unsigned i = 0; i < MAX_DISKS; i++)
+		if (puppet.disks[i].subsystem == subsystem)
+			puppet.disks[i].ns = NULL;
 }
 
 int disk_resize(uint32_t nsid, uint32_t mib)

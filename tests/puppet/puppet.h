@@ -19,6 +19,7 @@
 /* A namespace in memory. */
 struct disk {
 	struct wrasse_namespace *ns; /* NULL: free */
+	struct wrasse_subsystem *subsystem;
 	uint8_t *bytes;
 	unsigned long writes, reads;
 	bool sticks; /* what is submitted stays here */
@@ -42,6 +43,9 @@ extern struct puppet puppet;
 int disk_add(uint32_t nsid, uint32_t mib, uint32_t ana_group, bool hidden);
 int disk_remove(uint32_t nsid);
 int disk_resize(uint32_t nsid, uint32_t mib);
+
+/* Those of a subsystem that is about to go. */
+void disk_forget(const struct wrasse_subsystem *subsystem);
 
 /* It completes nothing from now on. And again, with what came meanwhile. */
 int disk_stick(uint32_t nsid);

@@ -5,6 +5,7 @@
  *
  *   subsystem NQN [WORD...]      begin a subsystem; any: every host may connect; replace, refuse:
  *                                hosts that connect twice; apart: not on every listener
+ *   drop                         remove the last subsystem, with its namespaces
  *   attach N, detach N           a listener of an apart subsystem, and no more
  *   refer ADDRESS, unrefer ADDRESS  another discovery service
  *   host NQN, unhost NQN         let a host connect, and no more
@@ -51,6 +52,17 @@ static int subsystem_verb(void)
 			opts.duplicates = WRASSE_DUPLICATE_REFUSE;
 	}
 	return wrasse_subsystem_create(puppet.target, &opts, &puppet.subsystem);
+}
+
+static int drop_verb(void)
+{
+	struct wrasse_subsystem *subsystem = puppet.subsystem;
+
+	if (!subsystem)
+		return -ENOENT;
+	puppet.subsystem = NULL;
+	disk_forget(subsystem);
+	return wrasse_subsystem_remove(subsystem, NULL, NULL);
 }
 
 static int host_verb(void)
@@ -259,6 +271,7 @@ static const struct verb {
 	{"refer", 2, refer_verb},
 	{"unrefer", 2, unrefer_verb},
 	{"subsystem", 2, subsystem_verb},
+	{"drop", 1, drop_verb},
 	{"host", 2, host_verb},
 	{"unhost", 2, unhost_verb},
 	{"listen", 3, listen_verb},
