@@ -252,6 +252,12 @@ static void post_all(struct wrasse_poll_group *group)
 		rdmat_sendq_post(pool_container(link, struct rdmat_qp, dirty_link));
 }
 
+static bool may_unpark(const struct rdmat_class *class)
+{
+	return !pool_list_is_empty(&class->parked) && class->free_count;
+}
+
+/* A capsule may wait for a request that this has freed: whoever would sleep now has to poll once more. */
 static int reap(struct wrasse_poll_group *group)
 {
 	struct pool_link *link, *tmp;
@@ -259,7 +265,7 @@ static int reap(struct wrasse_poll_group *group)
 
 	pool_list_for_each(link, tmp, &group->dying)
 		count += rdmat_qp_reap(pool_container(link, struct rdmat_qp, link));
-	return count;
+	return count + (may_unpark(&group->classes[0]) || may_unpark(&group->classes[1]));
 }
 
 /* What is held, and what was not started, goes with it. An admin queue would take I/O queues with it
@@ -326,11 +332,6 @@ static void wake_up(struct wrasse_poll_group *group)
 	pool_list_for_each(link, tmp, &group->devices)
 		rdmat_group_device_ack(pool_container(link, struct rdmat_group_device, link));
 	group->until_slow = 0;
-}
-
-static bool may_unpark(const struct rdmat_class *class)
-{
-	return !pool_list_is_empty(&class->parked) && class->free_count;
 }
 
 /* Whether nothing is left that must be looked at in the next poll, whatever that finds. */

@@ -57,6 +57,51 @@ static void a_group_sleeps_shortly_while_something_is_on_its_way_out(void **stat
 	fake_fini(&fake);
 }
 
+/* The end of one queue pair frees a request, but not its last, and a capsule of another one has waited for it. */
+static void a_group_does_not_sleep_while_a_capsule_can_have_a_request(void **state)
+{
+	struct rdmat_qp *other = calloc(1, sizeof(*other));
+	struct rdmat_request *stuck, *answered;
+	struct pool_link *link, *tmp;
+	struct rdmat_class *class;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	class = fake.qp->class;
+	stuck = fake_request(&fake);
+	rdmat_request_move(stuck, RDMAT_REQUEST_EXECUTING);
+	stuck->backend = true;
+	answered = fake_request(&fake);
+	rdmat_request_move(answered, RDMAT_REQUEST_EXECUTING);
+	rdmat_sendq_respond(answered);
+	rdmat_sendq_post(fake.qp);
+	other->class = class;
+	other->group = fake.group;
+	for (unsigned i = 0; i < RDMAT_REQUEST_STATE_COUNT; i++)
+		pool_list_init(&other->lists[i]);
+	while (class->free_count)
+		rdmat_request_take(class, other, NULL)->holds = 0;
+	rdmat_rx_park(fake_slot(&fake), other, 64);
+	rdmat_qp_disconnect(fake.qp, NULL);
+	fake.now_ns += 100 * RDMAT_NS_PER_S; /* the hardware never flushes */
+	assert_int_equal(wrasse_poll_group_arm(fake.group, NULL), 0);
+	assert_int_equal(fake.destroyed, 1);
+	assert_int_equal(wrasse_poll_group_arm(fake.group, NULL), 1);
+	assert_int_equal(answered->state, RDMAT_REQUEST_FREE);
+	rdmat_rx_unpark_all(other);
+	pool_list_for_each(link, tmp, &other->lists[RDMAT_REQUEST_RECEIVED]) {
+		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
+
+		rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
+		rdmat_request_settle(request);
+	}
+	stuck->backend = false;
+	rdmat_request_settle(stuck);
+	fake_fini(&fake);
+	free(other);
+}
+
 static void a_group_that_drains_looks_again_soon(void **state)
 {
 	struct fake fake;
@@ -352,6 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_group_does_not_sleep_without_its_notification),
 		cmocka_unit_test(a_group_sleeps_shortly_while_something_is_on_its_way_out),
+		cmocka_unit_test(a_group_does_not_sleep_while_a_capsule_can_have_a_request),
 		cmocka_unit_test(a_group_that_drains_looks_again_soon),
 		cmocka_unit_test(a_group_sleeps_until_its_next_timer),
 		cmocka_unit_test(receives_are_posted_before_answers),
