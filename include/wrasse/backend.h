@@ -165,7 +165,8 @@ struct wrasse_backend_ops {
 	 * A host wants an I/O ended that submit() was called for, or it has taken longer than the
 	 * namespace's io_timeout_ms: of one I/O it may be called twice, once for either. Optional; best
 	 * effort. The backend completes it soon, in here or later: with WRASSE_SC_ABORTED if it was not
-	 * carried out, else with what came of it, which is also what the host is told. If the I/O is being completed on
+	 * carried out, else with what came of it. That is also what the host is told, but that an I/O
+	 * which took too long is told as interrupted, not as aborted. If the I/O is being completed on
 	 * another thread at this moment, or cannot be ended, it does nothing.
 	 *
 	 * Context: the poll group's thread, inside wrasse_poll_group_poll(). It must not block.
