@@ -196,8 +196,8 @@ static enum nvme_next identify_ns(struct nvme_request *request)
 		id.rescap = nvme_resv_capabilities(ns);
 		id.nsattr = nvme_ns_is_read_only(ns) ? 1 : 0;
 		nvme_io_id_put(ns, &id);
-		memcpy(id.nguid, ns->nguid, sizeof(id.nguid));
-		memcpy(id.eui64, ns->eui64, sizeof(id.eui64));
+		memcpy(id.nguid, ns->id[NVME_NS_NGUID].bytes, sizeof(id.nguid));
+		memcpy(id.eui64, ns->id[NVME_NS_EUI64].bytes, sizeof(id.eui64));
 		id.lbaf[0].lbads = (uint8_t)ns->block_shift;
 		if (ns->pi_type)
 			id_ns_pi(ns, &id);
@@ -250,9 +250,9 @@ static enum nvme_next identify_ns_descs(struct nvme_request *request)
 
 	if (!port)
 		return nvme_identify_refuse_nsid(request);
-	to = put_id_desc(to, NVME_NS_DESC_EUI64, port->ns->eui64, sizeof(port->ns->eui64));
-	to = put_id_desc(to, NVME_NS_DESC_NGUID, port->ns->nguid, sizeof(port->ns->nguid));
-	to = put_id_desc(to, NVME_NS_DESC_UUID, port->ns->uuid, sizeof(port->ns->uuid));
+	to = put_id_desc(to, NVME_NS_DESC_EUI64, port->ns->id[NVME_NS_EUI64].bytes, 8);
+	to = put_id_desc(to, NVME_NS_DESC_NGUID, port->ns->id[NVME_NS_NGUID].bytes, 16);
+	to = put_id_desc(to, NVME_NS_DESC_UUID, port->ns->id[NVME_NS_UUID].bytes, 16);
 	put_desc(to, NVME_NS_DESC_CSI, &csi, sizeof(csi));
 	return nvme_succeed_page(request, page, sizeof(page));
 }

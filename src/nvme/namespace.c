@@ -131,29 +131,6 @@ static const char *opts_check(const struct wrasse_subsystem *subsystem,
 
 /* ---- identifiers ---- */
 
-static bool id_equals(const uint8_t *a, const uint8_t *b, size_t len)
-{
-	return !is_zero(a, len) && memcmp(a, b, len) == 0;
-}
-
-/* Hosts take namespaces with one identifier for one namespace: it must be unique in the target. */
-static const char *find_duplicate(const struct nvme_registry *registry,
-				  const struct wrasse_namespace *ns)
-{
-	for (const struct wrasse_subsystem *s = registry->subsystems; s; s = s->next) {
-		for (const struct wrasse_namespace *other = s->namespaces; other;
-		     other = other->next) {
-			if (id_equals(ns->nguid, other->nguid, sizeof(ns->nguid)))
-				return "nguid is in use in the target";
-			if (id_equals(ns->eui64, other->eui64, sizeof(ns->eui64)))
-				return "eui64 is in use in the target";
-			if (id_equals(ns->uuid, other->uuid, sizeof(ns->uuid)))
-				return "uuid is in use in the target";
-		}
-	}
-	return NULL;
-}
-
 /* A UUID of version 8: the same for the same names in every run. */
 static void make_uuid(uint8_t uuid[16], const char *nqn, uint32_t nsid)
 {
@@ -170,17 +147,19 @@ static void make_uuid(uint8_t uuid[16], const char *nqn, uint32_t nsid)
 static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsystem,
 		    const struct wrasse_ns_opts *opts, uint32_t nsid, uint32_t block_size)
 {
+	uint8_t *uuid = ns->id[NVME_NS_UUID].bytes;
+
 	ns->subsystem = subsystem;
 	ns->nsid = nsid;
 	ns->ana_group = opts->ana_group ? opts->ana_group : 1;
 	ns->restricted = opts->no_auto_visible;
 	ns->block_shift = (uint32_t)__builtin_ctz(block_size);
 	ns->block_count = opts->block_count;
-	memcpy(ns->nguid, opts->nguid, sizeof(ns->nguid));
-	memcpy(ns->eui64, opts->eui64, sizeof(ns->eui64));
-	memcpy(ns->uuid, opts->uuid, sizeof(ns->uuid));
-	if (is_zero(ns->uuid, sizeof(ns->uuid)))
-		make_uuid(ns->uuid, subsystem->nqn, nsid);
+	memcpy(ns->id[NVME_NS_NGUID].bytes, opts->nguid, sizeof(opts->nguid));
+	memcpy(ns->id[NVME_NS_EUI64].bytes, opts->eui64, sizeof(opts->eui64));
+	memcpy(uuid, opts->uuid, sizeof(opts->uuid));
+	if (is_zero(uuid, sizeof(opts->uuid)))
+		make_uuid(uuid, subsystem->nqn, nsid);
 	ns->read_only = opts->read_only;
 	ns->volatile_cache = opts->volatile_cache;
 	ns->pi_type = opts->pi_type;
@@ -202,16 +181,6 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 	}
 }
 
-/* Where a namespace is in its ANA group, or belongs. */
-static struct wrasse_namespace **ana_link(const struct wrasse_namespace *ns)
-{
-	struct wrasse_namespace **link = &ns->subsystem->ana_first[ns->ana_group - 1];
-
-	while (*link && (*link)->nsid < ns->nsid)
-		link = &(*link)->ana_next;
-	return link;
-}
-
 static void ana_count_change(const struct wrasse_namespace *ns)
 {
 	ns->subsystem->ana_members[ns->ana_group - 1]++;
@@ -220,43 +189,13 @@ static void ana_count_change(const struct wrasse_namespace *ns)
 
 /* ---- life ---- */
 
-/* Where a namespace with this id is, or belongs. */
-static struct wrasse_namespace **ns_link(struct wrasse_subsystem *subsystem, uint32_t nsid)
-{
-	struct wrasse_namespace **link = &subsystem->namespaces;
-
-	while (*link && (*link)->nsid < nsid)
-		link = &(*link)->next;
-	return link;
-}
-
-struct wrasse_namespace *nvme_ns_find(struct wrasse_subsystem *subsystem, uint32_t nsid)
-{
-	struct wrasse_namespace *ns = *ns_link(subsystem, nsid);
-
-	return ns && ns->nsid == nsid ? ns : NULL;
-}
-
-static uint32_t lowest_free_nsid(const struct wrasse_subsystem *subsystem)
-{
-	uint32_t nsid = 1;
-
-	for (const struct wrasse_namespace *ns = subsystem->namespaces; ns; ns = ns->next) {
-		if (ns->nsid != nsid)
-			break;
-		nsid++;
-	}
-	return nsid;
-}
-
 int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_opts *opts,
 		   struct wrasse_namespace **ns, const char **why)
 {
 	uint32_t block_size = opts->block_size ? opts->block_size : DEFAULT_BLOCK_SIZE;
-	uint32_t nsid = opts->nsid ? opts->nsid : lowest_free_nsid(subsystem);
+	uint32_t nsid = opts->nsid ? opts->nsid : nvme_ns_lowest_free(subsystem);
 	size_t groups = subsystem->registry->limits->group_count;
 	struct wrasse_namespace *made;
-	struct wrasse_namespace **link;
 	int rc;
 
 	if (subsystem->removing)
@@ -273,9 +212,10 @@ int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_op
 		return -EEXIST;
 	}
 	made = calloc(1, sizeof(*made) + groups * sizeof(made->port[0]));
-	if (made)
-		made->resv = calloc(1, sizeof(*made->resv));
-	if (!made || !made->resv) {
+	if (!made)
+		return -ENOMEM;
+	made->resv = &nvme_no_resv;
+	if (opts->reservation && !nvme_resv_own(made)) {
 		free(made);
 		return -ENOMEM;
 	}
@@ -284,20 +224,15 @@ int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_op
 	*why = nvme_resv_load(made, opts);
 	if (!*why) {
 		rc = -EEXIST;
-		*why = find_duplicate(subsystem->registry, made);
+		*why = nvme_ns_find_duplicate(made);
 	}
 	if (*why) {
-		free(made->resv);
+		nvme_resv_forget(made);
 		free(made);
 		return rc;
 	}
 	nvme_resv_publish(made);
-	link = ns_link(subsystem, nsid);
-	made->next = *link;
-	*link = made;
-	link = ana_link(made);
-	made->ana_next = *link;
-	*link = made;
+	nvme_ns_index_add(made);
 	ana_count_change(made);
 	nvme_mask_hide(made);
 	*ns = made;
@@ -339,10 +274,7 @@ bool nvme_ns_is_gone(const struct wrasse_namespace *ns)
 
 void nvme_ns_free(struct wrasse_namespace *ns)
 {
-	struct wrasse_namespace **link = ns_link(ns->subsystem, ns->nsid);
-
-	*link = ns->next;
-	*ana_link(ns) = ns->ana_next;
+	nvme_ns_index_remove(ns);
 	while (ns->hosts) {
 		struct nvme_host *host = ns->hosts;
 
@@ -350,6 +282,5 @@ void nvme_ns_free(struct wrasse_namespace *ns)
 		free(host);
 	}
 	nvme_resv_forget(ns);
-	free(ns->resv);
 	free(ns);
 }

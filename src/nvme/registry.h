@@ -55,6 +55,17 @@ struct nvme_referral {
 	char hostnqn[NVME_NQN_LEN + 1]; /* "": for every host */
 };
 
+/* A global identifier of a namespace; all zero: it has none. */
+enum nvme_ns_id_kind { NVME_NS_NGUID, NVME_NS_EUI64, NVME_NS_UUID, NVME_NS_ID_KINDS };
+
+struct nvme_ns_id {
+	struct nvme_ns_id *next; /* registry->ns_ids[] */
+	uint8_t kind;
+	uint8_t bytes[16]; /* an EUI64 has 8 */
+};
+
+#define NVME_NS_ID_BUCKETS 1024
+
 /* One ANA group on one path. */
 struct nvme_ana_group {
 	_Atomic(uint8_t) state;       /* enum wrasse_ana_state */
@@ -90,7 +101,7 @@ struct wrasse_namespace {
 	_Atomic(uint64_t) block_count; /* written with the lock: see nvme_ns_blocks() */
 	bool restricted;               /* seen by these hosts only */
 	struct nvme_host *hosts;
-	uint8_t nguid[16], eui64[8], uuid[16];
+	struct nvme_ns_id id[NVME_NS_ID_KINDS];
 	bool read_only;
 	bool volatile_cache;
 	uint8_t pi_type;     /* 1 to 3; 0: no protection information */
@@ -107,7 +118,7 @@ struct wrasse_namespace {
 	_Atomic(bool) pair_turn; /* a fused pair has its turn */
 	wrasse_reservation_save_fn save_reservation;
 	void *reservation_ctx;
-	struct nvme_ns_resv *resv;  /* guarded by the lock */
+	struct nvme_ns_resv *resv;  /* guarded by the lock; or &nvme_no_resv */
 	struct nvme_pause pause;    /* of this namespace alone */
 	bool removing;              /* guarded by the lock: groups let go of it */
 	void (*removed)(void *ctx); /* called by the composition root when it is gone */
@@ -141,6 +152,8 @@ struct wrasse_subsystem {
 	uint64_t *ana_members;               /* how often a group's namespaces changed */
 	uint64_t ana_members_changes;        /* the same of all groups */
 	struct wrasse_namespace **ana_first; /* a group's namespaces */
+	struct wrasse_namespace **ns_at;     /* by nsid - 1; max_namespaces of them */
+	uint32_t nsid_free;                  /* no id below it is free */
 	struct nvme_path *paths;
 	enum wrasse_duplicate_policy duplicates;
 	bool no_auto_listener;
@@ -163,6 +176,7 @@ struct nvme_registry {
 	struct wrasse_subsystem *subsystems; /* the discovery subsystem among them */
 	struct nvme_portal *portals;
 	struct nvme_referral *referrals;
+	struct nvme_ns_id *ns_ids[NVME_NS_ID_BUCKETS];
 	uint64_t genctr;      /* of the discovery log: changes whenever its content would */
 	uint64_t fence;       /* Preempt and Abort commands ever */
 	uint64_t ctrls_made;  /* controllers ever */
@@ -203,7 +217,19 @@ int nvme_subsystem_remove_host(struct wrasse_subsystem *subsystem, const char *h
 /* Return: the nsid, or a negative errno value. */
 int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_opts *opts,
 		   struct wrasse_namespace **ns, const char **why);
+
+/* ns_index.c: by id; NULL: there is none. */
 struct wrasse_namespace *nvme_ns_find(struct wrasse_subsystem *subsystem, uint32_t nsid);
+
+/* The lowest id that no namespace has; above max_namespaces: there is none. */
+uint32_t nvme_ns_lowest_free(struct wrasse_subsystem *subsystem);
+
+/* Whether an identifier of a new namespace is in use in the target. Return: NULL, or which. */
+const char *nvme_ns_find_duplicate(const struct wrasse_namespace *ns);
+
+/* Puts a namespace whose nsid, ANA group and identifiers are set where it belongs, and takes it away. */
+void nvme_ns_index_add(struct wrasse_namespace *ns);
+void nvme_ns_index_remove(struct wrasse_namespace *ns);
 
 /* Blocks of a namespace now. A check reads it once: it may be resized meanwhile. Any thread. */
 static inline uint64_t nvme_ns_blocks(const struct wrasse_namespace *ns)

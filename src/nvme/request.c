@@ -270,13 +270,20 @@ static bool request_parse(struct nvme_request *request, const uint8_t *capsule, 
 	return request_parse_data(request, capsule, len, need);
 }
 
+/* A constant length. In two halves, of which gcc makes stores; of the whole a string instruction, which is slow. */
+static inline void zero(uint8_t *at, size_t len)
+{
+	memset(at, 0, len / 2);
+	memset(at + len / 2, 0, len - len / 2);
+}
+
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
 {
 	memcpy(&request->cmd, capsule, sizeof(request->cmd));
 	memset(&request->cqe, 0, sizeof(request->cqe));
 	request->cqe.cid = request->cmd.cid;
-	memset(&request->at, 0,
-	       offsetof(struct nvme_request, data.desc) - offsetof(struct nvme_request, at));
+	zero((uint8_t *)&request->at,
+	     offsetof(struct nvme_request, data.desc) - offsetof(struct nvme_request, at));
 	request->steps.next = NULL;
 
 	queue_advance(request->queue);

@@ -98,6 +98,15 @@ struct nvme_ns_resv {
 	uint8_t fenced[WRASSE_MAX_REGISTRANTS][NVME_HOSTID_LEN];
 };
 
+/* What all namespaces have that nobody has ever reserved: it is large, and most are such. */
+extern struct nvme_ns_resv nvme_no_resv;
+
+/* One of a namespace's own, to be changed. Return: NULL: no memory. */
+struct nvme_ns_resv *nvme_resv_own(struct wrasse_namespace *ns);
+
+/* Answers with Internal Error. */
+enum nvme_next nvme_resv_no_memory(struct nvme_request *request);
+
 /* Tells every controller of the subsystem what it may not do. */
 void nvme_resv_publish(const struct wrasse_namespace *ns);
 
@@ -105,7 +114,7 @@ void nvme_resv_publish(const struct wrasse_namespace *ns);
 void nvme_resv_admit(struct nvme_ctrl *ctrl);
 
 /* The namespace is about to be freed. */
-void nvme_resv_forget(const struct wrasse_namespace *ns);
+void nvme_resv_forget(struct wrasse_namespace *ns);
 
 /* Adds notifications for the controllers whose hosts must hear of a change from state to next. */
 void nvme_resv_notify(const struct wrasse_namespace *ns, const struct nvme_resv_change *change,

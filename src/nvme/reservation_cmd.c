@@ -4,9 +4,22 @@
  * told of the outcome, so that the data path needs neither lock nor state. The thread of the queue's
  * group, with the target's lock.
  */
+#include <stdlib.h>
+
 #include "nvme/reservation.h"
 
 #define CNTLID_NONE 0xffff
+
+struct nvme_ns_resv nvme_no_resv;
+
+struct nvme_ns_resv *nvme_resv_own(struct wrasse_namespace *ns)
+{
+	struct nvme_ns_resv *own = ns->resv == &nvme_no_resv ? calloc(1, sizeof(*own)) : ns->resv;
+
+	if (own)
+		ns->resv = own;
+	return own;
+}
 
 /* ---- what controllers are told ---- */
 
@@ -27,10 +40,12 @@ void nvme_resv_admit(struct nvme_ctrl *ctrl)
 		publish(ctrl, ns, nvme_resv_denied(&ns->resv->state, ctrl->hostid));
 }
 
-void nvme_resv_forget(const struct wrasse_namespace *ns)
+void nvme_resv_forget(struct wrasse_namespace *ns)
 {
 	for (struct nvme_ctrl *ctrl = ns->subsystem->ctrls; ctrl; ctrl = ctrl->next)
 		publish(ctrl, ns, 0);
+	if (ns->resv != &nvme_no_resv)
+		free(ns->resv);
 }
 
 uint8_t nvme_resv_capabilities(const struct wrasse_namespace *ns)
@@ -167,14 +182,23 @@ static bool has_hostid(const struct nvme_ctrl *ctrl)
 	return memcmp(ctrl->hostid, none, sizeof(none)) != 0;
 }
 
+enum nvme_next nvme_resv_no_memory(struct nvme_request *request)
+{
+	return nvme_refuse(request,
+			   wrasse_status_make(WRASSE_SCT_GENERIC, WRASSE_SC_INTERNAL, false),
+			   NVME_AT_NONE, "no memory for a reservation");
+}
+
 static enum nvme_next change_state(struct nvme_request *request, struct nvme_ns_port *port,
 				   struct nvme_actions *actions)
 {
-	struct nvme_ns_resv *resv = port->ns->resv;
+	struct nvme_ns_resv *resv = nvme_resv_own(port->ns);
 	struct nvme_resv_cmd cmd = cmd_take_apart(request, port->ns);
 	struct wrasse_status status;
 	const char *why = NULL;
 
+	if (!resv)
+		return nvme_resv_no_memory(request);
 	if (resv->saving)
 		return NVME_RETRY;
 	nvme_resv_copy(&resv->next, &resv->state);

@@ -182,8 +182,10 @@ enum nvme_next nvme_resv_persistence_get_registry(struct nvme_request *request, 
 static enum nvme_next persist(struct nvme_request *request, struct nvme_ns_port *port, bool ptpl,
 			      struct nvme_actions *actions)
 {
-	struct nvme_ns_resv *resv = port->ns->resv;
+	struct nvme_ns_resv *resv = nvme_resv_own(port->ns);
 
+	if (!resv)
+		return nvme_resv_no_memory(request);
 	if (resv->saving)
 		return NVME_RETRY;
 	nvme_resv_copy(&resv->next, &resv->state);

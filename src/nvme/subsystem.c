@@ -113,6 +113,7 @@ static void subsystem_destroy(struct wrasse_subsystem *subsystem, uint32_t group
 	free(subsystem->ana_initial);
 	free(subsystem->ana_members);
 	free(subsystem->ana_first);
+	free(subsystem->ns_at);
 	for (uint32_t i = 0; subsystem->view && i < groups; i++)
 		free(subsystem->view[i]);
 	free(subsystem->view);
@@ -154,6 +155,7 @@ static int subsystem_make(struct nvme_registry *registry, const struct wrasse_su
 		return -ENOMEM;
 	made->registry = registry;
 	made->max_namespaces = max_namespaces;
+	made->nsid_free = 1;
 	made->cntlid_min = opts->cntlid_min ? opts->cntlid_min : 1;
 	made->cntlid_max = opts->cntlid_max ? opts->cntlid_max : CNTLID_MAX;
 	made->cntlid_next = made->cntlid_min;
@@ -165,7 +167,9 @@ static int subsystem_make(struct nvme_registry *registry, const struct wrasse_su
 	if (opts->auth)
 		made->auth = *opts->auth;
 	set_identity(made, opts, registry->limits->version);
-	if (views_create(made, registry->limits->group_count) || ana_create(made)) {
+	/* One more, because none of none would look like no memory. */
+	made->ns_at = calloc(max_namespaces + 1ull, sizeof(struct wrasse_namespace *));
+	if (!made->ns_at || views_create(made, registry->limits->group_count) || ana_create(made)) {
 		subsystem_destroy(made, registry->limits->group_count);
 		return -ENOMEM;
 	}

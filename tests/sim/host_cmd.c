@@ -92,6 +92,9 @@ static bool may_fail(const struct queue *queue, const struct slot *slot, uint16_
 	case ST_FIELD: /* RTYPE is another, PRKEY 0, PTPL cannot be */
 		return queue->qid && plan.reservations &&
 		       slot->cmd->opcode >= NVME_OPC_RESV_REGISTER;
+	case ST_INTERNAL: /* no memory for what a host reserves */
+		return queue->qid && plan.fault[FAULT_ALLOC] &&
+		       slot->cmd->opcode >= NVME_OPC_RESV_REGISTER;
 	case ST_SQ_DELETED:
 		return (queue->qid || slot->patient) && upset;
 	case ST_SEQUENCE:

@@ -125,6 +125,15 @@ static FX_UNUSED struct wrasse_namespace *fx_add_ns(struct wrasse_subsystem *sub
 	return fx_add_ns_with(subsystem, nsid, blocks, 0, false);
 }
 
+/* An identifier of @len times @byte. */
+static FX_UNUSED void fx_set_ns_id(struct wrasse_namespace *ns, enum nvme_ns_id_kind kind,
+				   uint8_t byte, size_t len)
+{
+	nvme_ns_index_remove(ns);
+	memset(ns->id[kind].bytes, byte, len);
+	nvme_ns_index_add(ns);
+}
+
 /* ---- queues ---- */
 
 static FX_UNUSED struct nvme_queue *fx_queue_of(uint16_t qid, uint32_t depth, unsigned group)

@@ -272,8 +272,8 @@ static void namespace_page_tells_size_and_names(void **state)
 	struct wrasse_namespace *ns = fx_add_ns(fx_subsystem, 3, 0x123456789a);
 
 	(void)state;
-	memset(ns->nguid, 0x11, sizeof(ns->nguid));
-	memset(ns->eui64, 0x22, sizeof(ns->eui64));
+	fx_set_ns_id(ns, NVME_NS_NGUID, 0x11, 16);
+	fx_set_ns_id(ns, NVME_NS_EUI64, 0x22, 8);
 	ns->block_shift = 12;
 	assert_int_equal(identify(queue, 0, 3).status, 0);
 	assert_int_equal(get64(0), 0x123456789a);
@@ -292,8 +292,8 @@ static void namespace_page_tells_size_and_names(void **state)
 	assert_zero(81, 92);
 	assert_int_equal(get32(92), 1); /* ANAGRPID */
 	assert_zero(96, 104);
-	assert_memory_equal(page + 104, ns->nguid, 16);
-	assert_memory_equal(page + 120, ns->eui64, 8);
+	assert_memory_equal(page + 104, ns->id[NVME_NS_NGUID].bytes, 16);
+	assert_memory_equal(page + 120, ns->id[NVME_NS_EUI64].bytes, 8);
 	assert_int_equal(get32(128), 12 << 16); /* LBAF 0 */
 	assert_zero(132, 4096);
 	ns->read_only = true;
@@ -618,19 +618,19 @@ static void namespace_descriptors_hold_the_ids_that_there_are(void **state)
 	assert_int_equal(identify(queue, 3, 1).status, 0);
 	assert_int_equal(page[0], 3); /* a UUID is always there */
 	assert_int_equal(page[1], 16);
-	assert_memory_equal(page + 4, ns->uuid, 16);
-	assert_int_equal(ns->uuid[6] >> 4, 8);
-	assert_int_equal(ns->uuid[8] >> 6, 2);
+	assert_memory_equal(page + 4, ns->id[NVME_NS_UUID].bytes, 16);
+	assert_int_equal(ns->id[NVME_NS_UUID].bytes[6] >> 4, 8);
+	assert_int_equal(ns->id[NVME_NS_UUID].bytes[8] >> 6, 2);
 	assert_int_equal(get32(20), 0x0104); /* command set 0 */
 	assert_zero(24, 4096);
 
-	ns->eui64[7] = 1;
-	ns->nguid[0] = 1;
+	fx_set_ns_id(ns, NVME_NS_EUI64, 1, 8);
+	fx_set_ns_id(ns, NVME_NS_NGUID, 2, 16);
 	identify(queue, 3, 1);
 	assert_int_equal(get32(0), 0x0801);
-	assert_memory_equal(page + 4, ns->eui64, 8);
+	assert_memory_equal(page + 4, ns->id[NVME_NS_EUI64].bytes, 8);
 	assert_int_equal(get32(12), 0x1002);
-	assert_memory_equal(page + 16, ns->nguid, 16);
+	assert_memory_equal(page + 16, ns->id[NVME_NS_NGUID].bytes, 16);
 	assert_int_equal(get32(32), 0x1003);
 	assert_int_equal(get32(52), 0x0104);
 	assert_zero(56, 4096);

@@ -457,7 +457,7 @@ static void no_stale_byte_goes_to_a_host(void **state)
 	static uint8_t big[65536];
 
 	(void)state;
-	memset(ns->uuid, 0x33, sizeof(ns->uuid));
+	fx_set_ns_id(ns, NVME_NS_UUID, 0x33, 16);
 	nvme_registry_add_portal(fx_registry, 1, true, "0.0.0.0", "4420", 4);
 	for (unsigned q = 0; q < 2; q++) {
 		for (unsigned lid = 0; lid < 256; lid++) {

@@ -230,6 +230,59 @@ static void namespace_ids_are_the_lowest_free(void **state)
 	assert_null(nvme_ns_find(fx_subsystem, 257));
 }
 
+/* Both lists name just these, in this order. */
+static void expect_order(const uint32_t *nsids, unsigned count, uint32_t ana_group)
+{
+	const struct wrasse_namespace *ns =
+		ana_group ? fx_subsystem->ana_first[ana_group - 1] : fx_subsystem->namespaces;
+
+	for (unsigned i = 0; i < count; i++, ns = ana_group ? ns->ana_next : ns->next) {
+		assert_non_null(ns);
+		assert_int_equal(ns->nsid, nsids[i]);
+		assert_ptr_equal(nvme_ns_find(fx_subsystem, nsids[i]), ns);
+	}
+	assert_null(ns);
+}
+
+static void namespaces_stay_in_order_however_they_come_and_go(void **state)
+{
+	static const uint32_t come[] = {5, 256, 2, 9, 1, 7};
+	struct wrasse_ns_opts opts = ns_opts();
+	const char *why;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		opts.nsid = come[i];
+		opts.ana_group = 1 + i % 2;
+		assert_int_equal(ns_create(&opts, &why), come[i]);
+	}
+	expect_order((uint32_t[]){1, 2, 5, 7, 9, 256}, 6, 0);
+	expect_order((uint32_t[]){1, 2, 5}, 3, 1);
+	expect_order((uint32_t[]){7, 9, 256}, 3, 2);
+	nvme_ns_free(nvme_ns_find(fx_subsystem, 1));
+	nvme_ns_free(nvme_ns_find(fx_subsystem, 9));
+	nvme_ns_free(nvme_ns_find(fx_subsystem, 256));
+	expect_order((uint32_t[]){2, 5, 7}, 3, 0);
+	expect_order((uint32_t[]){2, 5}, 2, 1);
+	expect_order((uint32_t[]){7}, 1, 2);
+}
+
+static void identifiers_are_free_when_their_namespace_is(void **state)
+{
+	struct wrasse_ns_opts opts = ns_opts();
+	const char *why;
+
+	(void)state;
+	memset(opts.nguid, 1, 16);
+	memset(opts.eui64, 2, 8);
+	memset(opts.uuid, 3, 16);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(ns_create(&opts, &why), 1);
+		assert_int_equal(ns_create(&opts, &why), -EEXIST);
+		nvme_ns_free(nvme_ns_find(fx_subsystem, 1));
+	}
+}
+
 static void identifiers_are_unique_in_the_target(void **state)
 {
 	struct wrasse_subsystem *other = fx_add_subsystem("nqn.2026-01.org.example:two", true);
@@ -266,11 +319,11 @@ static void uuid_is_made_from_names_and_stays(void **state)
 	uint8_t uuid[16];
 
 	(void)state;
-	assert_memory_not_equal(a->uuid, b->uuid, 16);
-	memcpy(uuid, a->uuid, 16);
+	assert_memory_not_equal(a->id[NVME_NS_UUID].bytes, b->id[NVME_NS_UUID].bytes, 16);
+	memcpy(uuid, a->id[NVME_NS_UUID].bytes, 16);
 	nvme_ns_free(a);
 	a = fx_add_ns(fx_subsystem, 1, 8);
-	assert_memory_equal(uuid, a->uuid, 16);
+	assert_memory_equal(uuid, a->id[NVME_NS_UUID].bytes, 16);
 }
 
 static void backend_ops_of_another_version_are_read_as_far_as_known(void **state)
@@ -375,6 +428,8 @@ int main(void)
 		TEST(namespace_options_are_checked),
 		TEST(block_size_is_within_mdts),
 		TEST(namespace_ids_are_the_lowest_free),
+		TEST(namespaces_stay_in_order_however_they_come_and_go),
+		TEST(identifiers_are_free_when_their_namespace_is),
 		TEST(identifiers_are_unique_in_the_target),
 		TEST(uuid_is_made_from_names_and_stays),
 		TEST(backend_ops_of_another_version_are_read_as_far_as_known),

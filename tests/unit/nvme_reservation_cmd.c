@@ -210,6 +210,21 @@ static struct fx_run report(struct host *host, void *page, uint32_t len, uint32_
 	return fx_run(host->io, &cmd);
 }
 
+static void what_nobody_reserves_takes_no_memory(void **state)
+{
+	struct wrasse_namespace *other = fx_add_ns(fx_subsystem, 3, 1000);
+
+	(void)state;
+	assert_ptr_equal(ns->resv, &nvme_no_resv);
+	assert_int_equal(report(&a, data, 1024, 1).status, 0);
+	assert_access(&b, 0, 0);
+	assert_ptr_equal(ns->resv, &nvme_no_resv);
+	enlist(&a, 10);
+	assert_ptr_not_equal(ns->resv, &nvme_no_resv);
+	assert_ptr_equal(other->resv, &nvme_no_resv);
+	assert_int_equal(nvme_no_resv.state.count, 0);
+}
+
 static void the_report_names_every_controller_of_every_registrant(void **state)
 {
 	struct host second = host_up('a');
@@ -519,6 +534,7 @@ int main(void)
 		TEST(the_removal_of_a_host_leaves_its_registration),
 		TEST(a_host_without_an_identifier_cannot_reserve),
 		TEST(keys_must_come_whole),
+		TEST(what_nobody_reserves_takes_no_memory),
 		TEST(the_report_names_every_controller_of_every_registrant),
 		TEST(a_registrant_that_is_not_connected_is_reported),
 		TEST(a_short_report_is_the_beginning_of_the_whole),
