@@ -146,7 +146,8 @@ static void refuse_op(struct nvme_request *request)
 }
 
 /* Says why a queue does not take a command. */
-static void refuse_by_queue(struct nvme_request *request, const struct nvme_op *op)
+static __attribute__((noinline, cold)) void refuse_by_queue(struct nvme_request *request,
+							    const struct nvme_op *op)
 {
 	const struct nvme_queue *queue = request->queue;
 
@@ -171,7 +172,8 @@ static void refuse_by_queue(struct nvme_request *request, const struct nvme_op *
 
 /* Whether a queue takes a command now. One that is new takes nothing but Connect, which no other does:
  * op->on says so. */
-static bool request_check_queue(struct nvme_request *request, const struct nvme_op *op)
+static inline __attribute__((always_inline)) bool request_check_queue(struct nvme_request *request,
+								      const struct nvme_op *op)
 {
 	const struct nvme_queue *queue = request->queue;
 
@@ -205,7 +207,7 @@ static bool request_check_ns(struct nvme_request *request, const struct nvme_op 
 
 /* A request may have waited for resources while its controller was reset or shut down, or its
  * namespace made inaccessible. If the namespace has gone its handler says so. */
-static bool request_check_again(struct nvme_request *request)
+static __attribute__((noinline)) bool request_check_again(struct nvme_request *request)
 {
 	request->at = request->op->ns ? nvme_request_port(request) : NULL;
 	return request_check_queue(request, request->op) &&
@@ -226,8 +228,8 @@ static bool request_check_capsule(struct nvme_request *request, const struct nvm
 }
 
 /* Finds where the data is. @need: bytes that the command moves. */
-static bool request_parse_data(struct nvme_request *request, const uint8_t *capsule, uint32_t len,
-			       int64_t need)
+static inline __attribute__((always_inline)) bool
+request_parse_data(struct nvme_request *request, const uint8_t *capsule, uint32_t len, int64_t need)
 {
 	struct nvme_data *data = &request->data;
 	struct wrasse_status status;
@@ -306,7 +308,8 @@ bool nvme_request_may_go_on(struct nvme_request *request)
 }
 
 /* Whether it may still be executed; else it is refused. */
-static bool request_may_be_executed(struct nvme_request *request)
+static inline __attribute__((always_inline)) bool
+request_may_be_executed(struct nvme_request *request)
 {
 	if (!request->straight && !request_check_again(request))
 		return false;

@@ -17,7 +17,8 @@ static struct wrasse_status sgl_bad(uint8_t sc)
  * Adds one keyed data block. Blocks of no length are legal and name nothing. Of several keys to
  * invalidate the last one wins: a response can carry one.
  */
-static struct wrasse_status sgl_add(struct nvme_data *data, const struct nvme_sgl *sgl)
+static inline __attribute__((always_inline)) struct wrasse_status
+sgl_add(struct nvme_data *data, const struct nvme_sgl *sgl)
 {
 	uint64_t addr = nvme_get64(sgl->addr);
 	uint32_t len = nvme_sgl_keyed_len(sgl);

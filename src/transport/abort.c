@@ -142,6 +142,7 @@ static void arrives(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 		return;
 	}
 	victim->abort_by = abort;
+	victim->special = true;
 	if (by == AT_ONCE) {
 		rdmat_abort_end(victim);
 	} else if (by == BY_BACKEND) {
@@ -213,6 +214,7 @@ void rdmat_abort_start(struct rdmat_request *request)
 		return;
 	}
 	request->abort = abort;
+	request->special = true;
 	abort->command = request;
 	abort->end_ns = rdmat_group_now(group) + PATIENCE_NS;
 	atomic_store(&abort->decided, false);

@@ -257,14 +257,15 @@ unsigned wrasse_poll_group_moves(struct wrasse_poll_group *group, unsigned max,
 	if (count > max)
 		count = max;
 	for (uint64_t i = end - count; i < end; i++) {
-		const struct rdmat_record *record = &group->records[i % RDMAT_RECORDS];
+		uint64_t record = group->records[i % RDMAT_RECORDS];
+		uint16_t qid = (uint16_t)(record >> 32);
 		const struct wrasse_move move = {
 			.number = i,
-			.request = record->request,
-			.admin = record->qid == 0,
-			.qid = record->qid,
-			.from = rdmat_request_states[record->from].name,
-			.to = rdmat_request_states[record->to].name,
+			.request = (uint32_t)record,
+			.admin = qid == 0,
+			.qid = qid,
+			.from = rdmat_request_states[record >> 48 & 0xff].name,
+			.to = rdmat_request_states[record >> 56].name,
 		};
 
 		each(ctx, &move);

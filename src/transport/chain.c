@@ -36,16 +36,6 @@ struct rdmat_chain_shape rdmat_chain_count(const struct nvme_data *data, const s
 	return shape;
 }
 
-static void wr_start(struct rdmat_wr *wr, enum ibv_wr_opcode opcode, uint64_t remote_addr,
-		     uint32_t rkey)
-{
-	wr->wr.opcode = opcode;
-	wr->wr.send_flags = 0;
-	wr->wr.num_sge = 0;
-	wr->wr.wr.rdma.remote_addr = remote_addr;
-	wr->wr.wr.rdma.rkey = rkey;
-}
-
 void rdmat_chain_build(struct rdmat_wr *first, enum ibv_wr_opcode opcode,
 		       const struct nvme_data *data, const struct iovec *iov, uint32_t lkey,
 		       uint32_t max_sge)
@@ -60,19 +50,15 @@ void rdmat_chain_build(struct rdmat_wr *first, enum ibv_wr_opcode opcode,
 		wr = NULL;
 		while (done < desc->len) {
 			uint32_t step = desc->len - done;
-			struct ibv_sge *sge;
 
 			if (step > iov->iov_len - local_used)
 				step = (uint32_t)(iov->iov_len - local_used);
 			if (!wr) {
 				wr = next;
 				next = wr->chain_next;
-				wr_start(wr, opcode, desc->addr + done, desc->rkey);
+				rdmat_wr_begin(wr, opcode, desc->addr + done, desc->rkey);
 			}
-			sge = &wr->wr.sg_list[wr->wr.num_sge++];
-			sge->addr = (uintptr_t)iov->iov_base + local_used;
-			sge->length = step;
-			sge->lkey = lkey;
+			rdmat_wr_add(wr, (const uint8_t *)iov->iov_base + local_used, step, lkey);
 			if ((uint32_t)wr->wr.num_sge == max_sge)
 				wr = NULL;
 			done += step;

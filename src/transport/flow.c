@@ -183,12 +183,19 @@ static void ask(struct rdmat_request *request, enum call call)
 
 void rdmat_flow_execute(struct rdmat_request *request)
 {
+	enum nvme_next next;
+
 	request->nvme.straight = request->state == RDMAT_REQUEST_RECEIVED;
 	rdmat_request_move_to_executing(request);
-	if (nvme_request_is_io(&request->nvme))
-		executed(request, nvme_request_execute_io(&request->nvme));
-	else
+	if (!nvme_request_is_io(&request->nvme)) {
 		ask(request, CALL_EXECUTE);
+		return;
+	}
+	next = nvme_request_execute_io(&request->nvme);
+	if (next == NVME_SUBMIT)
+		submit(request);
+	else
+		executed(request, next);
 }
 
 /* The host's data is there. It is fetched once more if the namespace was paused meanwhile: who waits
@@ -226,7 +233,7 @@ void rdmat_flow_wait_resources(struct rdmat_request *request)
 		pool_list_add_tail(&qp->group->waiting[qp->class->admin], &qp->wait_link);
 }
 
-static void go(struct rdmat_request *request)
+static inline __attribute__((always_inline)) void go(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->qp->group;
 
@@ -390,10 +397,12 @@ void rdmat_flow_io_done(struct rdmat_request *request)
 		rdmat_request_settle(request);
 	} else {
 		next = nvme_request_complete_io(&request->nvme, request->io_status);
-		if (request->state == RDMAT_REQUEST_EXECUTING)
-			executed(request, next);
-		else
+		if (request->state != RDMAT_REQUEST_EXECUTING)
 			rdmat_request_settle(request);
+		else if (next == NVME_RESPOND)
+			rdmat_flow_respond(request);
+		else
+			executed(request, next);
 	}
 	/* After what follows from it: that may be the next I/O of the same command or pair. */
 	if (port)

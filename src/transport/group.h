@@ -40,11 +40,8 @@ enum rdmat_drain {
 /* Flight recorder: the last moves of requests. */
 #define RDMAT_RECORDS 1024
 
-struct rdmat_record {
-	uint32_t request; /* index in its class */
-	uint16_t qid;     /* 0: an admin queue, and so the admin class */
-	uint8_t from, to;
-};
+#define RDMAT_RECORD(index, qid, from, to) \
+	((uint64_t)(index) | (uint64_t)(qid) << 32 | (uint64_t)(from) << 48 | (uint64_t)(to) << 56)
 
 /* The names behind queue pairs that are gone, the last ones: for the ledger. */
 #define RDMAT_DEPARTED 256
@@ -133,7 +130,7 @@ struct wrasse_poll_group {
 	struct rdmat_departed *departed; /* a ring of RDMAT_DEPARTED */
 	uint32_t holder_count, holders_omitted;
 	uint64_t departed_count;
-	struct rdmat_record records[RDMAT_RECORDS];
+	uint64_t records[RDMAT_RECORDS]; /* RDMAT_RECORD() */
 	uint64_t record_count;
 };
 

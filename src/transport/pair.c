@@ -67,6 +67,7 @@ static void second_came(struct rdmat_request *first, struct rdmat_request *secon
 	}
 	first->pair = second;
 	second->pair = first;
+	first->special = second->special = true;
 	if (!nvme_request_must_wait(&first->nvme))
 		pair_begin(first);
 }

@@ -80,18 +80,16 @@ static void record(struct rdmat_request *request, enum rdmat_request_state from,
 		   enum rdmat_request_state to)
 {
 	struct wrasse_poll_group *group = request->class->group;
-	struct rdmat_record *entry = &group->records[group->record_count++ % RDMAT_RECORDS];
 
-	entry->request = request->index;
-	entry->qid = request->qp->nvme.qid;
-	entry->from = (uint8_t)from;
-	entry->to = (uint8_t)to;
+	group->records[group->record_count++ % RDMAT_RECORDS] =
+		request->label | RDMAT_RECORD(0, 0, from, to);
 	rdmat_count(&group->state_count[to], 1);
 }
 
 /* What this request keeps in a state: the table's row, less what this command has no more use for.
  */
-static uint32_t request_keeps(const struct rdmat_request *request, enum rdmat_request_state state)
+static ALWAYS_INLINE uint32_t request_keeps(const struct rdmat_request *request,
+					    enum rdmat_request_state state)
 {
 	uint32_t keeps = rdmat_request_states[state].holds;
 
@@ -145,7 +143,7 @@ static __attribute__((noinline)) void check_out(const struct rdmat_request *requ
 		pool_panic("a request that the backend has cannot move on");
 }
 
-static void give(struct rdmat_request *request, uint32_t holds)
+static ALWAYS_INLINE void give(struct rdmat_request *request, uint32_t holds)
 {
 	if (holds & RDMAT_HOLD_SLOT)
 		slot_give(request);
@@ -155,10 +153,9 @@ static void give(struct rdmat_request *request, uint32_t holds)
 		rdmat_chain_give(request);
 }
 
-static ALWAYS_INLINE void release(struct rdmat_request *request, uint32_t keeps)
+static void release(struct rdmat_request *request, uint32_t keeps)
 {
-	if (request->holds & ~keeps)
-		give(request, request->holds & ~keeps);
+	give(request, request->holds & ~keeps);
 	if (request->nvme.turn && !(keeps & RDMAT_HOLD_TURN))
 		nvme_turn_give(&request->nvme);
 	if (request->sq_out || request->backend)
@@ -254,18 +251,7 @@ static void add_by_arrival(struct rdmat_request *request)
 	pool_list_add_between(&request->link, after, after->next);
 }
 
-/* Moves that most commands never make: from or to one of these states, */
-#define RARE_STATES (RDMAT_TO(WAIT_RESUME) | RDMAT_TO(WAIT_RESOURCES) | RDMAT_TO(FLUSHING))
-
-/* or of a request that others have to do with. */
-static bool move_is_rare(const struct rdmat_request *request, enum rdmat_request_state to)
-{
-	return (RARE_STATES & (1u << request->state | 1u << to)) || request->held ||
-	       request->abort || request->abort_by;
-}
-
-static __attribute__((noinline, cold)) void before_rare_move(struct rdmat_request *request,
-							     enum rdmat_request_state to)
+static void before_move(struct rdmat_request *request, enum rdmat_request_state to)
 {
 	if (request->held) {
 		request->held = false;
@@ -282,8 +268,7 @@ static __attribute__((noinline, cold)) void before_rare_move(struct rdmat_reques
 }
 
 /* It is off its old list, and on its new one unless it is FREE. */
-static __attribute__((noinline, cold)) void after_rare_move(struct rdmat_request *request,
-							    enum rdmat_request_state from)
+static void after_move(struct rdmat_request *request, enum rdmat_request_state from)
 {
 	if (from == RDMAT_REQUEST_WAIT_RESOURCES)
 		stop_waiting(request->qp);
@@ -300,18 +285,10 @@ static __attribute__((noreturn, noinline, cold)) void move_is_illegal(enum rdmat
 		   rdmat_request_states[to].name);
 }
 
-/* The mover. Inline, so that each of the moves of every command is made for its state. */
-static ALWAYS_INLINE void move(struct rdmat_request *request, enum rdmat_request_state to)
+/* Off the list of its old state, onto that of its new one. */
+static ALWAYS_INLINE void enter(struct rdmat_request *request, enum rdmat_request_state from,
+				enum rdmat_request_state to)
 {
-	enum rdmat_request_state from = request->state;
-	bool rare;
-
-	if (!(rdmat_request_states[from].successors & 1u << to))
-		move_is_illegal(from, to);
-	release(request, request_keeps(request, to));
-	rare = move_is_rare(request, to);
-	if (rare)
-		before_rare_move(request, to);
 	pool_list_del(&request->link);
 	record(request, from, to);
 	request->state = (uint8_t)to;
@@ -321,8 +298,54 @@ static ALWAYS_INLINE void move(struct rdmat_request *request, enum rdmat_request
 		came_free(request);
 	else
 		pool_list_add_tail(&request->qp->lists[to], &request->link);
-	if (rare)
-		after_rare_move(request, from);
+}
+
+/* The mover. */
+static __attribute__((noinline)) void move(struct rdmat_request *request,
+					   enum rdmat_request_state to)
+{
+	enum rdmat_request_state from = request->state;
+
+	if (!(rdmat_request_states[from].successors & 1u << to))
+		move_is_illegal(from, to);
+	release(request, request_keeps(request, to));
+	before_move(request, to);
+	enter(request, from, to);
+	after_move(request, from);
+}
+
+/* What every command goes through: from each of some states to one. */
+#define TO_EXECUTING  (RDMAT_TO(RECEIVED) | RDMAT_TO(FETCHING))
+#define TO_RESPONDING (RDMAT_TO(EXECUTING) | RDMAT_TO(WAIT_RESPOND))
+#define TO_FREE       RDMAT_TO(RESPONDING)
+
+enum {
+#define RDMAT_X(state, what, holds, successors) AFTER_##state = (successors),
+	RDMAT_REQUEST_STATES(RDMAT_X)
+#undef RDMAT_X
+};
+_Static_assert((AFTER_FREE & RDMAT_TO(RECEIVED)) != 0, "rdmat_request_take()");
+_Static_assert((AFTER_RECEIVED & AFTER_FETCHING & RDMAT_TO(EXECUTING)) != 0, "TO_EXECUTING");
+_Static_assert((AFTER_EXECUTING & AFTER_WAIT_RESPOND & RDMAT_TO(RESPONDING)) != 0, "TO_RESPONDING");
+_Static_assert((AFTER_RESPONDING & RDMAT_TO(FREE)) != 0, "TO_FREE");
+
+/* The mover for these: of a request that nobody else has to do with, and whose holds are all that it can
+ * have to give back. */
+static ALWAYS_INLINE void move_plain(struct rdmat_request *request, uint32_t plain,
+				     enum rdmat_request_state to)
+{
+	enum rdmat_request_state from = request->state;
+	uint32_t gone;
+
+	if (!(plain & 1u << from) || request->special || request->held || request->backend ||
+	    request->sq_out) {
+		move(request, to);
+		return;
+	}
+	gone = request->holds & ~request_keeps(request, to);
+	if (gone)
+		give(request, gone);
+	enter(request, from, to);
 }
 
 void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to)
@@ -332,17 +355,17 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 
 void rdmat_request_move_to_executing(struct rdmat_request *request)
 {
-	move(request, RDMAT_REQUEST_EXECUTING);
+	move_plain(request, TO_EXECUTING, RDMAT_REQUEST_EXECUTING);
 }
 
 void rdmat_request_move_to_responding(struct rdmat_request *request)
 {
-	move(request, RDMAT_REQUEST_RESPONDING);
+	move_plain(request, TO_RESPONDING, RDMAT_REQUEST_RESPONDING);
 }
 
 void rdmat_request_move_to_free(struct rdmat_request *request)
 {
-	move(request, RDMAT_REQUEST_FREE);
+	move_plain(request, TO_FREE, RDMAT_REQUEST_FREE);
 }
 
 struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
@@ -364,7 +387,9 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
 	request->nvme.iov = NULL;
 	request->nvme.iov_count = 0;
 	request->pair = NULL;
-	move(request, RDMAT_REQUEST_RECEIVED);
+	request->special = false;
+	request->label = RDMAT_RECORD(request->index, qp->nvme.qid, 0, 0);
+	enter(request, RDMAT_REQUEST_FREE, RDMAT_REQUEST_RECEIVED);
 	return request;
 }
 
@@ -373,7 +398,7 @@ bool rdmat_request_settle(struct rdmat_request *request)
 	if ((request->state != RDMAT_REQUEST_FLUSHING && request->state != RDMAT_REQUEST_OVERDUE) ||
 	    request->sq_out || request->backend)
 		return false;
-	rdmat_request_move_to_free(request);
+	move(request, RDMAT_REQUEST_FREE);
 	return true;
 }
 

@@ -146,6 +146,7 @@ struct rdmat_request {
 	bool backend;           /* submitted and not acted on yet */
 	bool io_done;           /* wrasse_io_complete() was called */
 	bool held;              /* the controller keeps it (NVME_HOLD) */
+	bool special;           /* an Abort or a fused pair has to do with it, or had */
 	bool with_data;         /* the response carries data */
 	bool responded;         /* the SEND is queued */
 	bool disconnect_after;  /* the connection ends when the response is out */
@@ -164,6 +165,7 @@ struct rdmat_request {
 	uint64_t received_ns;
 	uint64_t seen_ns; /* when overdue.c first saw the I/O that the backend has; 0: not yet */
 	uint32_t index;   /* constant: in its class */
+	uint64_t label;   /* of its records: RDMAT_RECORD() without the states */
 	uint64_t arrival; /* how manieth capsule of its queue pair it came in */
 	/* While FREE and something is lost, whom it served: */
 	uint32_t last_queue;                   /* rdmat_qp.number of the queue pair, */

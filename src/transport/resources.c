@@ -200,6 +200,11 @@ static bool pieces_take(struct rdmat_request *request, uint32_t *lkey)
 	return true;
 }
 
+static enum ibv_wr_opcode data_opcode(const struct nvme_data *data)
+{
+	return data->xfer == NVME_XFER_H2C ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE;
+}
+
 /* What moves the data: memory and chain. */
 static bool transfer_take(struct rdmat_request *request)
 {
@@ -214,10 +219,42 @@ static bool transfer_take(struct rdmat_request *request)
 		return false;
 	request->nvme.iov = request->iov;
 	request->nvme.iov_count = request->iov_count;
-	rdmat_chain_build(request->first,
-			  data->xfer == NVME_XFER_H2C ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, data,
-			  request->iov, lkey, request->qp->max_sge);
+	rdmat_chain_build(request->first, data_opcode(data), data, request->iov, lkey,
+			  request->qp->max_sge);
 	request->cursor = request->first;
+	return true;
+}
+
+/* Most commands: one range of the host's, one small buffer, the request's own WR. */
+static bool takes_one(const struct rdmat_request *request)
+{
+	const struct nvme_data *data = &request->nvme.data;
+
+	return data->desc_count == 1 && data->len <= RDMAT_SMALL_LEN && !data->scratch_len &&
+	       !request->class->group->lenders;
+}
+
+static bool one_take(struct rdmat_request *request)
+{
+	const struct nvme_data *data = &request->nvme.data;
+	struct rdmat_wr *wr = &request->data_wr;
+
+	request->buffers = buffers_take(request, true, 1);
+	if (!request->buffers)
+		return false;
+	request->holds |= RDMAT_HOLD_CHAIN;
+	request->iov[0].iov_base = request->buffers->payload;
+	request->iov[0].iov_len = data->len;
+	request->iov_count = 1;
+	request->nvme.iov = request->iov;
+	request->nvme.iov_count = 1;
+	rdmat_wr_begin(wr, data_opcode(data), data->desc[0].addr, data->desc[0].rkey);
+	rdmat_wr_add(wr, request->buffers->payload, data->len,
+		     lkey_of(request, pool_payload_slab(request->class->group->small)));
+	wr->chain_next = NULL;
+	request->chain_count = 1;
+	request->first = wr;
+	request->cursor = wr;
 	return true;
 }
 
@@ -237,6 +274,8 @@ bool rdmat_request_take_resources(struct rdmat_request *request)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
+	if (takes_one(request))
+		return one_take(request);
 	if ((!data->scratch_len || scratch_take(request)) &&
 	    (!data->len || data->in_capsule || transfer_take(request)))
 		return true;

@@ -12,10 +12,9 @@
 #include "transport/flow.h"
 #include "transport/group.h"
 
-static void queue_wr(struct rdmat_qp *qp, struct rdmat_wr *wr)
+/* Puts a WR at the end of what is posted next. It takes a slot, of which there is one. */
+static inline __attribute__((always_inline)) void queue_wr(struct rdmat_qp *qp, struct rdmat_wr *wr)
 {
-	struct rdmat_request *request = wr->request;
-
 	wr->wr.wr_id = (uintptr_t)wr;
 	wr->wr.next = NULL;
 	if (qp->sq_newest)
@@ -23,31 +22,43 @@ static void queue_wr(struct rdmat_qp *qp, struct rdmat_wr *wr)
 	else
 		qp->sq_oldest = wr;
 	qp->sq_newest = wr;
-	if (!qp->sq_unposted)
+	if (!qp->sq_unposted) {
 		qp->sq_unposted = wr;
-	qp->sq_free--;
-	request->sq_out++;
-	if (wr->wr.opcode == IBV_WR_RDMA_READ) {
-		qp->reads_free--;
-		request->reads_out++;
-	}
-	if (!pool_link_is_on_list(&qp->dirty_link))
 		pool_list_add_tail(&qp->group->dirty, &qp->dirty_link);
+	}
+	qp->sq_free--;
+	wr->request->sq_out++;
 }
 
-/* Queues on from the cursor. Return: whether the whole chain is queued. */
-static bool queue_chain(struct rdmat_qp *qp, struct rdmat_request *request)
+/* Queues RDMA READs on from the cursor. Return: whether the whole chain is queued. */
+static bool queue_reads(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	while (request->cursor) {
 		struct rdmat_wr *wr = request->cursor;
 
-		if (!qp->sq_free || (wr->wr.opcode == IBV_WR_RDMA_READ && !qp->reads_free))
+		if (!qp->sq_free || !qp->reads_free)
 			return false;
 		request->cursor = wr->chain_next;
-		/* The last READ tells that the data is there; a response has its SEND behind the
-		 * chain. */
-		if (wr->wr.opcode == IBV_WR_RDMA_READ && !request->cursor)
+		/* The last one tells that the data is there. */
+		if (!request->cursor)
 			wr->wr.send_flags |= IBV_SEND_SIGNALED;
+		queue_wr(qp, wr);
+		qp->reads_free--;
+		request->reads_out++;
+	}
+	return true;
+}
+
+/* The same of RDMA WRITEs: the response has its SEND behind the chain. */
+static inline __attribute__((always_inline)) bool queue_writes(struct rdmat_qp *qp,
+							       struct rdmat_request *request)
+{
+	while (request->cursor) {
+		struct rdmat_wr *wr = request->cursor;
+
+		if (!qp->sq_free)
+			return false;
+		request->cursor = wr->chain_next;
 		queue_wr(qp, wr);
 	}
 	return true;
@@ -71,12 +82,12 @@ static void fill_fetches(struct rdmat_qp *qp)
 {
 	struct rdmat_request *request = newest_in(qp, RDMAT_REQUEST_FETCHING);
 
-	if (request && !queue_chain(qp, request))
+	if (request && !queue_reads(qp, request))
 		return;
 	while (qp->sq_free && qp->reads_free &&
 	       (request = oldest_in(qp, RDMAT_REQUEST_WAIT_FETCH))) {
 		rdmat_request_move(request, RDMAT_REQUEST_FETCHING);
-		if (!queue_chain(qp, request))
+		if (!queue_reads(qp, request))
 			return;
 	}
 }
@@ -97,9 +108,10 @@ static void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
 }
 
 /* Queues what is left of a response. Return: whether all of it is queued. */
-static bool queue_response(struct rdmat_qp *qp, struct rdmat_request *request)
+static inline __attribute__((always_inline)) bool queue_response(struct rdmat_qp *qp,
+								 struct rdmat_request *request)
 {
-	if (request->with_data && !queue_chain(qp, request))
+	if (request->with_data && !queue_writes(qp, request))
 		return false;
 	if (!qp->sq_free)
 		return false;
@@ -110,15 +122,21 @@ static bool queue_response(struct rdmat_qp *qp, struct rdmat_request *request)
 	return true;
 }
 
+/* The same of one that had to wait. */
+static __attribute__((noinline)) bool queue_rest(struct rdmat_qp *qp, struct rdmat_request *request)
+{
+	return queue_response(qp, request);
+}
+
 static void fill_responses(struct rdmat_qp *qp)
 {
 	struct rdmat_request *request = newest_in(qp, RDMAT_REQUEST_RESPONDING);
 
-	if (request && !request->responded && !queue_response(qp, request))
+	if (request && !request->responded && !queue_rest(qp, request))
 		return;
 	while (qp->sq_free && (request = oldest_in(qp, RDMAT_REQUEST_WAIT_RESPOND))) {
-		rdmat_request_move_to_responding(request);
-		if (!queue_response(qp, request))
+		rdmat_request_move(request, RDMAT_REQUEST_RESPONDING);
+		if (!queue_rest(qp, request))
 			return;
 	}
 }

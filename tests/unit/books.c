@@ -464,8 +464,8 @@ static void moves_are_told_of_admin_queues_as_such(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	request = fake_request(&fake);
 	fake.qp->nvme.qid = 0;
+	request = fake_request(&fake);
 	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
 	assert_int_equal(read_moves(&fake, 1), 1);
 	assert_int_equal(moves[0].qid, 0);
