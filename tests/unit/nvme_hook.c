@@ -79,10 +79,19 @@ static uint32_t effects(struct nvme_queue *queue, unsigned index)
 	return page[4 * index] | (uint32_t)page[4 * index + 2] << 16;
 }
 
+static unsigned oacs(struct nvme_queue *queue)
+{
+	struct nvme_cmd cmd = fx_cmd(NVME_OPC_IDENTIFY, 0);
+
+	nvme_put32(&cmd.cdw10, NVME_CNS_CTRL);
+	fx_data(&cmd, page, 4096);
+	assert_int_equal(fx_run(queue, &cmd).status, 0);
+	return page[256] | (unsigned)page[257] << 8;
+}
+
 static void hosts_are_told_of_hooked_opcodes(void **state)
 {
 	struct nvme_queue *queue = fx_ready();
-	struct nvme_cmd cmd = fx_cmd(NVME_OPC_IDENTIFY, 0);
 
 	(void)state;
 	assert_int_equal(effects(queue, 0xc1), 0);
@@ -94,10 +103,7 @@ static void hosts_are_told_of_hooked_opcodes(void **state)
 	assert_int_equal(effects(queue, 0x0d), 1);
 	assert_int_equal(effects(queue, 256 + 0xc2), 3);
 	assert_int_equal(effects(queue, 256 + 0xc1), 0);
-	nvme_put32(&cmd.cdw10, NVME_CNS_CTRL);
-	fx_data(&cmd, page, 4096);
-	assert_int_equal(fx_run(queue, &cmd).status, 0);
-	assert_int_equal(page[256], 1 << 1 | 1 << 3); /* OACS */
+	assert_int_equal(oacs(queue), 1 << 1 | 1 << 3);
 	fx_queue_gone(queue);
 }
 
@@ -177,6 +183,53 @@ static void hook_gets_the_command_as_it_came(void **state)
 	fx_log(queue, NVME_LID_ERROR, page, 64, 0);
 	assert_int_equal(page[0], 2);
 	fx_queue_gone(queue);
+}
+
+/* Which way the data goes, and what a host is told in OACS. */
+static void format_sanitize_self_test_firmware_and_security_are_the_embedder_s(void **state)
+{
+	static const struct {
+		uint8_t opcode;
+		enum nvme_xfer xfer;
+		unsigned oacs;
+	} cases[] = {
+		{0x80, NVME_XFER_NONE, 1 << 1}, /* Format NVM */
+		{0x84, NVME_XFER_NONE, 0},      /* Sanitize: SANICAP tells of it */
+		{0x14, NVME_XFER_NONE, 1 << 4}, /* Device Self-test */
+		{0x10, NVME_XFER_NONE, 1 << 2}, /* Firmware Commit */
+		{0x11, NVME_XFER_H2C, 0},       /* Firmware Image Download: with Commit */
+		{0x81, NVME_XFER_H2C, 0},       /* Security Send: with Receive */
+		{0x82, NVME_XFER_C2H, 1 << 0},  /* Security Receive */
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct nvme_queue *queue = fx_ready();
+		struct nvme_cmd cmd = vendor(cases[i].opcode, 1);
+		struct nvme_request request;
+
+		fx_data(&cmd, page, 512);
+		assert_int_equal(send(&request, queue, &cmd).status, OPCODE);
+		assert_null(got);
+		assert_int_equal(effects(queue, cases[i].opcode), 0);
+		assert_int_equal(oacs(queue), 0);
+		assert_int_equal(add(true, cases[i].opcode, 0), 0);
+		assert_int_equal(effects(queue, cases[i].opcode), 1);
+		assert_int_equal(oacs(queue), cases[i].oacs);
+		assert_int_equal(send(&request, queue, &cmd).next, NVME_HOOK);
+		assert_int_equal(got->opcode, cases[i].opcode);
+		assert_int_equal(got->nsid, 1);
+		assert_int_equal(got->cdw10, 10);
+		assert_int_equal(request.data.xfer, cases[i].xfer);
+		assert_int_equal(got->length, cases[i].xfer == NVME_XFER_NONE ? 0 : 512);
+		/* Format: Invalid Format; a self-test: one is in progress; and the like. */
+		assert_int_equal(answer(&request, wrasse_status_make(1, 0x0a, true)),
+				 0x10a | FX_DNR);
+		send(&request, queue, &cmd);
+		assert_int_equal(answer(&request, wrasse_status_ok()), 0);
+		fx_queue_gone(queue);
+		fx_teardown(state);
+		fx_setup(state);
+	}
 }
 
 static void data_goes_both_ways_as_long_as_the_host_says(void **state)
@@ -421,6 +474,28 @@ static void hook_of_get_log_page_has_every_page(void **state)
 	fx_queue_gone(queue);
 }
 
+/* NVMe-MI is the embedder's, and so is the page that tells of its commands (LPA bit 5 promises none). */
+static void effects_of_mi_are_told_by_who_has_mi(void **state)
+{
+	struct nvme_queue *queue = fx_ready();
+	struct nvme_cmd cmd = fx_log_cmd(0x13, page, 4096, 0);
+	struct nvme_request request;
+
+	(void)state;
+	assert_int_equal(oacs(queue), 0);
+	assert_int_equal(page[261] & 1 << 5, 0);
+	assert_int_equal(send(&request, queue, &cmd).status, 0x109 | FX_DNR);
+	assert_int_equal(add(true, 0x1d, 0), 0);
+	assert_int_equal(add(true, 0x1e, 0), 0);
+	assert_int_equal(oacs(queue), 1 << 6);
+	assert_int_equal(add(true, NVME_OPC_GET_LOG, 0), 0);
+	assert_int_equal(send(&request, queue, &cmd).next, NVME_HOOK);
+	assert_int_equal(got->status.sc, 0x09);
+	assert_int_equal(got->length, 4096);
+	assert_int_equal(answer(&request, wrasse_status_ok()), 0);
+	fx_queue_gone(queue);
+}
+
 static void late_answer_of_a_queue_that_has_ended_is_taken(void **state)
 {
 	struct nvme_queue *queue = fx_ready();
@@ -446,6 +521,7 @@ int main(void)
 		TEST(hook_needs_a_function_and_a_subsystem_that_stays),
 		TEST(hosts_are_told_of_hooked_opcodes),
 		TEST(hook_gets_the_command_as_it_came),
+		TEST(format_sanitize_self_test_firmware_and_security_are_the_embedder_s),
 		TEST(data_goes_both_ways_as_long_as_the_host_says),
 		TEST(data_for_the_host_is_zeroes_at_first),
 		TEST(data_is_limited_and_its_sgl_checked),
@@ -455,6 +531,7 @@ int main(void)
 		TEST(hook_sees_what_the_library_answered),
 		TEST(hook_may_change_the_library_s_data),
 		TEST(hook_of_get_log_page_has_every_page),
+		TEST(effects_of_mi_are_told_by_who_has_mi),
 		TEST(late_answer_of_a_queue_that_has_ended_is_taken),
 	};
 
