@@ -11,6 +11,7 @@
  *   host NQN, unhost NQN         let a host connect, and no more
  *   listen ADDRESS PORT          listen there; unlisten N
  *   ns NSID MIB [GROUP [hidden]] add a namespace; remove NSID; resize NSID MIB
+ *   raise EVENT                  tell hosts of a critical warning or an internal error: enum wrasse_event
  *   show NSID NQN, hide NSID NQN let a host see a hidden namespace, and no more
  *   ana LISTENER GROUP STATE     set an ANA state, by its name in the specification
  *   pause NSID, resume NSID      hold I/O back, and no more; 0: of the whole subsystem; prints "paused"
@@ -261,6 +262,11 @@ static int resume_verb(void)
 	return disk ? wrasse_namespace_resume(disk->ns) : -ENOENT;
 }
 
+static int raise_verb(void)
+{
+	return wrasse_subsystem_raise(puppet.subsystem, (enum wrasse_event)number(1));
+}
+
 static const struct verb {
 	const char *name;
 	unsigned words; /* at least, with the verb */
@@ -279,6 +285,7 @@ static const struct verb {
 	{"ns", 3, ns_verb},
 	{"remove", 2, remove_verb},
 	{"resize", 3, resize_verb},
+	{"raise", 2, raise_verb},
 	{"show", 3, show_verb},
 	{"hide", 3, hide_verb},
 	{"ana", 4, ana_verb},
