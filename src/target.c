@@ -117,6 +117,7 @@ static void limits_fill(struct rdmat *rdmat)
 		.any_host_name = opts->any_host_name,
 		.group_count = opts->max_poll_groups,
 		.discovery_nqn = opts->discovery_nqn,
+		.discovery_of_all = opts->discovery_of_all,
 	};
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The command line. It is only read here: nothing is opened, so that a mistake in the last word
- * costs nothing. Order matters in one way: --allow-host, --serial, --model, --namespace, --ana,
- * --duplicates and --dhchap-... belong to the --subsystem before them.
+ * costs nothing. Order matters in one way: --allow-host, --serial, --model, --label, --namespace,
+ * --ana, --duplicates and --dhchap-... belong to the --subsystem before them.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -27,6 +27,7 @@ enum {
 	OPT_ALLOW_HOST,
 	OPT_SERIAL,
 	OPT_MODEL,
+	OPT_LABEL,
 	OPT_SECRETS,
 	OPT_HASHES,
 	OPT_GROUPS,
@@ -35,6 +36,7 @@ enum {
 	OPT_REFERRAL,
 	OPT_POLL,
 	OPT_NO_SRQ,
+	OPT_DISCOVERY_OF_ALL,
 	OPT_READY_FILE,
 	OPT_NUMBER, /* OPT_NUMBER + n is numbers[n] */
 };
@@ -77,6 +79,7 @@ static const struct option words[] = {
 	{"allow-host", required_argument, NULL, OPT_ALLOW_HOST},
 	{"serial", required_argument, NULL, OPT_SERIAL},
 	{"model", required_argument, NULL, OPT_MODEL},
+	{"label", required_argument, NULL, OPT_LABEL},
 	{"dhchap-secrets", required_argument, NULL, OPT_SECRETS},
 	{"dhchap-hashes", required_argument, NULL, OPT_HASHES},
 	{"dhchap-groups", required_argument, NULL, OPT_GROUPS},
@@ -85,6 +88,7 @@ static const struct option words[] = {
 	{"referral", required_argument, NULL, OPT_REFERRAL},
 	{"poll", required_argument, NULL, OPT_POLL},
 	{"no-srq", no_argument, NULL, OPT_NO_SRQ},
+	{"discovery-of-all", no_argument, NULL, OPT_DISCOVERY_OF_ALL},
 	{"ready-file", required_argument, NULL, OPT_READY_FILE},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -105,6 +109,7 @@ static const char help[] =
 	"  --allow-host NQN        let this host connect to the subsystem; repeatable (any host)\n"
 	"  --serial TEXT           its serial number, 20 characters at most (made from its NQN)\n"
 	"  --model TEXT            its model, 40 characters at most (wrasse)\n"
+	"  --label TEXT            its label in the discovery log, 256 characters at most (none)\n"
 	"  --dhchap-secrets FILE   its hosts must authenticate themselves (they need not); a line\n"
 	"                          has NQN SECRET [CONTROLLER'S SECRET]\n"
 	"  --dhchap-hashes LIST    of sha256, sha384, sha512 (all)\n"
@@ -136,6 +141,7 @@ static const char help[] =
 	"  --queue-depth N         commands in flight per I/O queue; 2 to 1024 (128)\n"
 	"  --in-capsule BYTES      data in a command capsule; 16n up to 16K, 0: none (4096)\n"
 	"  --max-data BYTES        data in one command; a power of two from 4K to 1M (1M)\n"
+	"  --discovery-of-all      hosts may ask what the discovery log tells every host\n"
 	"  --no-srq                a receive queue per queue pair even where they could share one\n"
 	"\n"
 	"Resources of each poll group:\n"
@@ -387,6 +393,9 @@ static enum options_result option_set(struct options *options, int opt, char **a
 	case OPT_MODEL:
 		return text_set("model", 40, optarg, &subsystem_last(options, errors)->model,
 				errors);
+	case OPT_LABEL:
+		return text_set("label", 256, optarg, &subsystem_last(options, errors)->label,
+				errors);
 	case OPT_SECRETS:
 	case OPT_HASHES:
 	case OPT_GROUPS:
@@ -401,6 +410,9 @@ static enum options_result option_set(struct options *options, int opt, char **a
 		return poll_set(options, optarg, errors);
 	case OPT_NO_SRQ:
 		options->no_srq = true;
+		return OPTIONS_RUN;
+	case OPT_DISCOVERY_OF_ALL:
+		options->discovery_of_all = true;
 		return OPTIONS_RUN;
 	case OPT_READY_FILE:
 		options->ready_file = optarg;

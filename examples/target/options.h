@@ -30,6 +30,7 @@ struct subsystem_spec {
 	unsigned host_count;
 	const char *serial; /* NULL: the library's default, as the next */
 	const char *model;
+	const char *label;   /* NULL: none */
 	const char *secrets; /* the file of --dhchap-secrets, or NULL */
 	uint32_t hashes;     /* as bits, in the order of the specification; 0: all */
 	uint32_t groups;
@@ -65,6 +66,7 @@ struct options {
 	const char *ready_file;
 	enum poll_mode poll;
 	bool no_srq;
+	bool discovery_of_all;
 	unsigned verbose;
 };
 

@@ -83,6 +83,7 @@ static int target_create(struct server *server)
 	opts.max_queue_depth = options->queue_depth;
 	opts.max_data_len = options->max_data;
 	opts.no_srq = options->no_srq;
+	opts.discovery_of_all = options->discovery_of_all;
 	opts.connect_timeout_ms = options->connect_timeout_ms;
 	if (options->in_capsule == 0)
 		opts.no_in_capsule_data = true;
@@ -175,6 +176,7 @@ static int subsystem_create(struct server *server, const struct subsystem_spec *
 	opts.nqn = spec->nqn;
 	opts.serial = spec->serial;
 	opts.model = spec->model;
+	opts.label = spec->label;
 	opts.allow_any_host = spec->host_count == 0;
 	opts.duplicates = spec->duplicates;
 	if (spec->secrets) {

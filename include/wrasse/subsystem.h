@@ -43,6 +43,9 @@ struct wrasse_subsystem_opts {
 	const struct wrasse_auth_opts *auth;
 	bool no_auto_listener; /* reached only through listeners that were added */
 	enum wrasse_duplicate_policy duplicates; /* hosts that connect twice */
+	const char
+		*label; /* 1 to 256 printable ASCII characters for who reads extended entries of the
+			      discovery log (Admin label); NULL: none */
 };
 
 static inline void wrasse_subsystem_opts_init(struct wrasse_subsystem_opts *opts)

@@ -81,6 +81,13 @@ struct wrasse_target_opts {
 	 */
 	struct wrasse_poll_group *(*place)(void *ctx, const struct wrasse_conn_info *info);
 	void *place_ctx;
+
+	/*
+	 * A host that asks for it (ALLSUBE) is told in the discovery log of every subsystem and
+	 * referral, also of those that are not for it. For discovery services that gather; false: no
+	 * host is told of what it may not use.
+	 */
+	bool discovery_of_all;
 };
 
 static inline void wrasse_target_opts_init(struct wrasse_target_opts *opts)

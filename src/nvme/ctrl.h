@@ -363,6 +363,9 @@ void nvme_fence_leave(struct nvme_request *request, struct nvme_ns_port *port);
 /* REGISTRY. The discovery log as the host of this request sees it. */
 enum nvme_next nvme_discovery_log(struct nvme_request *request);
 
+/* What of the log a host may ask for: the bits of its Log Specific Field, NVME_DISC_*. */
+uint16_t nvme_discovery_supported(const struct nvme_queue *queue);
+
 /* Whether a host may see and use a subsystem. REGISTRY. */
 bool nvme_subsystem_allows(const struct wrasse_subsystem *subsystem, const char *hostnqn);
 struct wrasse_subsystem *nvme_subsystem_find(const struct nvme_registry *registry, const char *nqn);

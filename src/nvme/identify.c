@@ -141,10 +141,12 @@ static enum nvme_next identify_ctrl(struct nvme_request *request)
 	id.elpe = NVME_ERROR_ENTRIES - 1;
 	nvme_put16(&id.kas, NVME_KAS_MS / 100);
 	id_ctrl_fabrics(ctrl, &id);
-	if (ctrl->discovery)
+	if (ctrl->discovery) {
 		nvme_put32(&id.oaes, NVME_AEC_DISCOVERY);
-	else
+		id.dctype = NVME_DCTYPE_DIRECT;
+	} else {
 		id_ctrl_io(request->queue, &id);
+	}
 	return nvme_succeed_page(request, &id, sizeof(id));
 }
 

@@ -28,8 +28,13 @@ static void supported_put(struct nvme_request *request, struct nvme_out *out)
 	nvme_le32 pages[256] = {0};
 
 	for (unsigned lid = 0; lid < 256; lid++) {
-		if (log_find((uint8_t)lid, request->queue->on))
-			nvme_put32(&pages[lid], 1); /* LSUPP */
+		uint32_t specific = 0;
+
+		if (!log_find((uint8_t)lid, request->queue->on))
+			continue;
+		if (lid == NVME_LID_DISCOVERY)
+			specific = nvme_discovery_supported(request->queue);
+		nvme_put32(&pages[lid], 1 | specific << 16); /* LSUPP, LID Specific Parameter */
 	}
 	nvme_out_put(out, pages, sizeof(pages));
 }

@@ -41,6 +41,7 @@ struct nvme_limits {
 	uint32_t group_count;   /* poll groups at most: length of per-group arrays */
 	const char *version;    /* default firmware revision; NULL: blank */
 	const char *discovery_nqn; /* of the discovery subsystem; NULL: the well-known one only */
+	bool discovery_of_all;     /* hosts may ask for what the log tells every host */
 };
 
 /* Which way data goes, as the host sees it. */

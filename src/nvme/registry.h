@@ -169,6 +169,7 @@ struct wrasse_subsystem {
 	struct nvme_ctrl *ctrls;
 	_Atomic(struct nvme_hook *) hooks[2][256]; /* [admin][opcode]: set once; any thread */
 	struct nvme_view **view; /* limits->group_count of them, allocated with the subsystem */
+	char label[257];         /* empty: none */
 };
 
 struct nvme_registry {

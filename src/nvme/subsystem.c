@@ -8,6 +8,7 @@
 
 #include "nvme/ctrl.h"
 #include "nvme/hook.h"
+#include "nvme/wire_path.h"
 
 #define MAX_NAMESPACES     65536
 #define DEFAULT_NAMESPACES 256
@@ -58,6 +59,8 @@ static const char *opts_check(const struct wrasse_subsystem_opts *opts)
 		return "model is not at most 40 printable ASCII characters";
 	if (opts->firmware && !text_fits(opts->firmware, 8))
 		return "firmware is not at most 8 printable ASCII characters";
+	if (opts->label && (!text_fits(opts->label, NVME_EXAT_LABEL_MAX) || !*opts->label))
+		return "label is not 1 to 256 printable ASCII characters";
 	if (opts->ieee_oui > 0xffffff)
 		return "ieee_oui has more than 24 bits";
 	if (opts->max_namespaces > MAX_NAMESPACES)
@@ -136,6 +139,8 @@ static void set_identity(struct wrasse_subsystem *subsystem,
 		 opts->model ? opts->model : DEFAULT_MODEL);
 	memcpy(subsystem->firmware, firmware ? firmware : "",
 	       firmware ? strnlen(firmware, sizeof(subsystem->firmware) - 1) : 0);
+	if (opts->label)
+		memcpy(subsystem->label, opts->label, strlen(opts->label));
 	subsystem->pci_vid = opts->pci_vid;
 	subsystem->pci_ssvid = opts->pci_ssvid;
 	subsystem->ieee_oui = opts->ieee_oui;

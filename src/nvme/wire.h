@@ -405,7 +405,8 @@ struct nvme_id_ctrl {
 	nvme_le16 icdoff;
 	uint8_t fcatt, msdbd;
 	nvme_le16 ofcs;
-	uint8_t rsvd1806[242];
+	uint8_t dctype;
+	uint8_t rsvd1807[241];
 	uint8_t psd[32][32];
 	uint8_t vs[1024];
 };

@@ -31,9 +31,20 @@ NVME_WIRE_SIZE(struct nvme_ana_desc, 32);
 struct nvme_disc_header {
 	nvme_le64 genctr, numrec;
 	nvme_le16 recfmt;
-	uint8_t rsvd18[1006];
+	uint8_t dlpf; /* NVME_DISC_* that were heeded */
+	uint8_t rsvd19;
+	nvme_le32 tdlpl; /* of a log with extended entries: bytes of all of it */
+	uint8_t rsvd24[1000];
 };
 NVME_WIRE_SIZE(struct nvme_disc_header, 1024);
+
+/*
+ * What can be asked for in the Log Specific Field, is told in the header (DLPF), and, as supported,
+ * in the Supported Log Pages log (NVMe Base 2.1 5.1.12.3.1).
+ */
+#define NVME_DISC_EXTENDED   0x01 /* extended entries */
+#define NVME_DISC_PORT_LOCAL 0x02 /* only those of the port that was asked */
+#define NVME_DISC_ALL        0x04 /* not only those of the host that asks */
 
 struct nvme_disc_entry {
 	uint8_t trtype, adrfam, subtype, treq;
@@ -50,6 +61,24 @@ struct nvme_disc_entry {
 };
 NVME_WIRE_SIZE(struct nvme_disc_entry, 1024);
 _Static_assert(offsetof(struct nvme_disc_entry, pkey) == 776, "PKEY");
+
+/* What an extended entry has behind an entry; then come its attributes (NVMe Base 2.1 5.1.12.3.1). */
+struct nvme_disc_tail {
+	nvme_le32 tel; /* bytes of the extended entry, from TRTYPE to its last attribute */
+	nvme_le16 numexat;
+	uint8_t rsvd6[2];
+};
+NVME_WIRE_SIZE(struct nvme_disc_tail, 8);
+
+/* An attribute; its value is a multiple of 4 bytes long (NVMe Base 2.1 figure 499). */
+struct nvme_disc_attr {
+	nvme_le16 type, len;
+};
+NVME_WIRE_SIZE(struct nvme_disc_attr, 4);
+
+#define NVME_DCTYPE_DIRECT  1 /* Identify Controller: a Direct Discovery controller */
+#define NVME_EXAT_LABEL     2 /* Admin label, ASCII */
+#define NVME_EXAT_LABEL_MAX 256
 
 #define NVME_SUBTYPE_REFERRAL 1
 #define NVME_SUBTYPE_NVM      2

@@ -29,6 +29,7 @@ int main(void)
 
 	wrasse_target_opts_init(&opts);
 	opts.log = log_line;
+	opts.discovery_of_all = true; /* hosts that do not ask see what is theirs */
 	check(wrasse_target_create(&opts, &puppet.target), "target");
 	check(wrasse_poll_group_create(puppet.target, NULL, &puppet.group), "poll group");
 	loop_run();

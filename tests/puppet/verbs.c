@@ -4,7 +4,8 @@
  * "listen" line, from 1; 0 means all of them.
  *
  *   subsystem NQN [WORD...]      begin a subsystem; any: every host may connect; replace, refuse:
- *                                hosts that connect twice; apart: not on every listener
+ *                                hosts that connect twice; apart: not on every listener; labelled: its
+ *                                label is "puppet"
  *   drop                         remove the last subsystem, with its namespaces
  *   attach N, detach N           a listener of an apart subsystem, and no more
  *   refer ADDRESS, unrefer ADDRESS  another discovery service
@@ -47,6 +48,8 @@ static int subsystem_verb(void)
 	for (unsigned i = 2; i < word_count; i++) {
 		opts.allow_any_host |= word_is(i, "any");
 		opts.no_auto_listener |= word_is(i, "apart");
+		if (word_is(i, "labelled"))
+			opts.label = "puppet";
 		if (word_is(i, "replace"))
 			opts.duplicates = WRASSE_DUPLICATE_REPLACE;
 		else if (word_is(i, "refuse"))

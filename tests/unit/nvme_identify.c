@@ -242,6 +242,8 @@ static void discovery_controller_has_the_controller_page_only(void **state)
 	assert_int_equal(get32(536), 0x100005);
 	assert_string_equal((char *)page + 768, "nqn.2014-08.org.nvmexpress.discovery");
 	assert_int_equal(get32(1792), 4);
+	assert_int_equal(page[1806], 1); /* DCTYPE: Direct Discovery controller */
+	assert_zero(1807, 2048);
 	for (unsigned cns = 0; cns < 256; cns++) {
 		if (cns != 1)
 			assert_int_equal(identify(queue, (uint8_t)cns, 0).status, REFUSED_FIELD);

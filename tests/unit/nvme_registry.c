@@ -74,7 +74,7 @@ static void subsystem_options_are_checked(void **state)
 		NULL, "", "x", "nqn.2026-01", "nqn.2026-01.", "nqn.2026-99.a", "nqn.2026-01.a\tb"};
 	struct wrasse_subsystem_opts good = sub_opts("nqn.2026-01.org.example:a");
 	struct wrasse_subsystem_opts opts;
-	char nqn[226];
+	char nqn[226], label[258];
 	const char *why;
 
 	(void)state;
@@ -102,6 +102,11 @@ static void subsystem_options_are_checked(void **state)
 	BAD(serial, "tab\t");
 	BAD(model, "12345678901234567890123456789012345678901");
 	BAD(firmware, "123456789");
+	BAD(label, "");
+	BAD(label, "tab\t");
+	memset(label, 'x', sizeof(label));
+	label[257] = 0;
+	BAD(label, label);
 	BAD(ieee_oui, 0x1000000);
 	BAD(max_namespaces, 65537);
 	BAD(cntlid_min, 0xfff0);

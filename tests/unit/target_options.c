@@ -96,7 +96,8 @@ static void every_number_lands_in_its_place(void **state)
 			       "--in-capsule=8K", "--max-data=64K", "--small-buffers=5",
 			       "--large-buffers=6", "--wrs=7", "--io-requests=8",
 			       "--connect-timeout=9", "--drain-timeout=0", "--stats=11", "--cpu=12",
-			       "--ready-fd=13", "--ready-file=f", "--poll=busy", "--no-srq", "-vv"),
+			       "--ready-fd=13", "--ready-file=f", "--poll=busy", "--no-srq",
+			       "--discovery-of-all", "-vv"),
 			 OPTIONS_RUN);
 	assert_int_equal(options.groups, 2);
 	assert_int_equal(options.queue_depth, 3);
@@ -114,6 +115,7 @@ static void every_number_lands_in_its_place(void **state)
 	assert_string_equal(options.ready_file, "f");
 	assert_int_equal(options.poll, POLL_BUSY);
 	assert_true(options.no_srq);
+	assert_true(options.discovery_of_all);
 	assert_int_equal(options.verbose, 2);
 	options_fini(&options);
 }
@@ -384,21 +386,24 @@ static void namespaces_and_hosts_belong_to_the_subsystem_before_them(void **stat
 	options_fini(&options);
 }
 
-static void serial_and_model_belong_to_the_subsystem_before_them(void **state)
+static void serial_model_and_label_belong_to_the_subsystem_before_them(void **state)
 {
 	struct options options;
 
 	assert_int_equal(PARSE(&options, "--subsystem", "nqn.2026-11.x:a", "--serial", "S 1",
-			       "--subsystem", "nqn.2026-11.x:b", "--model", "M", "--namespace",
-			       "ram:1M"),
+			       "--label", "L", "--subsystem", "nqn.2026-11.x:b", "--model", "M",
+			       "--namespace", "ram:1M"),
 			 OPTIONS_RUN);
 	assert_string_equal(options.subsystems[0].serial, "S 1");
 	assert_null(options.subsystems[0].model);
+	assert_string_equal(options.subsystems[0].label, "L");
+	assert_null(options.subsystems[1].label);
 	assert_null(options.subsystems[1].serial);
 	assert_string_equal(options.subsystems[1].model, "M");
 	options_fini(&options);
 	REFUSED("--serial", "", "1 to 20 characters");
 	REFUSED("--serial", "123456789012345678901", "1 to 20 characters");
+	REFUSED("--label", "", "1 to 256 characters");
 	REFUSED("--model", "\x7f", "printable");
 	REFUSED("--model", "12345678901234567890123456789012345678901", "1 to 40 characters");
 }
@@ -525,7 +530,7 @@ int main(void)
 		cmocka_unit_test(addresses_of_both_families_are_taken),
 		cmocka_unit_test(bad_addresses_name_what_is_wrong),
 		cmocka_unit_test(namespaces_and_hosts_belong_to_the_subsystem_before_them),
-		cmocka_unit_test(serial_and_model_belong_to_the_subsystem_before_them),
+		cmocka_unit_test(serial_model_and_label_belong_to_the_subsystem_before_them),
 		cmocka_unit_test(subsystem_after_a_namespace_without_one_is_refused),
 		cmocka_unit_test(bad_names_are_refused),
 		cmocka_unit_test(unknown_words_are_named),
