@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "nvme/hook.h"
+#include "nvme/ns_management.h"
 #include "target.h"
 #include "transport/group.h"
 #include "transport/listener.h"
@@ -116,6 +116,23 @@ int wrasse_subsystem_add_hook(struct wrasse_subsystem *subsystem, const struct w
 	rc = nvme_hook_add(subsystem, &hook, &why);
 	rdmat_unlock(rdmat);
 	log_refusal(rdmat, "hook of subsystem", subsystem->nqn, why);
+	return rc;
+}
+
+int wrasse_subsystem_set_ns_management(struct wrasse_subsystem *subsystem,
+				       const struct wrasse_ns_management *given)
+{
+	struct rdmat *rdmat = subsystem_rdmat(subsystem);
+	struct wrasse_ns_management management;
+	const char *why = NULL;
+	int rc = options_copy(&management, sizeof(management), given, given->size);
+
+	if (rc)
+		return rc;
+	rdmat_lock(rdmat);
+	rc = nvme_management_set(subsystem, &management, &why);
+	rdmat_unlock(rdmat);
+	log_refusal(rdmat, "namespace management of subsystem", subsystem->nqn, why);
 	return rc;
 }
 

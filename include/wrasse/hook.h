@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Hooks: commands of hosts that the embedder answers. Vendor commands, namespace management,
- * Format, security and whatever else the library does not know; and Identify and Get Log Page,
- * after the library's own answer.
+ * Hooks: commands of hosts that the embedder answers. Vendor commands, Format, security and
+ * whatever else the library does not know; and Identify and Get Log Page, after the library's own
+ * answer. (Namespace Management and Attachment: <wrasse/ns_management.h>.)
  */
 #ifndef WRASSE_HOOK_H
 #define WRASSE_HOOK_H
@@ -84,8 +84,9 @@ static inline void wrasse_hook_init(struct wrasse_hook *hook)
  * Context: any thread, also a callback. It allocates. Commands that are being executed already are
  * answered by the library.
  * Return: 0; -EINVAL without a submit, for an opcode that the library answers itself or that would
- * move data both ways (11b in bits 1:0; the log names it); -EEXIST if it has a hook; -E2BIG for an
- * unknown tail; -ENOMEM; -ESHUTDOWN if the subsystem is being removed.
+ * move data both ways (11b in bits 1:0; the log names it); -EEXIST if it has a hook, or is one of
+ * namespace management that was set; -E2BIG for an unknown tail; -ENOMEM; -ESHUTDOWN if the
+ * subsystem is being removed.
  */
 WRASSE_API int wrasse_subsystem_add_hook(struct wrasse_subsystem *subsystem,
 					 const struct wrasse_hook *hook);

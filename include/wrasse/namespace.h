@@ -44,7 +44,8 @@ struct wrasse_ns_opts {
 	uint8_t uuid[16]; /* namespace UUID (RFC 4122 byte order); all zero: made from subsystem NQN
 			     and nsid */
 	uint32_t ana_group;   /* ANA group, 1 to the subsystem's max_ana_groups; 0: 1 */
-	bool no_auto_visible; /* only hosts see it that wrasse_namespace_allow_host() named */
+	bool no_auto_visible; /* only hosts see it that wrasse_namespace_allow_host() named, or that
+				 were attached by hosts that manage namespaces */
 	bool read_only;       /* writes are answered with Namespace is Write Protected */
 	bool volatile_cache;  /* completed writes may be lost until a flush: hosts are told to flush
 			      */
@@ -87,6 +88,11 @@ struct wrasse_ns_opts {
 	 * anew, and find them overwritten by what it wrote first.
 	 */
 	uint32_t io_timeout_ms;
+
+	/* With no_auto_visible, where hosts manage namespaces (<wrasse/ns_management.h>): a second host
+	 * that is to be attached is refused with Namespace Is Private. wrasse_namespace_allow_host() is
+	 * not bound by it. */
+	bool one_host;
 };
 
 static inline void wrasse_ns_opts_init(struct wrasse_ns_opts *opts)

@@ -25,6 +25,7 @@
 #include <wrasse/listener.h>
 #include <wrasse/memory.h>
 #include <wrasse/namespace.h>
+#include <wrasse/ns_management.h>
 #include <wrasse/pause.h>
 #include <wrasse/poll_group.h>
 #include <wrasse/rdma_event.h>

@@ -257,6 +257,9 @@ enum nvme_next nvme_identify_execute_registry(struct nvme_request *request, uint
 /* Answers with Invalid Namespace or Format. */
 enum nvme_next nvme_identify_refuse_nsid(struct nvme_request *request);
 
+/* The namespace of an id that is allocated, as the host of an Identify may know; NULL: none is. */
+struct nvme_ns_port *nvme_identify_allocated(const struct nvme_request *request, uint32_t nsid);
+
 /* Whether an id is one that a namespace of the controller's subsystem could have. */
 bool nvme_identify_nsid_is_valid(const struct nvme_request *request);
 

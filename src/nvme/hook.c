@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "nvme/ctrl.h"
+#include "nvme/ns_management.h"
 
 /* ---- finding ---- */
 
@@ -33,7 +34,9 @@ const struct nvme_op *nvme_hook_op(const struct nvme_queue *queue, bool admin, u
 	if (op || queue->on == NVME_ON_DISC)
 		return op;
 	hook = subsystem_hook(queue->ctrl->subsystem, admin, opcode);
-	return hook ? &hook->op : NULL;
+	if (!hook || (hook->op.manages && !nvme_management_allows(queue)))
+		return NULL;
+	return &hook->op;
 }
 
 /* ---- the command ---- */
@@ -84,6 +87,14 @@ static struct nvme_hook *op_hook(const struct nvme_op *op)
 	return (struct nvme_hook *)((uintptr_t)op - offsetof(struct nvme_hook, op));
 }
 
+enum nvme_next nvme_hook_ask(struct nvme_request *request)
+{
+	zero_data(request);
+	command_fill(request, op_hook(request->op));
+	request->command.status = NVME_GENERIC(WRASSE_SC_INVALID_OPCODE);
+	return NVME_HOOK;
+}
+
 /* A command that the library does not know. An I/O command keeps its namespace attached. */
 static enum nvme_next hook_execute(struct nvme_request *request, uint64_t now_ns,
 				   struct nvme_actions *actions)
@@ -104,10 +115,7 @@ static enum nvme_next hook_execute(struct nvme_request *request, uint64_t now_ns
 		port->in_flight++;
 	}
 	request->port = port;
-	zero_data(request);
-	command_fill(request, op_hook(request->op));
-	request->command.status = NVME_GENERIC(WRASSE_SC_INVALID_OPCODE);
-	return NVME_HOOK;
+	return nvme_hook_ask(request);
 }
 
 enum nvme_next nvme_hook_filter(struct nvme_request *request)
@@ -178,7 +186,7 @@ int nvme_hook_add(struct wrasse_subsystem *subsystem, const struct wrasse_hook *
 	if (*why)
 		return -EINVAL;
 	if (subsystem_hook(subsystem, opts->admin, opts->opcode)) {
-		*why = "opcode has a hook";
+		*why = "opcode has a hook, or is namespace management's";
 		return -EEXIST;
 	}
 	hook = malloc(sizeof(*hook));

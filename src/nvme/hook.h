@@ -30,6 +30,13 @@ const struct nvme_op *nvme_hook_op(const struct nvme_queue *queue, bool admin, u
 /* The library has answered a command that a hook may answer otherwise. Return: NVME_HOOK. */
 enum nvme_next nvme_hook_filter(struct nvme_request *request);
 
+/*
+ * Gives a command of a hook's own line to its submit().
+ *
+ * Return: NVME_HOOK.
+ */
+enum nvme_next nvme_hook_ask(struct nvme_request *request);
+
 /* The embedder has answered. */
 enum nvme_next nvme_hook_complete(struct nvme_request *request, struct wrasse_status status);
 

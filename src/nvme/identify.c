@@ -6,6 +6,7 @@
  */
 #include "nvme/hook.h"
 #include "nvme/io.h"
+#include "nvme/ns_management.h"
 #include "nvme/pi.h"
 #include "nvme/reservation.h"
 #include "nvme/wire_path.h"
@@ -125,6 +126,16 @@ static void id_ctrl_io(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
 	id->nwpc = 1u << 0; /* no write protect, write protect */
 }
 
+/* What only a host that may manage namespaces is told. */
+static void id_ctrl_management(const struct nvme_queue *queue, struct nvme_id_ctrl *id)
+{
+	struct wrasse_ns_capacity capacity = nvme_management_capacity(queue);
+
+	id->anacap |= NVME_ANACAP_CREATE;
+	nvme_put64(&id->tnvmcap[0], capacity.total);
+	nvme_put64(&id->unvmcap[0], capacity.unallocated);
+}
+
 static enum nvme_next identify_ctrl(struct nvme_request *request)
 {
 	const struct nvme_ctrl *ctrl = request->queue->ctrl;
@@ -147,6 +158,8 @@ static enum nvme_next identify_ctrl(struct nvme_request *request)
 	} else {
 		id_ctrl_io(request->queue, &id);
 	}
+	if (request->manages)
+		id_ctrl_management(request->queue, &id);
 	return nvme_succeed_page(request, &id, sizeof(id));
 }
 
@@ -178,9 +191,8 @@ static void id_ns_pi(const struct wrasse_namespace *ns, struct nvme_id_ns *id)
 /*
  * An id that a namespace could have but has not is answered with zeroes (NVMe Base 2.0 5.17.2.1).
  */
-static enum nvme_next identify_ns(struct nvme_request *request)
+static enum nvme_next identify_port(struct nvme_request *request, const struct nvme_ns_port *port)
 {
-	const struct nvme_ns_port *port = nvme_request_port(request);
 	struct nvme_id_ns id = {0};
 
 	if (!nvme_identify_nsid_is_valid(request))
@@ -207,7 +219,40 @@ static enum nvme_next identify_ns(struct nvme_request *request)
 	return nvme_succeed_page(request, &id, sizeof(id));
 }
 
-static enum nvme_next identify_ns_list(struct nvme_request *request)
+/* What namespaces have in common that are created (NVM Command Set 1.0 4.1.5.1). */
+static enum nvme_next identify_common(struct nvme_request *request)
+{
+	struct nvme_id_ns id = {.nmic = 1};
+
+	nvme_management_formats_put(request->queue->ctrl->subsystem, &id);
+	return nvme_succeed_page(request, &id, sizeof(id));
+}
+
+static enum nvme_next identify_ns(struct nvme_request *request)
+{
+	if (request->manages && nvme_get32(request->cmd.nsid) == NVME_NSID_ALL)
+		return identify_common(request);
+	return identify_port(request, nvme_request_port(request));
+}
+
+/* What is allocated is attached, for a host that may not manage namespaces. */
+struct nvme_ns_port *nvme_identify_allocated(const struct nvme_request *request, uint32_t nsid)
+{
+	return request->manages ? nvme_queue_allocated(request->queue, nsid) :
+				  nvme_queue_port(request->queue, nsid);
+}
+
+static enum nvme_next identify_allocated_ns(struct nvme_request *request)
+{
+	uint32_t nsid = nvme_get32(request->cmd.nsid);
+
+	return identify_port(request, nvme_identify_allocated(request, nsid));
+}
+
+/* @find: which there are. */
+static enum nvme_next list_ns(struct nvme_request *request,
+			      struct nvme_ns_port *(*find)(const struct nvme_request *request,
+							   uint32_t nsid))
 {
 	const struct nvme_view *view = request->queue->view;
 	uint32_t above = nvme_get32(request->cmd.nsid);
@@ -217,10 +262,25 @@ static enum nvme_next identify_ns_list(struct nvme_request *request)
 	if (above >= NVME_NSID_ALL - 1)
 		return nvme_identify_refuse_nsid(request);
 	for (uint32_t i = above; i < view->count && count < NVME_PAGE_LEN / sizeof(list[0]); i++) {
-		if (nvme_queue_port(request->queue, i + 1))
+		if (find(request, i + 1))
 			nvme_put32(&list[count++], i + 1);
 	}
 	return nvme_succeed_page(request, list, sizeof(list));
+}
+
+static struct nvme_ns_port *find_attached(const struct nvme_request *request, uint32_t nsid)
+{
+	return nvme_queue_port(request->queue, nsid);
+}
+
+static enum nvme_next identify_ns_list(struct nvme_request *request)
+{
+	return list_ns(request, find_attached);
+}
+
+static enum nvme_next identify_allocated_list(struct nvme_request *request)
+{
+	return list_ns(request, nvme_identify_allocated);
 }
 
 static uint8_t *put_desc(uint8_t *to, enum nvme_ns_desc_type type, const uint8_t *id, uint8_t len)
@@ -278,11 +338,12 @@ static const struct cns {
 	{NVME_CNS_CSI_CTRL, NVME_ON_ADMIN, true, false, nvme_identify_csi_ctrl},
 	{NVME_CNS_CSI_NS_LIST, NVME_ON_ADMIN, true, false, identify_ns_list},
 	{NVME_CNS_NS_INDEPENDENT, NVME_ON_ADMIN, false, false, nvme_identify_ns_independent},
-	/* What is allocated is attached: there is no Namespace Attachment. */
-	{NVME_CNS_ALLOCATED_LIST, NVME_ON_ADMIN, false, false, identify_ns_list},
-	{NVME_CNS_ALLOCATED_NS, NVME_ON_ADMIN, false, false, identify_ns},
+	{NVME_CNS_ALLOCATED_LIST, NVME_ON_ADMIN, false, false, identify_allocated_list},
+	{NVME_CNS_ALLOCATED_NS, NVME_ON_ADMIN, false, false, identify_allocated_ns},
 	{NVME_CNS_NS_CTRLS, NVME_ON_ADMIN, false, true, nvme_identify_ns_ctrls},
 	{NVME_CNS_CTRLS, NVME_ON_ADMIN, false, true, nvme_identify_ctrls},
+	{NVME_CNS_CSI_ALLOCATED_LIST, NVME_ON_ADMIN, true, false, identify_allocated_list},
+	{NVME_CNS_CSI_ALLOCATED_NS, NVME_ON_ADMIN, true, false, nvme_identify_csi_ns},
 	{NVME_CNS_COMMAND_SETS, NVME_ON_ADMIN, false, false, nvme_identify_command_sets},
 };
 
@@ -315,6 +376,7 @@ enum nvme_next nvme_identify_execute(struct nvme_request *request, uint64_t now_
 	if (page->csi && nvme_get32(request->cmd.cdw11) >> CSI_SHIFT != NVME_CSI_NVM)
 		return nvme_refuse_field(request, NVME_AT_CDW11,
 					 "the command set is not supported");
+	request->manages = nvme_management_allows(request->queue); /* before the lock is taken */
 	return page->registry ? NVME_REGISTRY : page->execute(request);
 }
 

@@ -115,12 +115,13 @@ enum nvme_next nvme_identify_ctrls(struct nvme_request *request)
 /* A namespace is attached to every controller of its subsystem that sees it. */
 enum nvme_next nvme_identify_ns_ctrls(struct nvme_request *request)
 {
+	uint32_t nsid = nvme_get32(request->cmd.nsid);
 	const struct nvme_ns_port *port;
 
-	if (nvme_get32(request->cmd.nsid) == NVME_NSID_ALL)
+	if (nsid == NVME_NSID_ALL)
 		return nvme_refuse_field(request, NVME_AT_NSID, "NSID is FFFFFFFFh");
 	if (!nvme_identify_nsid_is_valid(request))
 		return nvme_identify_refuse_nsid(request);
-	port = nvme_request_port(request);
+	port = nvme_identify_allocated(request, nsid);
 	return port ? list_ctrls(request, port) : nvme_succeed_page(request, NULL, 0);
 }

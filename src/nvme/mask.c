@@ -70,12 +70,10 @@ static void mask_set(struct wrasse_namespace *ns, const char *hostnqn, bool sees
 	ns->subsystem->ana_members_changes++;
 }
 
-int nvme_ns_allow_host(struct wrasse_namespace *ns, const char *hostnqn)
+int nvme_ns_attach_host(struct wrasse_namespace *ns, const char *hostnqn)
 {
 	struct nvme_host *host;
 
-	if (!ns->restricted || !nvme_nqn_is_valid(hostnqn))
-		return -EINVAL;
 	if (*nvme_host_find(&ns->hosts, hostnqn))
 		return -EEXIST;
 	host = calloc(1, sizeof(*host));
@@ -86,6 +84,13 @@ int nvme_ns_allow_host(struct wrasse_namespace *ns, const char *hostnqn)
 	ns->hosts = host;
 	mask_set(ns, hostnqn, true);
 	return 0;
+}
+
+int nvme_ns_allow_host(struct wrasse_namespace *ns, const char *hostnqn)
+{
+	if (!ns->restricted || !nvme_nqn_is_valid(hostnqn))
+		return -EINVAL;
+	return nvme_ns_attach_host(ns, hostnqn);
 }
 
 int nvme_ns_disallow_host(struct wrasse_namespace *ns, const char *hostnqn)

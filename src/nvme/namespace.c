@@ -153,6 +153,7 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 	ns->nsid = nsid;
 	ns->ana_group = opts->ana_group ? opts->ana_group : 1;
 	ns->restricted = opts->no_auto_visible;
+	ns->one_host = opts->one_host;
 	ns->block_shift = (uint32_t)__builtin_ctz(block_size);
 	ns->block_count = opts->block_count;
 	memcpy(ns->id[NVME_NS_NGUID].bytes, opts->nguid, sizeof(opts->nguid));

@@ -218,6 +218,7 @@ struct nvme_request {
 			    */
 	bool fenced;   /* a Preempt and Abort waits for it; set while port is */
 	bool preempted;   /* its host was: it must not be executed any more */
+	bool manages;     /* an Identify of a host that may manage namespaces */
 	bool saving;      /* from NVME_SAVE to nvme_request_complete_save() */
 	bool overdue;     /* set by the transport: the backend has had an I/O of it for too long */
 	bool interrupted; /* and it was answered so, while the backend had it */

@@ -40,6 +40,7 @@ struct nvme_op {
 	bool exact;       /* the SGL's length must be what the command moves; else it may be more */
 	bool any_len;     /* it moves what the SGL names; data_len is NULL */
 	bool filtered;    /* a hook may change the library's answer */
+	bool manages;     /* only of hosts that may manage namespaces */
 	bool fua;         /* CDW12 has a FUA bit */
 	bool lends;       /* the backend may lend the memory for its data */
 	uint8_t fuse;     /* NVME_FUSE_FIRST or SECOND: which half of a fused pair it can be */
@@ -164,17 +165,22 @@ struct wrasse_status nvme_sgl_parse(struct nvme_data *data, const uint8_t *capsu
 void nvme_data_truncate(struct nvme_data *data, uint32_t len);
 
 /*
- * A namespace in the view of a queue's group; NULL: it is not active, or not for this host. The one
- * way to a namespace: no other code reads view->port.
+ * A namespace in the view of a queue's group, for this host or not; NULL: there is none. It and the
+ * next are the only ways to a namespace: no other code reads view->port.
  */
-static inline struct nvme_ns_port *nvme_queue_port(const struct nvme_queue *queue, uint32_t nsid)
+static inline struct nvme_ns_port *nvme_queue_allocated(const struct nvme_queue *queue,
+							uint32_t nsid)
 {
 	const struct nvme_view *view = queue->view;
-	struct nvme_ns_port *port;
 
-	if (!view || nsid - 1 >= view->count)
-		return NULL;
-	port = view->port[nsid - 1];
+	return view && nsid - 1 < view->count ? view->port[nsid - 1] : NULL;
+}
+
+/* The same if it is active for this host. */
+static inline struct nvme_ns_port *nvme_queue_port(const struct nvme_queue *queue, uint32_t nsid)
+{
+	struct nvme_ns_port *port = nvme_queue_allocated(queue, nsid);
+
 	if (port && __builtin_expect(port->restricted, false) && !nvme_ctrl_sees(queue->ctrl, nsid))
 		return NULL;
 	return port;

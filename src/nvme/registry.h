@@ -10,6 +10,7 @@
 #include <wrasse/ana.h>
 #include <wrasse/auth.h>
 #include <wrasse/namespace.h>
+#include <wrasse/ns_management.h>
 #include <wrasse/subsystem.h>
 
 #include "nvme/nvme.h"
@@ -100,6 +101,7 @@ struct wrasse_namespace {
 	uint32_t block_shift;          /* log2 of the block size */
 	_Atomic(uint64_t) block_count; /* written with the lock: see nvme_ns_blocks() */
 	bool restricted;               /* seen by these hosts only */
+	bool one_host;                 /* hosts may attach one of them at a time */
 	struct nvme_host *hosts;
 	struct nvme_ns_id id[NVME_NS_ID_KINDS];
 	bool read_only;
@@ -168,6 +170,7 @@ struct wrasse_subsystem {
 	struct nvme_host *hosts; /* allowed by name */
 	struct nvme_ctrl *ctrls;
 	_Atomic(struct nvme_hook *) hooks[2][256]; /* [admin][opcode]: set once; any thread */
+	struct wrasse_ns_management management;    /* constant once its hooks are there */
 	struct nvme_view **view; /* limits->group_count of them, allocated with the subsystem */
 	char label[257];         /* empty: none */
 };
@@ -247,6 +250,10 @@ void nvme_ns_note(struct wrasse_namespace *ns);
 /* Who sees a restricted namespace. */
 int nvme_ns_allow_host(struct wrasse_namespace *ns, const char *hostnqn);
 int nvme_ns_disallow_host(struct wrasse_namespace *ns, const char *hostnqn);
+
+/* The same for the name of a connected host, which need not be an NVMe Qualified Name. Return: 0,
+ * -EEXIST, -ENOMEM. */
+int nvme_ns_attach_host(struct wrasse_namespace *ns, const char *hostnqn);
 
 /* Whether new I/O waits, because of its own pause or its subsystem's. */
 static inline bool nvme_ns_is_paused(const struct wrasse_namespace *ns)

@@ -216,6 +216,8 @@ enum nvme_opcode {
 	NVME_OPC_SET_FEATURES = 0x09,
 	NVME_OPC_GET_FEATURES = 0x0a,
 	NVME_OPC_ASYNC_EVENT = 0x0c,
+	NVME_OPC_NS_MANAGEMENT = 0x0d,
+	NVME_OPC_NS_ATTACHMENT = 0x15,
 	NVME_OPC_KEEP_ALIVE = 0x18,
 
 	NVME_OPC_FLUSH = 0x00,
@@ -358,6 +360,8 @@ enum nvme_cns {
 	NVME_CNS_ALLOCATED_NS = 0x11,
 	NVME_CNS_NS_CTRLS = 0x12,
 	NVME_CNS_CTRLS = 0x13,
+	NVME_CNS_CSI_ALLOCATED_LIST = 0x1a,
+	NVME_CNS_CSI_ALLOCATED_NS = 0x1b,
 	NVME_CNS_COMMAND_SETS = 0x1c,
 };
 
@@ -381,7 +385,9 @@ struct nvme_id_ctrl {
 	nvme_le16 oacs;
 	uint8_t acl, aerl, frmw, lpa, elpe, npss, avscc, apsta;
 	nvme_le16 wctemp, cctemp, mtfa;
-	uint8_t rsvd272[48];
+	uint8_t rsvd272[8];
+	nvme_le64 tnvmcap[2], unvmcap[2]; /* @280: bytes, 128 bits each */
+	uint8_t rsvd312[8];
 	nvme_le16 kas; /* @320 */
 	uint8_t rsvd322[20];
 	uint8_t anatt, anacap;          /* @342: see NVME_ANACAP */
@@ -411,6 +417,7 @@ struct nvme_id_ctrl {
 	uint8_t vs[1024];
 };
 NVME_WIRE_SIZE(struct nvme_id_ctrl, NVME_PAGE_LEN);
+_Static_assert(offsetof(struct nvme_id_ctrl, tnvmcap) == 280, "TNVMCAP");
 _Static_assert(offsetof(struct nvme_id_ctrl, kas) == 320, "KAS");
 _Static_assert(offsetof(struct nvme_id_ctrl, anagrpmax) == 344, "ANAGRPMAX");
 _Static_assert(offsetof(struct nvme_id_ctrl, sqes) == 512, "SQES");
@@ -433,7 +440,7 @@ struct nvme_id_ns {
 	nvme_le32 anagrpid; /* @92 */
 	uint8_t rsvd96[3];
 	uint8_t nsattr; /* @99 */
-	uint8_t rsvd100[4];
+	nvme_le16 nvmsetid, endgid;
 	uint8_t nguid[16];
 	uint8_t eui64[8];
 	struct {
@@ -523,6 +530,7 @@ NVME_WIRE_SIZE(struct nvme_effects_log, NVME_PAGE_LEN);
 
 #define NVME_EFFECT_SUPPORTED 0x1u /* CSUPP */
 #define NVME_EFFECT_DATA      0x2u /* LBCC: changes logical block content */
+#define NVME_EFFECT_INVENTORY 0x8u /* NIC: changes which namespaces there are */
 
 #define NVME_TRTYPE_RDMA 1 /* in log pages */
 

@@ -42,6 +42,28 @@ struct nvme_ctrl_list {
 };
 NVME_WIRE_SIZE(struct nvme_ctrl_list, NVME_PAGE_LEN);
 
+/* ---- Namespace Management and Attachment (NVMe Base 2.0 5.23, 5.22) ---- */
+
+#define NVME_SEL 0xfu /* CDW10: which operation */
+
+#define NVME_SEL_CREATE 0
+#define NVME_SEL_DELETE 1
+#define NVME_SEL_ATTACH 0
+#define NVME_SEL_DETACH 1
+
+/* Their status codes, of NVME_COMMAND() but for the first. */
+enum nvme_management_sc {
+	NVME_SC_OPERATION_DENIED = 0x15, /* generic */
+	NVME_SC_INVALID_FORMAT = 0x0a,
+	NVME_SC_ALREADY_ATTACHED = 0x18,
+	NVME_SC_NS_PRIVATE = 0x19,
+	NVME_SC_NOT_ATTACHED = 0x1a,
+	NVME_SC_THIN_PROVISIONING = 0x1b,
+	NVME_SC_CTRL_LIST = 0x1c,
+	NVME_SC_ANA_GROUP = 0x24,
+	NVME_SC_COMMAND_SET = 0x29, /* I/O Command Set Not Supported */
+};
+
 /* ---- features (NVMe Base 2.0 5.27.1) ---- */
 
 struct nvme_timestamp {

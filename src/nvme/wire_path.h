@@ -24,8 +24,9 @@ struct nvme_ana_desc {
 };
 NVME_WIRE_SIZE(struct nvme_ana_desc, 32);
 
-#define NVME_CMIC_ANA 0x08
-#define NVME_ANACAP   0x5f /* all five states; the group of a namespace never changes */
+#define NVME_CMIC_ANA      0x08
+#define NVME_ANACAP        0x5f /* all five states; the group of a namespace never changes */
+#define NVME_ANACAP_CREATE 0x80 /* hosts that create a namespace may choose its group */
 
 /* The discovery log (NVMe-oF 1.1 5.3; NVMe Base 2.0 5.16.1.23). */
 struct nvme_disc_header {

@@ -159,6 +159,56 @@ static void hosts_are_let_see_a_namespace_once(void **state)
 	world_destroy(&world);
 }
 
+static void hosts_of_a_namespace_are_named(void **state)
+{
+	struct world world;
+	char name[224], small[sizeof(HOSTNQN) - 1];
+
+	world_make(&world, 0, true);
+	assert_int_equal(wrasse_namespace_host(world.ns, 0, name, sizeof(name)), -ENOENT);
+	assert_int_equal(wrasse_namespace_allow_host(world.ns, HOSTNQN), 0);
+	assert_int_equal(wrasse_namespace_allow_host(world.ns, HOSTNQN "2"), 0);
+	/* The youngest first, though nothing says so. */
+	assert_int_equal(wrasse_namespace_host(world.ns, 0, name, sizeof(name)), 0);
+	assert_string_equal(name, HOSTNQN "2");
+	assert_int_equal(wrasse_namespace_host(world.ns, 1, name, sizeof(HOSTNQN)), 0);
+	assert_string_equal(name, HOSTNQN);
+	assert_int_equal(wrasse_namespace_host(world.ns, 1, small, sizeof(small)), -ENOSPC);
+	assert_int_equal(wrasse_namespace_host(world.ns, 2, name, sizeof(name)), -ENOENT);
+	world_destroy(&world);
+}
+
+static void on_create(struct wrasse_command *command, const struct wrasse_ns_create *wanted)
+{
+}
+
+static void on_remove(struct wrasse_command *command)
+{
+}
+
+static void namespace_management_is_set_once(void **state)
+{
+	struct {
+		struct wrasse_ns_management own;
+		char newer[8];
+	} opts = {0};
+	struct world world;
+
+	world_make(&world, 0, false);
+	wrasse_ns_management_init(&opts.own);
+	opts.own.create = on_create;
+	assert_int_equal(wrasse_subsystem_set_ns_management(world.subsystem, &opts.own), -EINVAL);
+	assert_non_null(strstr(last_line, SUBNQN ": create or remove is NULL"));
+	opts.own.remove = on_remove;
+	opts.own.size = sizeof(opts);
+	opts.newer[7] = 1;
+	assert_int_equal(wrasse_subsystem_set_ns_management(world.subsystem, &opts.own), -E2BIG);
+	opts.newer[7] = 0;
+	assert_int_equal(wrasse_subsystem_set_ns_management(world.subsystem, &opts.own), 0);
+	assert_int_equal(wrasse_subsystem_set_ns_management(world.subsystem, &opts.own), -EEXIST);
+	world_destroy(&world);
+}
+
 static void referrals_are_checked_and_removed_as_they_were_added(void **state)
 {
 	static const struct {
@@ -253,6 +303,8 @@ int main(void)
 		cmocka_unit_test(group_count_of_ana_has_a_limit),
 		cmocka_unit_test(namespaces_are_resized_within_limits),
 		cmocka_unit_test(hosts_are_let_see_a_namespace_once),
+		cmocka_unit_test(hosts_of_a_namespace_are_named),
+		cmocka_unit_test(namespace_management_is_set_once),
 		cmocka_unit_test(referrals_are_checked_and_removed_as_they_were_added),
 		cmocka_unit_test(own_discovery_name_must_be_one),
 		cmocka_unit_test(two_targets_of_one_program_do_not_know_each_other),

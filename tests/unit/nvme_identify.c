@@ -257,7 +257,8 @@ static void unknown_cns_is_an_invalid_field(void **state)
 
 	(void)state;
 	for (unsigned cns = 4; cns < 256; cns++) {
-		static const uint8_t known[] = {5, 6, 7, 8, 0x10, 0x11, 0x12, 0x13, 0x1c};
+		static const uint8_t known[] = {5,    6,    7,    8,    0x10, 0x11,
+						0x12, 0x13, 0x1a, 0x1b, 0x1c};
 		struct fx_run run = identify(queue, (uint8_t)cns, 1);
 
 		if (memchr(known, (int)cns, sizeof(known)))
@@ -513,6 +514,8 @@ static void each_page_has_its_own_rule_for_namespace_ids(void **state)
 		{0x11, {FULL, EMPTY, NS, NS, NS, NS}},
 		{0x12, {FULL, EMPTY, NS, NS, NS, FIELD}},
 		{0x13, {FULL, FULL, FULL, FULL, FULL, FULL}},
+		{0x1a, {EMPTY, FULL, FULL, EMPTY, EMPTY, NS}},
+		{0x1b, {EMPTY, EMPTY, NS, NS, NS, NS}},
 		{0x1c, {FIELD, FIELD, FIELD, FIELD, FIELD, FIELD}}, /* of controller 0 */
 	};
 	static const uint16_t status[] = {0, 0, REFUSED_FIELD, REFUSED_NS};

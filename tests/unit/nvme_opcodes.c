@@ -4,6 +4,7 @@
  * kind of queue in every state, against a table that this file writes down by itself.
  */
 #include "nvme/hook.h"
+#include "nvme/ns_management.h"
 #include "nvme_fixture.h"
 
 #define OPCODE   (0x01 | FX_DNR)
@@ -13,6 +14,7 @@
 #define FORMAT   (0x180 | FX_DNR)
 #define SGL_TYPE (0x11 | FX_DNR)
 #define OVERLAP  (0x187 | FX_DNR)
+#define LIST     (0x11c | FX_DNR)
 #define SGL_LEN  (0x0f | FX_DNR)
 
 static uint8_t page[4096];
@@ -187,6 +189,55 @@ static void admin_queue_that_is_enabled_takes_its_table(void **state)
 	forget_held(queue);
 	sweep_fabrics(queue, fabrics_admin, COUNT(fabrics_admin), OPCODE);
 	fx_queue_gone(queue);
+}
+
+static void create(struct wrasse_command *command, const struct wrasse_ns_create *wanted)
+{
+	(void)command;
+	(void)wanted;
+}
+
+static void remove_ns(struct wrasse_command *command)
+{
+	(void)command;
+}
+
+static void namespace_management_is_two_opcodes_of_enabled_admin_queues(void **state)
+{
+	static const struct expectation managed[] = {
+		{0x0d, FIELD, NVME_RESPOND}, /* Namespace Management: create namespace 1 */
+		{0x15, LIST, NVME_RESPOND},  /* Namespace Attachment of no controller */
+	};
+	struct nvme_queue *queue = fx_ready(), *off = fx_admin();
+	struct nvme_queue *discovery = fx_ready_discovery(), *io = fx_io_queue(queue, 1);
+	struct expectation ready[COUNT(admin_ready) + COUNT(managed)];
+	struct expectation known[COUNT(admin_known) + COUNT(managed)];
+	struct wrasse_ns_management opts;
+	const char *why = NULL;
+
+	(void)state;
+	wrasse_ns_management_init(&opts);
+	opts.create = create;
+	opts.remove = remove_ns;
+	assert_int_equal(nvme_management_set(fx_subsystem, &opts, &why), 0);
+	memcpy(ready, admin_ready, sizeof(admin_ready));
+	memcpy(known, admin_known, sizeof(admin_known));
+	for (size_t i = 0; i < COUNT(managed); i++) {
+		ready[COUNT(admin_ready) + i] = managed[i];
+		known[COUNT(admin_known) + i] = managed[i];
+		known[COUNT(admin_known) + i].status = SEQUENCE;
+	}
+	fx_add_ns(fx_subsystem, 1, 100);
+	sweep(queue, ready, COUNT(ready), OPCODE);
+	forget_held(queue);
+	sweep(off, known, COUNT(known), OPCODE);
+	sweep(discovery, discovery_ready, COUNT(discovery_ready), OPCODE);
+	forget_held(discovery);
+	sweep(io, io_ready, COUNT(io_ready), OPCODE);
+	fx_queue_gone(io);
+	fx_queue_gone(queue);
+	fx_queue_gone(off);
+	fx_queue_gone(discovery);
 }
 
 static void admin_queue_that_is_not_enabled_takes_fabrics_only(void **state)
@@ -491,6 +542,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(queue_that_is_not_connected_takes_connect_only),
 		TEST(admin_queue_that_is_enabled_takes_its_table),
+		TEST(namespace_management_is_two_opcodes_of_enabled_admin_queues),
 		TEST(admin_queue_that_is_not_enabled_takes_fabrics_only),
 		TEST(admin_queue_that_is_shut_down_takes_fabrics_only),
 		TEST(admin_queue_that_has_failed_takes_fabrics_only),
