@@ -50,42 +50,81 @@ struct disk *disk_find(uint32_t nsid)
 		       NULL;
 }
 
-int disk_add(uint32_t nsid, uint32_t mib, uint32_t ana_group, bool hidden)
+/* @opts: nsid, size, group and who sees it. Return: 0 or a negative errno value. */
+static int add(struct wrasse_ns_opts *opts)
 {
-	struct wrasse_ns_opts opts;
-	struct disk *disk;
+	struct disk *disk = &puppet.disks[opts->nsid - 1];
 	int rc;
 
-	if (nsid < 1 || nsid > MAX_DISKS || mib > MAX_MIB)
-		return -EINVAL;
-	disk = &puppet.disks[nsid - 1];
 	if (!disk->bytes) {
 		disk->bytes = mmap(NULL, MAX_MIB << 20, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (disk->bytes == MAP_FAILED)
 			abort();
 	}
+	opts->io_timeout_ms = puppet.io_timeout_ms;
+	opts->ops = &disk_ops;
+	opts->backend = disk;
+	disk->subsystem = puppet.subsystem;
+	rc = wrasse_subsystem_add_ns(puppet.subsystem, opts, &disk->ns);
+	return rc > 0 ? 0 : rc;
+}
+
+int disk_add(uint32_t nsid, uint32_t mib, uint32_t ana_group, bool hidden)
+{
+	struct wrasse_ns_opts opts;
+
+	if (nsid < 1 || nsid > MAX_DISKS || mib > MAX_MIB)
+		return -EINVAL;
 	wrasse_ns_opts_init(&opts);
 	opts.nsid = nsid;
 	opts.block_count = ((uint64_t)mib << 20) / BLOCK;
 	opts.ana_group = ana_group;
 	opts.no_auto_visible = hidden;
-	opts.io_timeout_ms = puppet.io_timeout_ms;
-	opts.ops = &disk_ops;
-	opts.backend = disk;
-	disk->subsystem = puppet.subsystem;
-	rc = wrasse_subsystem_add_ns(puppet.subsystem, &opts, &disk->ns);
-	return rc > 0 ? 0 : rc;
+	return add(&opts);
 }
 
-int disk_remove(uint32_t nsid)
+int disk_create(const struct wrasse_ns_create *wanted)
+{
+	struct wrasse_ns_opts opts;
+	int rc = -EEXIST;
+
+	if (wanted->block_count > ((uint64_t)MAX_MIB << 20) / wanted->block_size)
+		return -EFBIG;
+	wrasse_ns_opts_init(&opts);
+	opts.block_count = wanted->block_count;
+	opts.block_size = wanted->block_size;
+	opts.ana_group = wanted->ana_group;
+	opts.no_auto_visible = true;
+	opts.one_host = !wanted->shared;
+	/* One that was removed may not have gone yet. */
+	for (uint32_t nsid = 1; nsid <= MAX_DISKS && rc == -EEXIST; nsid++) {
+		if (disk_find(nsid))
+			continue;
+		opts.nsid = nsid;
+		rc = add(&opts);
+	}
+	if (rc)
+		return rc == -EEXIST ? -ENOSPC : rc;
+	memset(puppet.disks[opts.nsid - 1].bytes, 0, wanted->block_count * wanted->block_size);
+	return (int)opts.nsid;
+}
+
+void disk_capacity(struct wrasse_ns_capacity *capacity)
+{
+	capacity->total = (uint64_t)MAX_DISKS * MAX_MIB << 20;
+	for (uint32_t nsid = 1; nsid <= MAX_DISKS; nsid++)
+		capacity->unallocated += disk_find(nsid) ? 0 : (uint64_t)MAX_MIB << 20;
+}
+
+int disk_remove(uint32_t nsid, void (*done)(void *ctx), void *ctx)
 {
 	struct disk *disk = disk_find(nsid);
 
 	if (!disk)
 		return -ENOENT;
 	disk->ns = NULL;
-	return wrasse_subsystem_remove_ns(puppet.subsystem, nsid, NULL, NULL);
+	return wrasse_subsystem_remove_ns(puppet.subsystem, nsid, done, ctx);
 }
 
 void disk_forget(const struct wrasse_subsystem *subsystem)

@@ -41,8 +41,14 @@ extern struct puppet puppet;
 
 /* disk.c. @mib: its size; it may grow up to 64 MiB. Return: 0 or a negative errno value. */
 int disk_add(uint32_t nsid, uint32_t mib, uint32_t ana_group, bool hidden);
-int disk_remove(uint32_t nsid);
+int disk_remove(uint32_t nsid, void (*done)(void *ctx), void *ctx);
 int disk_resize(uint32_t nsid, uint32_t mib);
+
+/* One that a host wants, with the lowest free id. Return: the id or a negative errno value. */
+int disk_create(const struct wrasse_ns_create *wanted);
+
+/* How many bytes all disks can have, and those that are left. */
+void disk_capacity(struct wrasse_ns_capacity *capacity);
 
 /* Those of a subsystem that is about to go. */
 void disk_forget(const struct wrasse_subsystem *subsystem);
@@ -53,6 +59,9 @@ int disk_free(uint32_t nsid);
 
 /* The disk with an id, or NULL. */
 struct disk *disk_find(uint32_t nsid);
+
+/* manage.c. Lets hosts manage namespaces, all but the one with this NQN, if it is not NULL. */
+int manage_begin(const char *stranger);
 
 /* verbs.c. Does what a line says. Return: 0 or a negative errno value; -ENOSYS: no such verb. */
 int verb_run(char *line);

@@ -17,6 +17,8 @@
  *   ana LISTENER GROUP STATE     set an ANA state, by its name in the specification
  *   pause NSID, resume NSID      hold I/O back, and no more; 0: of the whole subsystem; prints "paused"
  *                                when the pause is complete
+ *   manage [NQN]                 let hosts manage namespaces of the last subsystem, but for the one named;
+ *                                prints "seen NSID NQN..." when they attach or detach
  *   limit MS                     the I/O timeout of namespaces that are added from now on
  *   stick NSID, free NSID        the namespace completes no I/O, and all of it
  *   reads NSID                   print how many reads the namespace has had, then ok
@@ -161,7 +163,12 @@ static int ns_verb(void)
 
 static int remove_verb(void)
 {
-	return disk_remove(number(1));
+	return disk_remove(number(1), NULL, NULL);
+}
+
+static int manage_verb(void)
+{
+	return manage_begin(word_count > 1 ? words[1] : NULL);
 }
 
 static int resize_verb(void)
@@ -287,6 +294,7 @@ static const struct verb {
 	{"unlisten", 2, unlisten_verb},
 	{"ns", 3, ns_verb},
 	{"remove", 2, remove_verb},
+	{"manage", 1, manage_verb},
 	{"resize", 3, resize_verb},
 	{"raise", 2, raise_verb},
 	{"show", 3, show_verb},
