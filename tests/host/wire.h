@@ -114,6 +114,8 @@ enum {
 	FCTYPE_PROP_SET = 0x00,
 	FCTYPE_CONNECT = 0x01,
 	FCTYPE_PROP_GET = 0x04,
+	FCTYPE_AUTH_SEND = 0x05,
+	FCTYPE_AUTH_RECEIVE = 0x06,
 	FCTYPE_DISCONNECT = 0x08,
 };
 
@@ -178,6 +180,7 @@ enum {
 	ST_CONNECT_BUSY = 0x181,
 	ST_CONNECT_PARAM = 0x182,
 	ST_CONNECT_HOST = 0x184,
+	ST_AUTH_REQUIRED = 0x191,
 	ST_ANA_LOSS = 0x301,
 	ST_ANA_INACCESSIBLE = 0x302,
 	ST_ANA_TRANSITION = 0x303,
@@ -209,6 +212,17 @@ enum {
 	CATTR_NO_FLOW = 0x04,
 	NQN_FIELD_LEN = 256,
 	IATTR_DATA = 0x10000,
+};
+
+/* Authentication Send and Receive (NVMe Base 2.0 6.1, 6.2), and what a Connect says of it in dw0. */
+enum {
+	AUTH_SPSP0 = 41,
+	AUTH_SPSP1 = 42,
+	AUTH_SECP = 43,
+	AUTH_LEN = 44, /* TL or AL */
+	AUTH_SECP_NVME = 0xe9,
+	CONNECT_ATR = 0x20000,
+	CONNECT_ASCR = 0x40000,
 };
 
 static inline uint16_t wire_status(const struct wire_cqe *cqe)

@@ -60,8 +60,8 @@ static void print_one(unsigned hash, unsigned group, const char *secret, bool co
 
 int main(void)
 {
-	static const char *const secrets[] = {AH_SECRET_00, AH_SECRET_01, AH_SECRET_02,
-					      AH_SECRET_03};
+	static const char *const secrets[] = {DHCHAP_SECRET_00, DHCHAP_SECRET_01, DHCHAP_SECRET_02,
+					      DHCHAP_SECRET_03};
 
 	for (unsigned hash = NVME_HASH_SHA256; hash < NVME_HASH_COUNT; hash++) {
 		for (unsigned group = NVME_DH_NULL; group < NVME_DH_COUNT; group++) {

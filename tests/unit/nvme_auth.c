@@ -35,7 +35,7 @@ bool __wrap_nvme_crypto_random(void *buf, size_t len)
 /* ---- a transaction ---- */
 
 static struct nvme_auth auth;
-static struct auth_host host;
+static struct dhchap host;
 static struct nvme_auth_sides sides;
 static struct nvme_auth_secrets secrets;
 static uint8_t msg[4096];
@@ -47,14 +47,14 @@ static int setup(void **state)
 	random_good = -1;
 	random_byte = -1;
 	memset(&auth, 0, sizeof(auth));
-	host = (struct auth_host){.hostnqn = HOSTNQN,
-				  .subnqn = SUBNQN,
-				  .secret = AH_SECRET_01,
-				  .hashes = 7,
-				  .groups = AH_ALL,
-				  .tid = 0xabcd};
+	host = (struct dhchap){.hostnqn = HOSTNQN,
+			       .subnqn = SUBNQN,
+			       .secret = DHCHAP_SECRET_01,
+			       .hashes = 7,
+			       .groups = DHCHAP_ALL,
+			       .tid = 0xabcd};
 	sides = (struct nvme_auth_sides){.hostnqn = HOSTNQN, .subnqn = SUBNQN};
-	secrets = (struct nvme_auth_secrets){.host = AH_SECRET_01};
+	secrets = (struct nvme_auth_secrets){.host = DHCHAP_SECRET_01};
 	return 0;
 }
 
@@ -111,7 +111,7 @@ static void expect_failure(unsigned rce)
 
 static void to_challenge(void)
 {
-	assert_int_equal(send_msg(ah_negotiate(&host, msg)), NVME_AUTH_GOES_ON);
+	assert_int_equal(send_msg(dhchap_negotiate(&host, msg)), NVME_AUTH_GOES_ON);
 	assert_int_equal(auth.state, NVME_AUTH_CHALLENGE);
 }
 
@@ -144,8 +144,8 @@ static void to_success2(void)
 {
 	size_t len;
 
-	host.ctrl_secret = AH_SECRET_03;
-	secrets.controller = AH_SECRET_03;
+	host.ctrl_secret = DHCHAP_SECRET_03;
+	secrets.controller = DHCHAP_SECRET_03;
 	to_success1();
 	assert_false(nvme_auth_receive_is_heavy(&auth));
 	assert_int_equal(receive(&len), NVME_AUTH_GOES_ON);
@@ -181,8 +181,8 @@ static void transact(bool mutual)
 {
 	size_t len;
 
-	host.ctrl_secret = mutual ? AH_SECRET_02 : NULL;
-	secrets.controller = AH_SECRET_02;
+	host.ctrl_secret = mutual ? DHCHAP_SECRET_02 : NULL;
+	secrets.controller = DHCHAP_SECRET_02;
 	host.tid++;
 	to_success1();
 	if (!mutual) {
@@ -191,7 +191,7 @@ static void transact(bool mutual)
 	} else {
 		assert_int_equal(receive(&len), NVME_AUTH_GOES_ON);
 		ah_check_success1(&host, answer, len);
-		assert_int_equal(send_msg(ah_success2(&host, msg)), NVME_AUTH_PASSED);
+		assert_int_equal(send_msg(dhchap_success2(&host, msg)), NVME_AUTH_PASSED);
 	}
 	assert_true(auth.passed);
 	assert_int_equal(auth.state, NVME_AUTH_IDLE);
@@ -216,7 +216,8 @@ static void every_hash_and_group_authenticates_one_side_and_both(void **state)
 
 static void every_kind_of_secret_is_used_as_its_hash_says(void **state)
 {
-	static const char *const kinds[] = {AH_SECRET_00, AH_SECRET_01, AH_SECRET_02, AH_SECRET_03};
+	static const char *const kinds[] = {DHCHAP_SECRET_00, DHCHAP_SECRET_01, DHCHAP_SECRET_02,
+					    DHCHAP_SECRET_03};
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
@@ -235,7 +236,7 @@ static void strongest_hash_and_cheapest_strong_group_are_taken(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 6; i++) {
 		setup(NULL);
-		host.groups = AH_ALL;
+		host.groups = DHCHAP_ALL;
 		for (unsigned j = 0; j < i; j++)
 			host.groups &= ~(1u << groups[j]);
 		host.hashes = 7 >> i % 3;
@@ -261,12 +262,12 @@ static void masks_of_the_operator_are_kept(void **state)
 	setup(NULL);
 	sides.hashes = 1;
 	host.hashes = 6;
-	send_msg(ah_negotiate(&host, msg));
+	send_msg(dhchap_negotiate(&host, msg));
 	expect_failure(4);
 	setup(NULL);
 	sides.groups = 1 << 3;
-	host.groups = AH_ALL & ~(1u << 3);
-	send_msg(ah_negotiate(&host, msg));
+	host.groups = DHCHAP_ALL & ~(1u << 3);
+	send_msg(dhchap_negotiate(&host, msg));
 	expect_failure(5);
 }
 
@@ -332,7 +333,7 @@ static void challenge_without_a_sequence_number_asks_for_no_proof(void **state)
 	size_t len;
 
 	(void)state;
-	host.ctrl_secret = AH_SECRET_02;
+	host.ctrl_secret = DHCHAP_SECRET_02;
 	to_reply();
 	ah_put(msg + 12, 4, 0);
 	assert_int_equal(send_msg(reply_len()), NVME_AUTH_GOES_ON);
@@ -352,7 +353,7 @@ static void reply_refused(const char *why)
 static void wrong_secret_is_refused(void **state)
 {
 	(void)state;
-	host.secret = AH_SECRET_00;
+	host.secret = DHCHAP_SECRET_00;
 	to_reply();
 	reply_refused("the host's response is wrong");
 }
@@ -416,7 +417,7 @@ static void controller_that_cannot_prove_itself_refuses(void **state)
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		setup(NULL);
-		host.ctrl_secret = AH_SECRET_02;
+		host.ctrl_secret = DHCHAP_SECRET_02;
 		secrets.controller = bad[i];
 		to_reply();
 		reply_refused(why);
@@ -427,7 +428,7 @@ static void host_that_refuses_the_controller_ends_it(void **state)
 {
 	(void)state;
 	to_success2();
-	assert_int_equal(send_msg(ah_failure2(&host, msg)), NVME_AUTH_FAILED);
+	assert_int_equal(send_msg(dhchap_failure2(&host, msg)), NVME_AUTH_FAILED);
 	assert_int_equal(auth.state, NVME_AUTH_OVER);
 	assert_non_null(auth.why);
 	assert_false(auth.passed);
@@ -435,7 +436,7 @@ static void host_that_refuses_the_controller_ends_it(void **state)
 	/* Or its challenge. */
 	setup(NULL);
 	to_reply();
-	assert_int_equal(send_msg(ah_failure2(&host, msg)), NVME_AUTH_FAILED);
+	assert_int_equal(send_msg(dhchap_failure2(&host, msg)), NVME_AUTH_FAILED);
 	assert_wiped();
 }
 
@@ -447,13 +448,13 @@ static void negotiate_refused(size_t len, unsigned rce)
 	assert_int_equal(send_msg(len), NVME_AUTH_GOES_ON);
 	expect_failure(rce);
 	setup(NULL);
-	ah_negotiate(&host, msg);
+	dhchap_negotiate(&host, msg);
 }
 
 static void negotiate_that_is_wrong_is_refused(void **state)
 {
 	(void)state;
-	ah_negotiate(&host, msg);
+	dhchap_negotiate(&host, msg);
 	for (unsigned sc_c = 1; sc_c < 256; sc_c++) {
 		msg[6] = (uint8_t)sc_c;
 		negotiate_refused(72, 3);
@@ -487,7 +488,7 @@ static void negotiate_that_is_wrong_is_refused(void **state)
 static void offer_of_this_protocol_may_follow_others(void **state)
 {
 	(void)state;
-	ah_negotiate(&host, msg);
+	dhchap_negotiate(&host, msg);
 	memcpy(msg + 72, msg + 8, 64);
 	msg[7] = 2;
 	memset(msg + 8, 0xff, 64);
@@ -498,7 +499,7 @@ static void offer_of_this_protocol_may_follow_others(void **state)
 static void thirty_ids_are_taken(void **state)
 {
 	(void)state;
-	ah_negotiate(&host, msg);
+	dhchap_negotiate(&host, msg);
 	msg[10] = 30;
 	msg[11] = 30;
 	memset(msg + 12, 0xee, 60);
@@ -515,7 +516,7 @@ static void bytes_after_a_message_are_ignored(void **state)
 	size_t len;
 
 	(void)state;
-	ah_negotiate(&host, msg);
+	dhchap_negotiate(&host, msg);
 	assert_int_equal(send_msg(sizeof(msg)), NVME_AUTH_GOES_ON);
 	receive(&len);
 	ah_reply(&host, answer, len, msg);
@@ -605,14 +606,14 @@ static void success2_of_another_transaction_is_refused(void **state)
 
 	(void)state;
 	to_success2();
-	len = ah_success2(&host, msg);
+	len = dhchap_success2(&host, msg);
 	msg[4] ^= 1;
 	assert_int_equal(send_msg(len), NVME_AUTH_GOES_ON);
 	expect_failure(PAYLOAD);
 	for (len = 0; len < 16; len++) {
 		setup(NULL);
 		to_success2();
-		ah_success2(&host, msg);
+		dhchap_success2(&host, msg);
 		assert_int_equal(send_msg(len), NVME_AUTH_GOES_ON);
 		expect_failure(PAYLOAD);
 	}
@@ -624,7 +625,7 @@ static void shortest_failure2_has_8_bytes(void **state)
 	for (size_t len = 0; len <= 8; len++) {
 		setup(NULL);
 		to_success2();
-		ah_failure2(&host, msg);
+		dhchap_failure2(&host, msg);
 		assert_int_equal(send_msg(len), len < 8 ? NVME_AUTH_GOES_ON : NVME_AUTH_FAILED);
 		if (len < 8)
 			expect_failure(PAYLOAD);
@@ -714,11 +715,11 @@ static void question_out_of_order_is_refused_in_every_state(void **state)
 static void first_reason_of_a_failure_is_the_one_that_is_told(void **state)
 {
 	(void)state;
-	ah_negotiate(&host, msg);
+	dhchap_negotiate(&host, msg);
 	msg[6] = 1;
 	send_msg(72);
 	send_msg(0);
-	ah_negotiate(&host, msg);
+	dhchap_negotiate(&host, msg);
 	send_msg(72);
 	expect_failure(3);
 }
@@ -729,7 +730,7 @@ static void failure_while_authenticating_again_is_told_as_well(void **state)
 
 	(void)state;
 	transact(false);
-	host.secret = AH_SECRET_00;
+	host.secret = DHCHAP_SECRET_00;
 	to_reply();
 	send_msg(reply_len());
 	assert_int_equal(auth.state, NVME_AUTH_FAILURE1);

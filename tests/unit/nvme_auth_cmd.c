@@ -15,7 +15,7 @@
 #define SEQUENCE    (0x0c | FX_DNR)
 #define REQUIRED    (0x191 | FX_DNR)
 
-static struct auth_host host;
+static struct dhchap host;
 static struct wrasse_auth_keys known; /* what get_key gives */
 static int known_result;
 static unsigned asked;
@@ -65,13 +65,13 @@ static int setup(void **state)
 
 	fx_setup(state);
 	fx_turns_wait = false;
-	host = (struct auth_host){.hostnqn = FX_HOSTNQN,
-				  .subnqn = AUTH_SUBNQN,
-				  .secret = AH_SECRET_01,
-				  .hashes = 7,
-				  .groups = 1};
+	host = (struct dhchap){.hostnqn = FX_HOSTNQN,
+			       .subnqn = AUTH_SUBNQN,
+			       .secret = DHCHAP_SECRET_01,
+			       .hashes = 7,
+			       .groups = 1};
 	memset(&known, 0, sizeof(known));
-	strcpy(known.host, AH_SECRET_01);
+	strcpy(known.host, DHCHAP_SECRET_01);
 	known_result = 0;
 	asked = 0;
 	return create(&opts, &why);
@@ -136,7 +136,7 @@ static size_t begin(struct nvme_queue *queue, uint8_t *msg)
 	struct fx_run run;
 
 	host.tid++;
-	send_ok(queue, msg, ah_negotiate(&host, msg));
+	send_ok(queue, msg, dhchap_negotiate(&host, msg));
 	run = auth_receive(queue, page, sizeof(page));
 	assert_int_equal(run.status, 0);
 	return ah_reply(&host, page, 16 + page[6] + ah_get(page + 10, 2), msg);
@@ -155,7 +155,7 @@ static struct fx_run authenticate(struct nvme_queue *queue)
 	ah_check_success1(&host, page, 16 + host.hash_len);
 	assert_memory_equal(page + 16 + host.hash_len, zero, sizeof(page) - 16 - host.hash_len);
 	if (host.ctrl_secret)
-		run = auth_send(queue, msg, ah_success2(&host, msg));
+		run = auth_send(queue, msg, dhchap_success2(&host, msg));
 	assert_int_equal(run.status, 0);
 	assert_false(run.actions.disconnect);
 	assert_non_null(run.actions.news);
@@ -169,7 +169,7 @@ static struct fx_run fail_with(struct nvme_queue *queue)
 	uint8_t msg[2048];
 	struct fx_run run;
 
-	host.secret = AH_SECRET_00;
+	host.secret = DHCHAP_SECRET_00;
 	send_ok(queue, msg, begin(queue, msg));
 	run = auth_receive(queue, page, 8);
 	assert_int_equal(run.status, 0);
@@ -241,13 +241,13 @@ static void mutual_authentication_is_complete_with_success2(void **state)
 	struct fx_run run;
 
 	(void)state;
-	strcpy(known.controller, AH_SECRET_03);
-	host.ctrl_secret = AH_SECRET_03;
+	strcpy(known.controller, DHCHAP_SECRET_03);
+	host.ctrl_secret = DHCHAP_SECRET_03;
 	send_ok(admin, msg, begin(admin, msg));
 	run = auth_receive(admin, page, sizeof(page));
 	assert_null(run.actions.news);
 	assert_only_authentication(admin);
-	run = auth_send(admin, msg, ah_success2(&host, msg));
+	run = auth_send(admin, msg, dhchap_success2(&host, msg));
 	assert_string_equal(run.actions.news, "host and controller have authenticated themselves");
 	assert_int_equal(fx_csts(admin), 0);
 	assert_int_equal(asked, 1);
@@ -351,7 +351,7 @@ static void host_that_fails_again_loses_its_controller(void **state)
 		assert_true(nvme_queue_must_end(io));
 		fx_queue_gone(io);
 		fx_queue_gone(admin);
-		host.secret = AH_SECRET_01;
+		host.secret = DHCHAP_SECRET_01;
 	}
 }
 
@@ -363,7 +363,7 @@ static void host_that_refuses_the_controller_is_let_go(void **state)
 
 	(void)state;
 	begin(admin, msg);
-	run = auth_send(admin, msg, ah_failure2(&host, msg));
+	run = auth_send(admin, msg, dhchap_failure2(&host, msg));
 	assert_int_equal(run.status, 0);
 	assert_true(run.actions.disconnect);
 	assert_true(run.actions.bad_news);
@@ -378,11 +378,11 @@ static void secret_that_changes_counts_from_the_next_time_on(void **state)
 
 	(void)state;
 	authenticate(admin);
-	strcpy(known.host, AH_SECRET_02);
-	host.secret = AH_SECRET_02;
+	strcpy(known.host, DHCHAP_SECRET_02);
+	host.secret = DHCHAP_SECRET_02;
 	authenticate(admin);
-	host.secret = AH_SECRET_01;
-	strcpy(known.host, AH_SECRET_01);
+	host.secret = DHCHAP_SECRET_01;
+	strcpy(known.host, DHCHAP_SECRET_01);
 	authenticate(admin);
 	assert_int_equal(asked, 3);
 	fx_queue_gone(admin);
@@ -464,7 +464,7 @@ static void masks_come_from_the_options(void **state)
 	uint8_t msg[2048];
 
 	(void)state;
-	host.groups = AH_ALL & ~1u;
+	host.groups = DHCHAP_ALL & ~1u;
 	begin(admin, msg);
 	assert_int_equal(host.group, 1);
 	fx_queue_gone(admin);
@@ -476,7 +476,7 @@ static void subsystem_without_secrets_knows_no_authentication(void **state)
 	struct nvme_queue *io = fx_io_queue(admin, 1);
 	struct nvme_queue *discovery = fx_ready_discovery();
 	uint8_t msg[2048];
-	size_t len = ah_negotiate(&host, msg);
+	size_t len = dhchap_negotiate(&host, msg);
 
 	(void)state;
 	assert_int_equal(auth_send(admin, msg, len).status, OPCODE);
@@ -496,7 +496,7 @@ static void security_protocol_is_e9h_with_0101h(void **state)
 {
 	struct nvme_queue *admin = admin_queue();
 	uint8_t msg[2048];
-	size_t len = ah_negotiate(&host, msg);
+	size_t len = dhchap_negotiate(&host, msg);
 
 	(void)state;
 	for (unsigned field = 0; field < 6; field++) {
@@ -518,7 +518,7 @@ static void lengths_have_limits(void **state)
 {
 	struct nvme_queue *admin = admin_queue();
 	uint8_t msg[8192] = {0};
-	size_t len = ah_negotiate(&host, msg);
+	size_t len = dhchap_negotiate(&host, msg);
 	struct nvme_cmd cmd;
 
 	(void)state;
@@ -548,7 +548,7 @@ static void message_may_come_in_the_capsule(void **state)
 	(void)state;
 	fx_plain(&cmd.sgl, NVME_SGL_OFFSET, 0, 72);
 	memcpy(capsule, &cmd, 64);
-	ah_negotiate(&host, capsule + 64);
+	dhchap_negotiate(&host, capsule + 64);
 	assert_int_equal(fx_run_request(&request, admin, capsule, sizeof(capsule)).status, 0);
 	assert_int_equal(auth_receive(admin, page, sizeof(page)).status, 0);
 	assert_int_equal(page[1], 1);
@@ -574,7 +574,7 @@ static void others_are_out_of_order_while_one_waits_for_its_turn(void **state)
 	run = fx_run_request(&request, admin, (const uint8_t *)&cmd, sizeof(cmd));
 	assert_int_equal(run.next, NVME_AUTH);
 	assert_int_equal(asked, 0);
-	assert_int_equal(auth_send(admin, more, ah_negotiate(&host, more)).status, SEQUENCE);
+	assert_int_equal(auth_send(admin, more, dhchap_negotiate(&host, more)).status, SEQUENCE);
 	assert_int_equal(auth_receive(admin, page, sizeof(page)).status, SEQUENCE);
 	iov = (struct iovec){msg, len};
 	request.iov = &iov;

@@ -75,7 +75,7 @@ static bool calls_proof(void)
 
 	memcpy(auth.exponent, key, sizeof(auth.exponent));
 	return nvme_session_make(&session, &auth, peer) &&
-	       !nvme_proof_make(&auth, &session, &proof, AH_SECRET_03, out);
+	       !nvme_proof_make(&auth, &session, &proof, DHCHAP_SECRET_03, out);
 }
 
 static void every_allocation_may_fail(bool (*calls)(void))

@@ -14,10 +14,10 @@ static void secrets_of_every_length_and_hash_are_read(void **state)
 		const char *text;
 		uint32_t len;
 		uint8_t first;
-	} good[] = {{AH_SECRET_00, 32, 0},
-		    {AH_SECRET_01, 32, 0},
-		    {AH_SECRET_02, 48, 1},
-		    {AH_SECRET_03, 64, 2}};
+	} good[] = {{DHCHAP_SECRET_00, 32, 0},
+		    {DHCHAP_SECRET_01, 32, 0},
+		    {DHCHAP_SECRET_02, 48, 1},
+		    {DHCHAP_SECRET_03, 64, 2}};
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
@@ -75,7 +75,7 @@ static void texts_that_are_no_secrets_are_told_why(void **state)
 
 static void any_changed_character_of_a_secret_is_found(void **state)
 {
-	static const char *const good[] = {AH_SECRET_00, AH_SECRET_02, AH_SECRET_03};
+	static const char *const good[] = {DHCHAP_SECRET_00, DHCHAP_SECRET_02, DHCHAP_SECRET_03};
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {

@@ -59,20 +59,20 @@ static void host_gets_its_own_secrets_as_the_file_has_them_now(void **state)
 {
 	struct wrasse_auth_keys keys = {"", ""};
 
-	file_is("# hosts\n\n" ONE " " AH_SECRET_01 "\n  " TWO "\t" AH_SECRET_03 " " AH_SECRET_02
-		" # both\r\n");
+	file_is("# hosts\n\n" ONE " " DHCHAP_SECRET_01 "\n  " TWO "\t" DHCHAP_SECRET_03
+		" " DHCHAP_SECRET_02 " # both\r\n");
 	assert_int_equal(secrets_check(path), 0);
 	assert_string_equal(said, "");
 	assert_int_equal(secrets_get(path, ONE, "", &keys), 0);
-	assert_string_equal(keys.host, AH_SECRET_01);
+	assert_string_equal(keys.host, DHCHAP_SECRET_01);
 	assert_string_equal(keys.controller, "");
 	assert_int_equal(secrets_get(path, TWO, "", &keys), 0);
-	assert_string_equal(keys.host, AH_SECRET_03);
-	assert_string_equal(keys.controller, AH_SECRET_02);
+	assert_string_equal(keys.host, DHCHAP_SECRET_03);
+	assert_string_equal(keys.controller, DHCHAP_SECRET_02);
 	assert_int_equal(secrets_get(path, THREE, "", &keys), -ENOENT);
-	file_is(THREE " " AH_SECRET_00);
+	file_is(THREE " " DHCHAP_SECRET_00);
 	assert_int_equal(secrets_get(path, THREE, "", &keys), 0);
-	assert_string_equal(keys.host, AH_SECRET_00);
+	assert_string_equal(keys.host, DHCHAP_SECRET_00);
 	assert_int_equal(secrets_get(path, ONE, "", &keys), -ENOENT);
 }
 
@@ -94,16 +94,16 @@ static void bad(const char *text, const char *first, const char *second)
 static void line_that_is_wrong_is_named(void **state)
 {
 	bad(ONE "\n", "line 1", "NQN SECRET");
-	bad("#\n" ONE " " AH_SECRET_00 " " AH_SECRET_00 " " AH_SECRET_00 "\n", "line 2",
+	bad("#\n" ONE " " DHCHAP_SECRET_00 " " DHCHAP_SECRET_00 " " DHCHAP_SECRET_00 "\n", "line 2",
 	    "NQN SECRET");
-	bad("one " AH_SECRET_00 "\n", "line 1", "the NQN");
+	bad("one " DHCHAP_SECRET_00 "\n", "line 1", "the NQN");
 	bad(ONE " DHHC-1:00:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaS:", "host's", "CRC");
-	bad(ONE " " AH_SECRET_01 " AAEC", "controller's", "DHHC-1");
+	bad(ONE " " DHCHAP_SECRET_01 " AAEC", "controller's", "DHHC-1");
 }
 
 static void file_that_everybody_can_read_is_warned_of(void **state)
 {
-	file_is(ONE " " AH_SECRET_01);
+	file_is(ONE " " DHCHAP_SECRET_01);
 	assert_int_equal(chmod(path, 0644), 0);
 	assert_int_equal(secrets_check(path), 0);
 	assert_non_null(strstr(said, "every user"));
