@@ -267,6 +267,9 @@ void check_group(unsigned index)
 	check_pool(&lines[5], sums.slots[0]);
 	check_pool(&lines[6], sums.slots[1]);
 	check_receivers(group);
+	if (!pool_list_is_empty(&group->auths) && (target.group[index].asleep || group->at_rest))
+		sim_fail("group %u: an authentication waits for its turn, and nobody looks", index);
+	auth_check_group(index);
 	/* What is on its way out is looked at again in 2 ms, and the slots with it. */
 	if (target.group[index].asleep && group->rx_dirty && pool_list_is_empty(&group->dying))
 		sim_fail("group %u sleeps and has receive slots to post", index);

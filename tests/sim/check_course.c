@@ -188,6 +188,11 @@ static void check_deadlines(unsigned index, const struct wrasse_poll_group *grou
 		    !qp->retry)
 			sim_fail("queue pair %u sent no Connect in time, and is still there",
 				 qp->qpn);
+		if (due && qp->nvme.auth_deadline_ns &&
+		    fabric_now_ns() >= qp->nvme.auth_deadline_ns)
+			sim_fail(
+				"queue pair %u's host took too long to authenticate itself, and is still there",
+				qp->qpn);
 	}
 }
 

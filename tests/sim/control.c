@@ -164,6 +164,7 @@ static void subsystem_create(unsigned index)
 	opts.nqn = subsystem->nqn;
 	opts.max_namespaces = SIM_MAX_MEDIA;
 	opts.allow_any_host = !plan.fault[CONTROL_HOST];
+	opts.auth = auth_opts(index);
 	act_as(SIM_MAX_GROUPS);
 	rc = wrasse_subsystem_create(target.target, &opts, &subsystem->subsystem);
 	if (rc && plan.retry)
@@ -495,6 +496,7 @@ void control_step(enum fault which)
 void control_mend(void)
 {
 	memset(plan.fault, 0, sizeof(plan.fault));
+	plan.auth_denied = plan.auth_rotate = 0;
 	fabric_fail_call(PARTY_TARGET, 0, 0);
 	alloc_fail(0);
 	pause_mend();

@@ -109,10 +109,19 @@ void ctrl_connected(struct queue *queue, uint16_t status, uint32_t dw0)
 		return;
 	}
 	host_counts.connects++;
+	if (queue->qid == 0)
+		ctrl->cntlid = (uint16_t)dw0;
+	if (!auth_connected(queue, dw0))
+		ctrl_admitted(queue);
+}
+
+void ctrl_admitted(struct queue *queue)
+{
+	struct ctrl *ctrl = queue->ctrl;
+
 	queue->state = QUEUE_LIVE;
 	ctrl->alive_ns = fabric_now_ns();
 	if (queue->qid == 0) {
-		ctrl->cntlid = (uint16_t)dw0;
 		ctrl->state = CTRL_ENABLING;
 		cmd_property_set(queue, PROP_CC, CC_ENABLE);
 	} else if (ctrl->state == CTRL_QUEUES) {
@@ -266,7 +275,7 @@ static bool ctrl_send(struct ctrl *ctrl)
 
 	if (queue->state != QUEUE_LIVE && !is_hostile(ctrl))
 		return false;
-	if (queue->state != QUEUE_LIVE && queue->state != QUEUE_OPEN)
+	if (queue->state < QUEUE_OPEN || queue->state > QUEUE_LIVE)
 		return false;
 	for (unsigned i = 0; i < burst && queue->state >= QUEUE_OPEN && queue->state <= QUEUE_LIVE;
 	     i++) {
@@ -298,10 +307,11 @@ static bool ctrl_is_lost(const struct ctrl *ctrl)
 	for (unsigned i = 0; i < ctrl->queues; i++) {
 		const struct queue *queue = &ctrl->queue[i];
 
-		if (queue->doomed && (queue->state == QUEUE_OPEN || queue->state == QUEUE_LIVE))
+		if (queue->doomed && queue->state >= QUEUE_OPEN && queue->state <= QUEUE_LIVE)
 			check_doomed(queue->id->qp->qp_num, queue->doom);
 		if (queue->state == QUEUE_LOST ||
-		    (queue->state == QUEUE_LIVE && has_overdue(queue)))
+		    ((queue->state == QUEUE_LIVE || queue->state == QUEUE_PROVING) &&
+		     has_overdue(queue)))
 			return true;
 		if (queue->state == QUEUE_NONE || queue->state >= QUEUE_LIVE ||
 		    now < queue->deadline_ns)
@@ -352,6 +362,8 @@ static bool ctrl_step(struct ctrl *ctrl)
 	}
 	for (unsigned i = 0; i < ctrl->queues; i++)
 		did |= queue_poll(&ctrl->queue[i]);
+	for (unsigned i = 0; i < ctrl->queues; i++)
+		did |= auth_step(&ctrl->queue[i]);
 	if (ctrl_is_upset(ctrl))
 		ctrl_watch_upset(ctrl);
 	did |= ctrl_ask(ctrl);

@@ -23,8 +23,8 @@ void queue_lost(struct queue *queue, const char *why)
 	if (queue->state == QUEUE_LOST)
 		return;
 	trace("host %u queue %u is lost: %s", ctrl->host->index, queue->qid, why);
-	if (plan.calm && queue->state == QUEUE_LIVE && !target.draining &&
-	    !(queue->qid && ctrl_is_upset(ctrl)))
+	if (plan.calm && (queue->state == QUEUE_LIVE || queue->state == QUEUE_PROVING) &&
+	    !target.draining && !(queue->qid && ctrl_is_upset(ctrl)))
 		sim_fail("host %u lost its queue %u in a calm run: %s", ctrl->host->index,
 			 queue->qid, why);
 	queue->state = QUEUE_LOST;
@@ -63,6 +63,8 @@ bool queue_open(struct queue *queue)
 	if (host->kind == HOST_HOSTILE && queue->depth > 2 && rng_flip())
 		queue->told = rng_between(2, queue->depth - 1);
 	memset(queue->slot, 0, sizeof(queue->slot));
+	queue->auth.step = AUTH_NONE;
+	queue->auth.out = false;
 	queue->deadline_ns = fabric_now_ns() + 5 * SIM_S;
 	if (rdma_create_id(host->channel, &queue->id, queue, RDMA_PS_TCP)) {
 		queue->id = NULL;

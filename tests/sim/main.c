@@ -68,6 +68,8 @@ static void add_counts(struct worker *worker, const struct host_counts *counts)
 	worker->counts.refusals += counts->refusals;
 	worker->counts.losses += counts->losses;
 	worker->counts.resets += counts->resets;
+	worker->counts.proofs += counts->proofs;
+	worker->counts.unproven += counts->unproven;
 }
 
 static void run_one(struct worker *worker, uint64_t seed)
@@ -273,10 +275,11 @@ static int run_all(void)
 	all = totals();
 	printf("commands %" PRIu64 ", answers %" PRIu64 ", errors %" PRIu64
 	       ", reads checked %" PRIu64 ", hooked %" PRIu64 ", queues connected %" PRIu64
-	       ", refused %" PRIu64 ", controllers lost %" PRIu64 ", reset %" PRIu64 "\n",
+	       ", refused %" PRIu64 ", controllers lost %" PRIu64 ", reset %" PRIu64
+	       ", authenticated %" PRIu64 ", not %" PRIu64 "\n",
 	       all.counts.commands, all.counts.answers, all.counts.errors, all.counts.reads_checked,
 	       all.counts.hooks_checked, all.counts.connects, all.counts.refusals,
-	       all.counts.losses, all.counts.resets);
+	       all.counts.losses, all.counts.resets, all.counts.proofs, all.counts.unproven);
 	printf("seeds %" PRIu64 " to %" PRIu64 ", hash of all %016" PRIx64 "\n", options.from,
 	       options.from + options.count - 1, all.hash);
 	printf("%" PRIu64 " passed, %u failed\n", all.done, failed);

@@ -135,6 +135,32 @@ static void plan_reservations(void)
 		plan.late = 2;
 }
 
+/* Most do without a DH group, which costs real milliseconds. */
+static void plan_auth(void)
+{
+	plan.auth = rng_flip() ? UINT32_MAX : 1u << rng_below(plan.subsystems);
+	plan.auth_again = ONE_OF(5, 20, 100);
+	plan.steps += 1000; /* it takes some until all are in */
+	plan.auth_groups = WRASSE_AUTH_DH_NULL;
+	if (rng_one_in(16))
+		plan.auth_groups |= WRASSE_AUTH_FFDHE2048;
+	if (plan.calm)
+		return;
+	plan.auth_wrong = rng_one_in(3) ? 0 : ONE_OF(1, 2, 4);
+	/* Who is lost to faults is not refused. */
+	if (plan.auth_wrong && !rng_one_in(3))
+		memset(plan.fault, 0, sizeof(plan.fault));
+	plan.auth_denied = rng_one_in(3) ? 10 : 0;
+	plan.auth_rotate = rng_one_in(3) ? 200 : 0;
+}
+
+void plan_make_auth(void)
+{
+	plan.auth = UINT32_MAX;
+	plan.auth_again = 50;
+	plan.auth_groups = WRASSE_AUTH_DH_NULL;
+}
+
 void plan_make(uint64_t seed)
 {
 	memset(&plan, 0, sizeof(plan));
@@ -159,6 +185,9 @@ void plan_make(uint64_t seed)
 	plan.deadline_ms = plan.calm ? 5000 : ONE_OF(0, 10, 200, 5000);
 	plan.lend = plan.attach && rng_flip();
 	plan.io_timeout_ms = !plan.calm && rng_one_in(3) ? ONE_OF(100, 300, 2000) : 0;
+	/* Without a draw, so that the others mean what they always did. */
+	if (seed % 8 == 5)
+		plan_auth();
 }
 
 void plan_make_plain(void)
@@ -209,6 +238,12 @@ void plan_describe(char *buf, size_t len)
 	if (plan.io_timeout_ms && at < len)
 		at += (size_t)snprintf(buf + at, len - at, ", I/O timeout %u ms",
 				       plan.io_timeout_ms);
+	if (plan.auth && at < len)
+		at += (size_t)snprintf(buf + at, len - at, ", authentication%s%s%s%s",
+				       plan.auth_groups & WRASSE_AUTH_FFDHE2048 ? " ffdhe" : "",
+				       plan.auth_wrong ? " wrong" : "",
+				       plan.auth_denied ? " denied" : "",
+				       plan.auth_rotate ? " rotated" : "");
 	if (plan.lend && at < len)
 		at += (size_t)snprintf(buf + at, len - at, ", lent memory");
 	at += (size_t)snprintf(buf + at, len - at, "%s%s%s%s", plan.device.iwarp ? " iwarp" : "",

@@ -54,6 +54,8 @@ static void fate_turn(void)
 			control_step((enum fault)i);
 	if (plan.lend && rng_one_in(400))
 		lend_step();
+	if (rng_one_in(plan.auth_rotate))
+		auth_rotate();
 }
 
 void world_step(void)
@@ -218,6 +220,7 @@ void world_begin(void)
 	fabric_use_descriptors(plan.sleepy);
 	backend_init();
 	check_course_reset();
+	auth_start();
 	for (unsigned i = 0; i < plan.hosts; i++)
 		host_init(&hosts[i], i);
 }
@@ -263,6 +266,7 @@ bool run_nth(enum nth_kind kind, uint64_t nth, const char **what)
 	snprintf(replay, sizeof(replay), "--nth %s=%llu", kind == NTH_CALL ? "call" : "alloc",
 		 (unsigned long long)nth);
 	plan_make_plain();
+	plan_make_auth();
 	world_begin();
 	if (kind == NTH_CALL)
 		fabric_fail_call(PARTY_TARGET, nth, ENOMEM);

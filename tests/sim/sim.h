@@ -15,6 +15,7 @@
 #include <wrasse/wrasse.h>
 
 #include "fabric.h"
+#include "host/dhchap.h"
 #include "host/wire.h"
 
 #define SIM_MAX_GROUPS     3
@@ -118,6 +119,13 @@ struct plan {
 	uint32_t upset;       /* ... is reset or shut down */
 	bool settle;          /* all I/O in flight ends before the drain */
 	uint32_t deadline_ms; /* of the drain */
+	/* Authentication. */
+	uint32_t auth;        /* subsystems that ask for it: a bit for each */
+	uint32_t auth_again;  /* a live queue does it again once in so many of its host's steps */
+	uint32_t auth_wrong;  /* one in so many is wrong on purpose; 0: none */
+	uint32_t auth_denied; /* secrets or randomness are not there, once in so many; 0: never */
+	uint32_t auth_rotate; /* the secrets change once in so many steps; 0: never */
+	uint32_t auth_groups; /* DH groups that subsystems allow (enum wrasse_auth_group) */
 };
 
 extern struct plan plan;
@@ -125,6 +133,8 @@ extern struct plan plan;
 void plan_make(uint64_t seed);
 /* One good host, nothing random but the order of steps: for the Nth call that fails. */
 void plan_make_plain(void);
+/* All hosts must authenticate themselves, and do so. */
+void plan_make_auth(void);
 /* One line that says what the seed is about. */
 void plan_describe(char *buf, size_t len);
 
@@ -248,6 +258,23 @@ unsigned hook_held(unsigned group);
 struct queue;
 bool hook_cmd(struct queue *queue);
 
+/* ---- authentication: secrets, randomness, who may be let in (auth.c) ---- */
+
+void auth_start(void);
+/* What the embedder asks of the hosts of a subsystem; NULL: nothing. */
+const struct wrasse_auth_opts *auth_opts(unsigned subsystem);
+/* The secret of a host for a subsystem, and the subsystem's for the host, as they are now. */
+const char *auth_secret(unsigned subsystem, unsigned host);
+const char *auth_ctrl_secret(unsigned subsystem, unsigned host);
+/* All secrets change. */
+void auth_rotate(void);
+/* How often something happened for which the target may refuse who does all right. */
+extern uint64_t auth_excuses;
+/* A host's queue pair has sent all that proves who it is: its queue may be open from now on. */
+void auth_admit(uint32_t qpn);
+/* After each poll: no other is, and one that failed ends. */
+void auth_check_group(unsigned index);
+
 void pattern_fill(void *data, uint32_t lba, uint32_t blocks, uint64_t id, uint32_t gen);
 /* Return: the generation that a whole block holds; UINT32_MAX: none. */
 uint32_t pattern_gen(const void *data, uint32_t lba, uint64_t id);
@@ -318,9 +345,10 @@ enum queue_state {
 	QUEUE_RESOLVING,
 	QUEUE_ROUTING,
 	QUEUE_CONNECTING,
-	QUEUE_OPEN, /* the connection stands; no Connect command yet */
-	QUEUE_LIVE, /* Connect has succeeded */
-	QUEUE_LOST, /* to be closed */
+	QUEUE_OPEN,    /* the connection stands; no Connect command yet */
+	QUEUE_PROVING, /* Connect has succeeded; the host must authenticate itself */
+	QUEUE_LIVE,    /* Connect has succeeded, and what must follow it */
+	QUEUE_LOST,    /* to be closed */
 };
 
 /* A memory window of type 2: bound when its capsule is sent, for one command. */
@@ -366,6 +394,41 @@ struct slot {
 	} victim;
 };
 
+/* What comes next in an authentication. */
+enum auth_step {
+	AUTH_NONE, /* none is under way */
+	AUTH_NEGOTIATE,
+	AUTH_CHALLENGE,
+	AUTH_REPLY,
+	AUTH_SUCCESS1,
+	AUTH_SUCCESS2,
+	AUTH_FAILURE1, /* the target has a Failure1, for a reason that the host knows */
+	AUTH_OVER,     /* the queue must end */
+};
+
+/* How a host goes about it. */
+enum auth_manner {
+	AUTH_RIGHT,
+	AUTH_STRANGER, /* with a wrong secret */
+	AUTH_DOUBTER,  /* refuses the controller in the end */
+	AUTH_SILENT,   /* says nothing more at some step */
+	AUTH_CLUMSY,   /* sends a wrong message at some step, or asks when it should send */
+	AUTH_MANNERS,
+};
+
+struct auth {
+	enum auth_step step;
+	enum auth_manner manner;
+	enum auth_step odd; /* the step at which the manner shows */
+	bool out;           /* its command is not answered yet */
+	uint8_t rce;        /* the reason that Failure1 must tell */
+	uint64_t excuses;   /* auth_excuses when it began */
+	uint16_t tid;       /* the last one */
+	struct dhchap dhchap;
+	uint8_t challenge[16 + 64 + 256];
+	uint8_t last[64]; /* the value of the challenge before it */
+};
+
 struct queue {
 	struct ctrl *ctrl;
 	enum queue_state state;
@@ -386,6 +449,7 @@ struct queue {
 	struct slot slot[SIM_MAX_DEPTH];
 	uint64_t deadline_ns; /* of the state it is in */
 	const char *why;
+	struct auth auth;
 };
 
 enum ctrl_state {
@@ -429,7 +493,7 @@ extern struct host hosts[SIM_MAX_HOSTS];
 /* What all hosts saw. */
 struct host_counts {
 	uint64_t commands, answers, errors, reads_checked, hooks_checked, connects, refusals,
-		losses, resets;
+		losses, resets, proofs, unproven;
 };
 extern struct host_counts host_counts;
 
@@ -481,6 +545,13 @@ void cmd_cut(struct queue *queue, struct slot *slot);
 /* host.c: a connection or controller step is through. */
 void ctrl_connected(struct queue *queue, uint16_t status, uint32_t dw0);
 void ctrl_property(struct queue *queue, uint16_t status, uint64_t value);
+/* The queue takes its commands from now on. */
+void ctrl_admitted(struct queue *queue);
+
+/* host_auth.c: a queue whose Connect has succeeded. Return: whether its host must authenticate itself first. */
+bool auth_connected(struct queue *queue, uint32_t dw0);
+/* The next message of an authentication, or the first of another. */
+bool auth_step(struct queue *queue);
 /* Whether it is on its way through a reset or shutdown: its I/O queues end, admin commands may fail. */
 bool ctrl_is_upset(const struct ctrl *ctrl);
 
