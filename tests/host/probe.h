@@ -15,6 +15,9 @@
 struct probe {
 	struct host_target to;
 	uint32_t connect_deadline_ms;
+	struct host_target auth; /* the same with a subsystem that asks for authentication */
+	const char *secret;      /* for that: the host's and the controller's */
+	const char *ctrl_secret;
 	const char *name;
 	char why[400];
 	uint32_t queue_count;
@@ -26,7 +29,8 @@ struct probe {
 struct probe_case {
 	const char *name;
 	bool (*run)(struct probe *p);
-	bool slow; /* waits for seconds: gets a process of its own, beside the others */
+	bool slow;          /* waits for seconds: gets a process of its own, beside the others */
+	bool asks_for_auth; /* needs a subsystem that does */
 };
 
 struct probe_group {
@@ -43,6 +47,8 @@ extern const struct probe_group probe_list;
 extern const struct probe_group probe_io;
 extern const struct probe_group probe_fused;
 extern const struct probe_group probe_hostile;
+extern const struct probe_group probe_auth;
+extern const struct probe_group probe_auth_wrong;
 
 #define PROBE_GROUP(group, table) \
 	const struct probe_group group = {table, sizeof(table) / sizeof((table)[0])}

@@ -16,8 +16,8 @@
 #include "probe.h"
 
 static const struct probe_group *const groups[] = {
-	&probe_cm,   &probe_connect, &probe_property, &probe_admin,   &probe_inline,
-	&probe_list, &probe_io,      &probe_fused,    &probe_hostile,
+	&probe_cm, &probe_connect, &probe_property, &probe_admin, &probe_inline,     &probe_list,
+	&probe_io, &probe_fused,   &probe_hostile,  &probe_auth,  &probe_auth_wrong,
 };
 
 #define GROUPS       (sizeof(groups) / sizeof(groups[0]))
@@ -38,6 +38,7 @@ struct run {
 	unsigned int failed;
 	pid_t slow[MAX_SLOW];
 	unsigned int slow_count;
+	bool listing; /* names only */
 };
 
 static bool name_matches(const char *pattern, const char *name)
@@ -51,6 +52,8 @@ static bool name_matches(const char *pattern, const char *name)
 
 static bool selected(const struct run *r, const struct probe_case *c)
 {
+	if (c->asks_for_auth && !r->listing && !r->probe.auth.nqn)
+		return false;
 	for (int i = 0; i < r->except_count; i++) {
 		if (name_matches(r->except[i], c->name))
 			return false;
@@ -218,6 +221,9 @@ static const char usage[] =
 	"\n" OPTIONS_HELP
 	"  --connect-deadline S  how long a connection without Connect may live (15)\n"
 	"  --except CASE         leave it out; repeatable\n"
+	"  --auth-nqn N          a subsystem whose hosts must authenticate themselves; without it the\n"
+	"                        cases auth_* are left out\n"
+	"  --dhchap-secret S, --dhchap-ctrl-secret S  the host's and its own (DHHC-1:...)\n"
 	"  --list                print the names of the cases\n";
 
 int probe_main(int argc, char **argv)
@@ -226,10 +232,13 @@ int probe_main(int argc, char **argv)
 					      {"connect-deadline", required_argument, NULL, 'd'},
 					      {"except", required_argument, NULL, 'e'},
 					      {"list", no_argument, NULL, 'l'},
+					      {"auth-nqn", required_argument, NULL, 'a'},
+					      {"dhchap-secret", required_argument, NULL, 's'},
+					      {"dhchap-ctrl-secret", required_argument, NULL, 'c'},
 					      {0}};
 	static struct run run;
 	struct run *r = &run;
-	bool list = false;
+	const char *auth_nqn = NULL;
 	int opt;
 
 	options_init(&r->probe.to);
@@ -240,20 +249,29 @@ int probe_main(int argc, char **argv)
 		else if (opt == 'e' && r->except_count < MAX_EXCEPT)
 			r->except[r->except_count++] = optarg;
 		else if (opt == 'l')
-			list = true;
+			r->listing = true;
+		else if (opt == 'a')
+			auth_nqn = optarg;
+		else if (opt == 's')
+			r->probe.secret = optarg;
+		else if (opt == 'c')
+			r->probe.ctrl_secret = optarg;
 		else if (!options_take(&r->probe.to, opt, optarg))
 			return options_usage(usage, opt == 'h');
 	}
 	r->names = argv + optind;
 	r->name_count = argc - optind;
-	if (list) {
+	if (r->listing) {
 		for_cases(r, false, name_print);
 		for_cases(r, true, name_print);
 		return 0;
 	}
 	if (!r->probe.to.addr || !r->probe.to.nqn)
 		return options_usage(usage, false);
-	r->bystander.to = r->probe.to;
+	if (auth_nqn && (!r->probe.secret || !r->probe.ctrl_secret))
+		return options_usage(usage, false);
+	r->bystander.to = r->probe.auth = r->probe.to;
+	r->probe.auth.nqn = auth_nqn;
 	/* First, while this process has no device open. */
 	for_cases(r, true, slow_start);
 	for_cases(r, false, quick_run);
