@@ -61,7 +61,7 @@ bool run_tests(const struct test *const *topics, unsigned *passed, unsigned *fai
 extern const struct test connect_tests[], reject_tests[], listen_tests[], channel_tests[],
 	disconnect_tests[], option_tests[], send_tests[], completion_tests[], rdma_tests[],
 	receive_tests[], srq_tests[], access_tests[], flush_tests[], window_tests[], cq_tests[],
-	retry_tests[], destroy_tests[], device_tests[];
+	retry_tests[], hand_tests[], destroy_tests[], device_tests[];
 
 /* differences.c */
 struct difference {
@@ -178,6 +178,9 @@ void post_recv(struct side *s, uint64_t wr_id, uint32_t off, uint32_t len);
 void to_error(struct side *s);
 void fill(struct side *s, uint32_t off, uint32_t len, uint8_t seed);
 void filled(struct side *s, uint32_t off, uint32_t len, uint8_t seed);
+
+/* hand.c */
+struct pair *pair_by_hand(void);
 
 /* fault.c */
 void fault_port(bool up);

@@ -11,10 +11,10 @@
 
 /* The last one takes the device away. */
 static const struct test *const topics[] = {
-	connect_tests, reject_tests,  listen_tests,     channel_tests, disconnect_tests,
-	option_tests,  send_tests,    completion_tests, rdma_tests,    receive_tests,
-	srq_tests,     access_tests,  flush_tests,      window_tests,  cq_tests,
-	retry_tests,   destroy_tests, device_tests,     NULL,
+	connect_tests, reject_tests, listen_tests,     channel_tests, disconnect_tests,
+	option_tests,  send_tests,   completion_tests, rdma_tests,    receive_tests,
+	srq_tests,     access_tests, flush_tests,      window_tests,  cq_tests,
+	retry_tests,   hand_tests,   destroy_tests,    device_tests,  NULL,
 };
 
 static int list(void)

@@ -181,6 +181,17 @@ static void a_window_is_of_one_queue_pair(void)
 	sent(&q->client, 1, IBV_WC_REM_ACCESS_ERR);
 }
 
+static void send_with_invalidate_works_where_hands_have_connected(void)
+{
+	struct pair *p = pair_by_hand();
+	uint32_t key = bound(p, IBV_ACCESS_REMOTE_WRITE);
+	struct ibv_wc wc = send_inv(p, key);
+
+	sent(&p->client, 2, IBV_WC_SUCCESS);
+	check(wc.wc_flags & WITH_INV, "flags are 0x%x", wc.wc_flags);
+	equal(wc.invalidated_rkey, key);
+}
+
 /* The message has arrived, so its sender hears of success; who received it is told, and its queue pair ends. */
 static void invalidate(struct pair *p, uint32_t key)
 {
@@ -220,6 +231,7 @@ const struct test window_tests[] = {
 	TEST(a_bind_is_done_before_the_send_behind_it),
 	TEST(local_invalidate_ends_a_window),
 	TEST(a_window_is_of_one_queue_pair),
+	TEST(send_with_invalidate_works_where_hands_have_connected),
 	TEST(invalidating_the_key_of_plain_memory_ends_the_queue_pair),
 	TEST(invalidating_no_key_at_all_ends_the_queue_pair),
 	{0},

@@ -179,7 +179,9 @@ int ibv_query_port(struct ibv_context *context, uint8_t port, struct _compat_ibv
 		.active_width = 1,
 		.active_speed = 1,
 		.phys_state = up ? 5 : 3,
-		.link_layer = IBV_LINK_LAYER_ETHERNET,
+		.link_layer = device->opts.infiniband ? IBV_LINK_LAYER_INFINIBAND :
+							IBV_LINK_LAYER_ETHERNET,
+		.lid = fab_lid_of(device),
 	};
 
 	if (!err && port != 1)
@@ -189,8 +191,13 @@ int ibv_query_port(struct ibv_context *context, uint8_t port, struct _compat_ibv
 	return err;
 }
 
+uint16_t fab_lid_of(const struct fab_device *device)
+{
+	return device->opts.infiniband ? (uint16_t)(device->index + 1) : 0;
+}
+
 /* 0 is the link-local one, 1 that of the address, if there is one. */
-static bool gid_of(const struct fab_device *device, int index, union ibv_gid *gid)
+bool fab_gid_of(const struct fab_device *device, int index, union ibv_gid *gid)
 {
 	struct in_addr in;
 
@@ -219,7 +226,7 @@ int ibv_query_gid(struct ibv_context *context, uint8_t port, int index, union ib
 		errno = EINVAL;
 		return -1;
 	}
-	gid_of(fab_device_of(context), index, gid);
+	fab_gid_of(fab_device_of(context), index, gid);
 	return 0;
 }
 
@@ -236,7 +243,7 @@ int _ibv_query_gid_ex(struct ibv_context *context, uint32_t port, uint32_t index
 		return err;
 	if (flags || port != 1)
 		return EINVAL;
-	if (!gid_of(fab_device_of(context), (int)index, &found.gid))
+	if (!fab_gid_of(fab_device_of(context), (int)index, &found.gid))
 		return ENODATA;
 	memcpy(entry, &found, size < sizeof(found) ? size : sizeof(found));
 	return 0;

@@ -53,8 +53,9 @@ static unsigned caps_of(const struct fabric_device *opts)
 	if (!opts->iwarp)
 		caps |= IBV_DEVICE_RC_RNR_NAK_GEN;
 	if (!opts->no_invalidate)
-		caps |= IBV_DEVICE_MEM_MGT_EXTENSIONS | IBV_DEVICE_MEM_WINDOW |
-			IBV_DEVICE_MEM_WINDOW_TYPE_2B;
+		caps |= IBV_DEVICE_MEM_MGT_EXTENSIONS;
+	if (!opts->no_invalidate && !opts->no_windows)
+		caps |= IBV_DEVICE_MEM_WINDOW | IBV_DEVICE_MEM_WINDOW_TYPE_2B;
 	return caps;
 }
 
@@ -82,7 +83,7 @@ static void attr_fill(struct fab_device *device)
 		.max_res_rd_atom = (int)(opts->max_reads * 1024),
 		.max_qp_init_rd_atom = (int)opts->max_reads,
 		.atomic_cap = IBV_ATOMIC_HCA,
-		.max_mw = opts->no_invalidate ? 0 : 1 << 20,
+		.max_mw = opts->no_invalidate || opts->no_windows ? 0 : 1 << 20,
 		.max_ah = 1 << 15,
 		.max_srq = opts->no_srq ? 0 : 1 << 15,
 		.max_srq_wr = opts->no_srq ? 0 : (int)opts->max_srq_wr,

@@ -25,6 +25,11 @@ static inline bool fab_device_is_gone(const struct fab_device *device)
 	return __atomic_load_n(&device->removed, __ATOMIC_ACQUIRE);
 }
 
+/* Of its port; 0: none. */
+uint16_t fab_lid_of(const struct fab_device *device);
+/* Return: whether there is one; else *gid is zero. */
+bool fab_gid_of(const struct fab_device *device, int index, union ibv_gid *gid);
+
 /* fab_call(), and EIO if the device is gone. Sets errno. */
 int fab_enter(const char *name, const struct fab_device *device);
 

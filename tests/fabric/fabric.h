@@ -40,6 +40,15 @@ enum fabric_mode {
  */
 void fabric_init(enum fabric_mode mode);
 
+/* What becomes of a SEND with invalidate on a device that claims it. */
+enum fabric_invalidate {
+	FABRIC_INVALIDATE_WORKS,
+	FABRIC_INVALIDATE_REFUSED, /* it cannot be posted: EOPNOTSUPP */
+	FABRIC_INVALIDATE_FAILS,   /* it ends with an error at its sender */
+	FABRIC_INVALIDATE_UNTOLD,  /* the receive says nothing of it */
+	FABRIC_INVALIDATE_AMISS,   /* the receive names another key */
+};
+
 /* What a device is like. Zero in a member: what rdma_rxe has. */
 struct fabric_device {
 	const char *name;    /* at most 15 characters */
@@ -49,11 +58,14 @@ struct fabric_device {
 	uint32_t max_sge;
 	uint32_t max_cqe;
 	uint32_t max_srq_wr;
-	uint32_t max_reads;     /* RDMA READs outstanding per queue pair, either way */
-	uint32_t max_inline;    /* bytes; UINT32_MAX: no inline data */
-	bool no_srq;            /* max_srq is 0 */
-	bool no_invalidate;     /* no memory-management extensions: no SEND with invalidate */
-	bool iwarp;             /* node and transport type; no RNR timer; READ needs REMOTE_WRITE */
+	uint32_t max_reads;  /* RDMA READs outstanding per queue pair, either way */
+	uint32_t max_inline; /* bytes; UINT32_MAX: no inline data */
+	bool no_srq;         /* max_srq is 0 */
+	bool no_invalidate;  /* no memory-management extensions: no SEND with invalidate */
+	bool no_windows;     /* only no memory windows of type 2 */
+	enum fabric_invalidate invalidate;
+	bool infiniband; /* the link layer, with a LID; the CM cannot do without GIDs all the same */
+	bool iwarp;      /* node and transport type; no RNR timer; READ needs REMOTE_WRITE */
 	bool sweeps_on_destroy; /* completions of a destroyed queue pair are taken out of the CQ,
 				   as some drivers do; else they stay, as with rdma_rxe */
 	bool never_flushes;     /* a failed queue pair's WRs never come back as completions */

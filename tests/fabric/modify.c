@@ -71,6 +71,23 @@ static int step_look(const struct fab_qp *qp, enum ibv_qp_state to, int mask)
 	return EINVAL;
 }
 
+/* RoCE has no path without a GID of the port's own, InfiniBand none without a LID. */
+static int path_look(const struct fab_device *device, const struct ibv_ah_attr *path)
+{
+	union ibv_gid gid;
+
+	if (device->opts.iwarp)
+		return 0;
+	if (path->port_num != 1)
+		return EINVAL;
+	if (!path->is_global)
+		return device->opts.infiniband && path->dlid ? 0 : EINVAL;
+	/* A device without an address has every one. */
+	if (path->grh.sgid_index == 1 && !device->address[0])
+		return 0;
+	return fab_gid_of(device, path->grh.sgid_index, &gid) ? 0 : ENODATA;
+}
+
 static int values_look(const struct fab_qp *qp, const struct ibv_qp_attr *attr, int mask)
 {
 	const struct fabric_device *limits = &qp->device->opts;
@@ -87,7 +104,7 @@ static int values_look(const struct fab_qp *qp, const struct ibv_qp_attr *attr, 
 	    ((mask & IBV_QP_PATH_MTU) &&
 	     (attr->path_mtu < IBV_MTU_256 || attr->path_mtu > IBV_MTU_4096)))
 		return EINVAL;
-	return 0;
+	return mask & IBV_QP_AV ? path_look(qp->device, &attr->ah_attr) : 0;
 }
 
 static void values_take(struct ibv_qp_attr *to, const struct ibv_qp_attr *from, int mask)

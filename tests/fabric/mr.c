@@ -174,7 +174,7 @@ static struct ibv_mw *mw_alloc(struct ibv_pd *pd, enum ibv_mw_type type)
 	if (!fab_object_lives(&pd_of(pd)->object, fab_type_pd, "ibv_alloc_mw") ||
 	    fab_enter("ibv_alloc_mw", fab_device_of(pd->context)))
 		return NULL;
-	if (fab_device_of(pd->context)->opts.no_invalidate) {
+	if (!fab_device_of(pd->context)->attr.max_mw) {
 		errno = EOPNOTSUPP;
 		return NULL;
 	}

@@ -32,6 +32,10 @@ static int opcode_look(const struct fab_qp *qp, const struct ibv_send_wr *wr)
 					 "WR 0x%llx of QP %u invalidates or binds a key, which "
 					 "device %s cannot",
 					 ID(wr), qp->ibv.qp_num, qp->device->name);
+		/* The program cannot know: it is no misuse. */
+		if (wr->opcode == IBV_WR_SEND_WITH_INV &&
+		    qp->device->opts.invalidate == FABRIC_INVALIDATE_REFUSED)
+			return EOPNOTSUPP;
 		return 0;
 	default:
 		return fab_wrong(EINVAL, "WR 0x%llx of QP %u has opcode %d, which RC has not",

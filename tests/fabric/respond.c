@@ -68,6 +68,10 @@ static void receive_fill(const struct fab_qp *qp, const struct fab_swqe *wqe, st
 	if (wqe->opcode == IBV_WR_SEND_WITH_INV) {
 		cqe->wc.invalidated_rkey = wqe->imm_or_rkey;
 		cqe->wc.wc_flags |= IBV_WC_WITH_INV;
+		if (qp->device->opts.invalidate == FABRIC_INVALIDATE_UNTOLD)
+			cqe->wc.wc_flags &= ~(unsigned)IBV_WC_WITH_INV;
+		if (qp->device->opts.invalidate == FABRIC_INVALIDATE_AMISS)
+			cqe->wc.invalidated_rkey ^= 0x100;
 	}
 }
 
@@ -277,6 +281,9 @@ enum fab_outcome fab_respond(struct fab_qp *qp, struct fab_qp *peer, struct fab_
 	if (fab_is_local(wqe->opcode))
 		return do_local(qp, wqe);
 	if (fab_is_read(wqe->opcode) && !qp->attr.max_rd_atomic)
+		return fails_here(wqe, IBV_WC_LOC_QP_OP_ERR);
+	if (wqe->opcode == IBV_WR_SEND_WITH_INV &&
+	    qp->device->opts.invalidate == FABRIC_INVALIDATE_FAILS)
 		return fails_here(wqe, IBV_WC_LOC_QP_OP_ERR);
 	if (fab_pieces_hold(&mine, access_needed(qp, wqe), qp->ibv.pd, 0))
 		return fails_here(wqe, IBV_WC_LOC_PROT_ERR);

@@ -95,7 +95,8 @@ void to_rtr(struct side *s, uint32_t qpn, const struct config *config)
 				   .port_num = 1,
 				   .qp_access_flags = IBV_ACCESS_REMOTE_READ |
 						      IBV_ACCESS_REMOTE_WRITE |
-						      IBV_ACCESS_REMOTE_ATOMIC};
+						      IBV_ACCESS_REMOTE_ATOMIC,
+				   .ah_attr = {.is_global = 1, .port_num = 1}};
 
 	check(!ibv_modify_qp(s->qp, &attr,
 			     IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS));
