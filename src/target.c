@@ -253,6 +253,7 @@ int wrasse_target_timeout_ms(struct wrasse_target *target)
 	int due = target_drain_timeout_ms(target);
 
 	due = sooner(due, rdmat_listener_timeout_ms(&target->rdmat));
+	due = sooner(due, rdmat_devices_timeout_ms(&target->rdmat));
 	return sooner(due, target_pauses_timeout_ms(target));
 }
 

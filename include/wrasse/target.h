@@ -61,8 +61,8 @@ struct wrasse_target_opts {
 
 	/*
 	 * Says what not to use on a device: enum wrasse_rdma_feature, or 0. NULL: whatever devices
-	 * claim is used. Called once for each device that a connection comes through, from
-	 * wrasse_target_poll().
+	 * claim is used; SEND with invalidate only once it was tried (see wrasse_target_poll()).
+	 * Called once for each device that a connection comes through, from wrasse_target_poll().
 	 */
 	uint32_t (*avoid)(void *ctx, const char *device);
 	void *avoid_ctx;
@@ -122,6 +122,13 @@ WRASSE_API int wrasse_target_destroy(struct wrasse_target *target);
 
 /*
  * Takes connection requests and device events, and makes drains, pauses and removals go on.
+ *
+ * The first connection through a device opens it. If it claims SEND with invalidate, and not by iWARP, that
+ * is tried, once, between two queue pairs of the library's own on the connection's port: some 20 calls of
+ * libibverbs, none of which waits for the network. The polls that follow see it through; until then, and for
+ * good if it fails or takes longer than 2 s, responses through the device invalidate nothing, and a warning
+ * says so. A device that cannot be tried (no memory windows of type 2, a call that fails, a port that goes
+ * down) is taken at its word.
  *
  * @target: the target; not NULL.
  *

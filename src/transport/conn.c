@@ -103,7 +103,7 @@ static enum rdmat_cm_status conn_dispatch(struct rdmat *rdmat, struct rdmat_new_
 {
 	enum rdmat_cm_status status;
 
-	conn->device = rdmat_device_get(rdmat, conn->id->verbs);
+	conn->device = rdmat_device_get(rdmat, conn->id);
 	if (!conn->device) {
 		*why = "no resources (its device)";
 		return RDMAT_CM_NO_RESOURCES;

@@ -12,6 +12,7 @@
 
 #include "transport/group.h"
 #include "transport/memory.h"
+#include "transport/probe.h"
 
 /* The NUMA node as sysfs has it; soft devices have none. */
 static int device_numa_node(const struct ibv_context *context)
@@ -34,6 +35,7 @@ static void device_free(struct rdmat *rdmat, struct rdmat_device *device)
 {
 	if (!device->deaf)
 		epoll_ctl(rdmat->epoll_fd, EPOLL_CTL_DEL, device->context->async_fd, NULL);
+	rdmat_probe_stop(device);
 	rdmat_memories_leave(rdmat, device);
 	ibv_dealloc_pd(device->pd);
 	free(device);
@@ -93,8 +95,9 @@ static void device_restrict(struct rdmat *rdmat, struct rdmat_device *device)
 	device->no_inline = avoid & WRASSE_RDMA_INLINE;
 }
 
-static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context *context)
+static struct rdmat_device *device_open(struct rdmat *rdmat, const struct rdma_cm_id *id)
 {
+	struct ibv_context *context = id->verbs;
 	const char *name = ibv_get_device_name(context->device);
 	struct rdmat_device *device;
 	unsigned index;
@@ -122,6 +125,7 @@ static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context 
 		return NULL;
 	}
 	device_restrict(rdmat, device);
+	rdmat_probe_begin(rdmat, device, id);
 	device->next = rdmat->devices;
 	rdmat->devices = device;
 	atomic_store(&rdmat->memories_changed, true);
@@ -129,15 +133,15 @@ static struct rdmat_device *device_open(struct rdmat *rdmat, struct ibv_context 
 	return device;
 }
 
-struct rdmat_device *rdmat_device_get(struct rdmat *rdmat, struct ibv_context *context)
+struct rdmat_device *rdmat_device_get(struct rdmat *rdmat, const struct rdma_cm_id *id)
 {
 	struct rdmat_device *device = rdmat->devices;
 
 	/* The context of what comes back may lie where that of what went was. */
-	while (device && (device->context != context || atomic_load(&device->removed)))
+	while (device && (device->context != id->verbs || atomic_load(&device->removed)))
 		device = device->next;
 	if (!device)
-		device = device_open(rdmat, context);
+		device = device_open(rdmat, id);
 	if (device)
 		atomic_fetch_add(&device->users, 1);
 	return device;
@@ -298,7 +302,7 @@ static void take_event(struct rdmat *rdmat, struct rdmat_device *device,
 		.listener = "",
 		.text = ibv_event_type_str(event->event_type),
 	};
-	bool tell = event_type(event->event_type, &told.type);
+	bool tell = event_type(event->event_type, &told.type) && !rdmat_probe_owns(device, event);
 
 	if (told.type == WRASSE_RDMA_PORT_UP || told.type == WRASSE_RDMA_PORT_DOWN ||
 	    told.type == WRASSE_RDMA_PORT_CHANGED)
@@ -332,8 +336,20 @@ int rdmat_device_events(struct rdmat *rdmat)
 			take_event(rdmat, device, &event);
 			count++;
 		}
-		if (atomic_load(&device->removed))
-			stop_listening(rdmat, device);
+		if (!atomic_load(&device->removed)) {
+			count += rdmat_probe_poll(rdmat, device);
+			continue;
+		}
+		rdmat_probe_stop(device);
+		stop_listening(rdmat, device);
 	}
 	return count;
+}
+
+int rdmat_devices_timeout_ms(const struct rdmat *rdmat)
+{
+	for (const struct rdmat_device *device = rdmat->devices; device; device = device->next)
+		if (device->probe)
+			return 1;
+	return -1;
 }

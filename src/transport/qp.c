@@ -146,7 +146,6 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 	    (uint32_t)device->device->attr.max_qp_wr < sq_depth)
 		sq_depth = (uint32_t)device->device->attr.max_qp_wr;
 	qp->inlining = !device->device->no_inline;
-	qp->invalidating = device->device->attr.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS;
 	if (pair_make(id, device->device->pd, &attr, sq_depth, qp->inlining)) {
 		/* A device without inline data serves as well. */
 		qp->inlining = false;

@@ -57,7 +57,6 @@ struct rdmat_qp {
 	enum rdmat_qp_state state;
 	bool tearing;         /* set once by rdmat_qp_disconnect() */
 	bool inlining;        /* responses go inline */
-	bool invalidating;    /* they can invalidate a key of the host's */
 	_Atomic(bool) broken; /* the device says so; any thread */
 	uint32_t ticket;      /* rdmat_admission_leave(); guarded by the lock */
 	uint32_t qpn;

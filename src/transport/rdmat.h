@@ -31,12 +31,20 @@ struct rdmat_device {
 	unsigned index;          /* of pool_slab.lkey[] */
 	_Atomic(unsigned) users; /* connections on their way, and parts of poll groups */
 	bool iwarp;
-	bool no_inline;                     /* the embedder does not want it */
-	bool deaf;                          /* its events are not waited for any more */
-	int numa_node;                      /* -1: unknown */
+	_Atomic(bool) invalidates; /* SEND with invalidate is used; false while it is tried */
+	struct rdmat_probe *probe; /* tries it; NULL: the verdict is there */
+	bool no_inline;            /* the embedder does not want it */
+	bool deaf;                 /* its events are not waited for any more */
+	int numa_node;             /* -1: unknown */
 	_Atomic(struct ibv_cq *) broken_cq; /* the last one that it said has failed, perhaps ours */
 	_Atomic(bool) removed; /* the device is gone: nothing on it may be used again */
 };
+
+/* Any thread: the verdict may come while connections are served. */
+static inline bool rdmat_invalidates(const struct rdmat_device *device)
+{
+	return atomic_load_explicit(&device->invalidates, memory_order_relaxed);
+}
 
 struct rdmat {
 	pthread_mutex_t lock;
@@ -83,17 +91,21 @@ void rdmat_wake(struct rdmat *rdmat);
 void rdmat_attention(struct rdmat *rdmat);
 
 /*
- * The thread that polls the target. The device of a CM id's verbs context; opened on first sight.
+ * The thread that polls the target. The device of a CM id; opened on first sight, and its SEND with
+ * invalidate is tried then, which the polls that follow see through.
  *
  * Return: the device, with one user more; NULL and a log line if it cannot be used.
  */
-struct rdmat_device *rdmat_device_get(struct rdmat *rdmat, struct ibv_context *context);
+struct rdmat_device *rdmat_device_get(struct rdmat *rdmat, const struct rdma_cm_id *id);
 
 /* Any thread. One user less. */
 void rdmat_device_put(struct rdmat_device *device);
 
 /* The thread that polls the target. Takes what devices say. Return: events taken. */
 int rdmat_device_events(struct rdmat *rdmat);
+
+/* The same thread. How long devices may be left alone, in ms; -1 without end. */
+int rdmat_devices_timeout_ms(const struct rdmat *rdmat);
 
 /* The thread that polls the target, without the lock. Logs an event and tells the embedder. @event: size is
  * set here. */

@@ -101,7 +101,7 @@ static void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
 	request->response_sge.lkey = request->class->slab.lkey[qp->device->device->index];
 	wr->send_flags = qp->inlining ? IBV_SEND_INLINE : 0;
 	wr->opcode = IBV_WR_SEND;
-	if (data->invalidate && qp->invalidating) {
+	if (data->invalidate && rdmat_invalidates(qp->device->device)) {
 		wr->opcode = IBV_WR_SEND_WITH_INV;
 		wr->invalidate_rkey = data->inv_rkey;
 	}

@@ -75,13 +75,13 @@ void windows_free(struct slot *slot)
  */
 void windows_check(const struct slot *slot, const struct answer *answer)
 {
-	bool can = !plan.device.no_invalidate;
+	bool can = !plan.device.no_invalidate && !plan.device.invalidate;
 	uint32_t key = answer->invalidated;
 
 	if (key && (!can || key != slot->inv_key || slot->refused))
 		sim_fail("the response to %s invalidated key %#x, and should %#x", slot->cmd->name,
 			 key, slot->refused ? 0 : slot->inv_key);
-	if (!key && can && slot->inv_key && !answer->status)
+	if (!key && slot->inv_must && slot->inv_key && !answer->status)
 		sim_fail("the response to %s did not invalidate key %#x", slot->cmd->name,
 			 slot->inv_key);
 }
@@ -94,8 +94,10 @@ static struct wire_sgl descriptor(struct queue *queue, struct slot *slot, uint32
 	uint32_t key = rng_one_in(3) && len ? window_take(queue, slot) : 0;
 	uint8_t id = key && !rng_one_in(4) ? SGL_KEYED_INV : SGL_KEYED;
 
-	if (id == SGL_KEYED_INV)
+	if (id == SGL_KEYED_INV) {
 		slot->inv_key = key;
+		slot->inv_must = target_invalidates();
+	}
 	return wire_sgl_keyed(id, (uintptr_t)queue_data(queue, slot) + off, len,
 			      key ? key : queue->data_mr->rkey);
 }

@@ -558,6 +558,24 @@ static void vendor_surprises(void)
 	curtain();
 }
 
+/* The first response with a key to invalidate would end its connection, and so on without end. */
+static void vendor_lies(void)
+{
+	stage();
+	plan.device.invalidate = FABRIC_INVALIDATE_FAILS;
+	plan.upset = 0;
+	plan.leave = 0;
+	curtain_up();
+	until(read_much, "reads and writes, keys to invalidate among them");
+	world_try_devices();
+	if (target.warnings != 1)
+		sim_fail("%u warnings, and one device that does not keep its word",
+			 target.warnings);
+	if (host_counts.losses)
+		sim_fail("a host lost its controller");
+	curtain();
+}
+
 static void esxi_connects(void)
 {
 	stage();
@@ -700,6 +718,7 @@ static const struct exhibit {
 	{"museum_spdk_3673_management_does_not_wait_for_io", "B19", management_while_stuck},
 	{"museum_spdk_1184_device_removed_and_back", "B20", device_removed},
 	{"museum_spdk_3926_device_without_invalidate_and_inline", "B21", vendor_surprises},
+	{"museum_spdk_3926_device_that_claims_invalidate_and_fails_it", "B21", vendor_lies},
 	{"museum_spdk_3115_host_that_asks_for_reads_of_its_own", "B22", esxi_connects},
 	{"museum_nvmet_responses_in_flight_at_tear_down", "B42", responses_in_flight},
 };

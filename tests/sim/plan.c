@@ -34,6 +34,11 @@ static void plan_device(void)
 	device->no_srq = rng_one_in(3);
 	device->no_invalidate = rng_one_in(4);
 	device->iwarp = rng_one_in(8);
+	/* One that is not tried is believed; what that leads to must be a status of the fabric's. */
+	if (!device->iwarp && rng_one_in(6))
+		device->invalidate =
+			(enum fabric_invalidate)(plan.calm ? ONE_OF(1, 2, 3, 4) : ONE_OF(1, 2));
+	device->no_windows = !device->invalidate && rng_one_in(8);
 	device->sweeps_on_destroy = rng_flip();
 	device->never_flushes = rng_one_in(8);
 	device->no_last_wqe = rng_one_in(4);
@@ -250,6 +255,9 @@ void plan_describe(char *buf, size_t len)
 			       plan.device.no_srq || plan.target.no_srq ? " no-srq" : "",
 			       plan.device.never_flushes ? " never-flushes" : "",
 			       plan.device.no_invalidate ? " no-invalidate" : "");
+	if (plan.device.invalidate && at < len)
+		at += (size_t)snprintf(buf + at, len - at, " false-invalidate %d",
+				       (int)plan.device.invalidate);
 	for (unsigned i = 0; i < FAULT_COUNT && at < len; i++)
 		if (plan.fault[i])
 			at += (size_t)snprintf(buf + at, len - at, " +%s", fault_names[i]);

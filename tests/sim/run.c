@@ -134,6 +134,23 @@ void world_settle(void)
 	trace("settled");
 }
 
+/* In a calm run a device is found out, whatever it claims. */
+void world_try_devices(void)
+{
+	uint64_t end = fabric_now_ns() + 60 * SIM_S;
+	bool can = !plan.device.no_invalidate && !plan.device.invalidate;
+
+	while (!target_has_tried()) {
+		if (!world_round())
+			world_pass(SIM_MS);
+		if (fabric_now_ns() > end)
+			sim_fail("a device is still tried after a minute");
+	}
+	if (host_counts.connects && target_invalidates() != can)
+		sim_fail("SEND with invalidate is %sused, on devices that %s", can ? "not " : "",
+			 can ? "can" : "cannot");
+}
+
 void world_drain(void)
 {
 	uint64_t limit =
@@ -248,6 +265,8 @@ void run_seed(uint64_t seed, struct run_result *result)
 		backend_releases = true;
 		control_mend();
 		world_settle();
+		if (plan.calm)
+			world_try_devices();
 	}
 	world_drain();
 	world_end();

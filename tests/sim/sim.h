@@ -305,6 +305,7 @@ struct target {
 	unsigned groups;
 	struct subsystem subsystem[SIM_MAX_SUBSYSTEMS];
 	struct wrasse_listener *listener[SIM_MAX_DEVICES];
+	unsigned warnings; /* log lines */
 	bool draining, drained;
 	uint64_t drain_ns, report_ns; /* when it was asked for, when the report came */
 	bool clean, forced;
@@ -321,6 +322,9 @@ void target_start(void);
 /* Polls group @index (or arms it, or lets it sleep). Return: how much it did. */
 int target_poll_group(unsigned index);
 int target_poll(void);
+/* Whether the target has tried each of its devices; and whether all can SEND with invalidate. */
+bool target_has_tried(void);
+bool target_invalidates(void);
 void target_drain(void);
 /* Destroys all. Nothing may be left. */
 void target_stop(void);
@@ -378,7 +382,8 @@ struct slot {
 	} piece[SIM_MAX_PIECES];
 	struct window window[SIM_MAX_WINDOWS];
 	uint32_t windows; /* that this command uses */
-	uint32_t inv_key; /* that the answer must invalidate; 0: none */
+	uint32_t inv_key; /* that the answer is to invalidate; 0: none */
+	bool inv_must;    /* and has to, since the target knows that its device can */
 	bool half;        /* of a fused pair */
 	/* Blocks of a namespace. */
 	struct media *media;
@@ -591,6 +596,8 @@ bool world_round(void);
 void world_pass(uint64_t most_ns);
 /* All commands are answered, or their connections gone. */
 void world_settle(void);
+/* The target knows what its devices can, and knows it well. */
+void world_try_devices(void);
 void world_drain(void);
 /* What the backend has comes back, everything is destroyed, nothing may be left. */
 void world_end(void);

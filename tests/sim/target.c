@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "transport/group.h"
 
 struct target target;
 int in_library = -1;
@@ -52,6 +53,7 @@ static void log_line(void *ctx, enum wrasse_log_level level, const char *line)
 {
 	(void)ctx;
 	trace("log %d: %s", (int)level, line);
+	target.warnings += level == WRASSE_LOG_WARN;
 }
 
 static struct wrasse_poll_group *place(void *ctx, const struct wrasse_conn_info *info)
@@ -162,6 +164,29 @@ int target_poll(void)
 		sim_fail("wrasse_target_poll: %d", count);
 	trace_mix("target polls", (uint64_t)count, 0);
 	return count;
+}
+
+/* ---- what it knows of its devices ---- */
+
+static const struct rdmat_device *first_device(void)
+{
+	return target.group[0].group->rdmat->devices;
+}
+
+bool target_has_tried(void)
+{
+	for (const struct rdmat_device *device = first_device(); device; device = device->next)
+		if (device->probe)
+			return false;
+	return true;
+}
+
+bool target_invalidates(void)
+{
+	for (const struct rdmat_device *device = first_device(); device; device = device->next)
+		if (!atomic_load(&device->invalidates))
+			return false;
+	return first_device() != NULL;
 }
 
 /* ---- the end ---- */

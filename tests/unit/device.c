@@ -23,6 +23,13 @@ static void descriptors_close(struct fake *fake)
 	close(fake->context.async_fd);
 }
 
+static struct rdmat_device *get(struct fake *fake, struct ibv_context *context)
+{
+	const struct rdma_cm_id id = {.verbs = context, .port_num = 1};
+
+	return rdmat_device_get(&fake->rdmat, &id);
+}
+
 static void a_device_that_could_not_be_opened_once_can_be_opened_later(void **state)
 {
 	static const char *const steps[] = {"ibv_alloc_pd", "ibv_query_device"};
@@ -34,11 +41,11 @@ static void a_device_that_could_not_be_opened_once_can_be_opened_later(void **st
 		fake_init(&fake);
 		descriptors_open(&fake);
 		fake.fails = steps[i];
-		assert_null(rdmat_device_get(&fake.rdmat, &fake.context));
+		assert_null(get(&fake, &fake.context));
 		assert_null(fake.fails);
-		device = rdmat_device_get(&fake.rdmat, &fake.context);
+		device = get(&fake, &fake.context);
 		assert_non_null(device);
-		assert_ptr_equal(rdmat_device_get(&fake.rdmat, &fake.context), device);
+		assert_ptr_equal(get(&fake, &fake.context), device);
 		assert_null(fake.rdmat.devices->next);
 		rdmat_devices_free(&fake.rdmat);
 		descriptors_close(&fake);
@@ -55,9 +62,9 @@ static void a_device_whose_events_cannot_be_watched_is_refused(void **state)
 	descriptors_open(&fake);
 	fd = fake.context.async_fd;
 	fake.context.async_fd = -1;
-	assert_null(rdmat_device_get(&fake.rdmat, &fake.context));
+	assert_null(get(&fake, &fake.context));
 	fake.context.async_fd = fd;
-	assert_non_null(rdmat_device_get(&fake.rdmat, &fake.context));
+	assert_non_null(get(&fake, &fake.context));
 	rdmat_devices_free(&fake.rdmat);
 	descriptors_close(&fake);
 	fake_fini(&fake);
@@ -81,9 +88,9 @@ static void one_device_too_many_is_refused_with_a_line(void **state)
 	for (unsigned i = 0; i < POOL_MAX_DEVICES; i++) {
 		contexts[i] = fake.context;
 		contexts[i].async_fd = eventfd(0, EFD_CLOEXEC);
-		assert_non_null(rdmat_device_get(&fake.rdmat, &contexts[i]));
+		assert_non_null(get(&fake, &contexts[i]));
 	}
-	assert_null(rdmat_device_get(&fake.rdmat, &fake.context));
+	assert_null(get(&fake, &fake.context));
 	assert_string_equal(said, "device fake0: refused, the limit is 16 devices");
 	rdmat_devices_free(&fake.rdmat);
 	for (unsigned i = 0; i < POOL_MAX_DEVICES; i++)
@@ -136,7 +143,7 @@ static void a_device_is_on_the_node_that_sysfs_says(void **state)
 			 t[i].text ? dir : "/nowhere");
 		if (t[i].text)
 			node_write(dir, t[i].text);
-		device = rdmat_device_get(&fake.rdmat, &fake.context);
+		device = get(&fake, &fake.context);
 		assert_non_null(device);
 		assert_int_equal(device->numa_node, t[i].node);
 		rdmat_devices_free(&fake.rdmat);

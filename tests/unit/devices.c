@@ -200,8 +200,8 @@ static void resolve(struct conn *conn)
 	pump();
 }
 
-/* Asks for a queue; what came of it is in the connection. */
-static struct conn *conn_make(uint16_t qid, uint16_t cntlid)
+/* Asks for a queue, of a target that has not heard of it yet. */
+static struct conn *conn_ask(uint16_t qid, uint16_t cntlid)
 {
 	uint8_t data[32] = {0, 0, (uint8_t)qid, 0, 32, 0, 31, 0, (uint8_t)cntlid};
 	struct rdma_conn_param param = {.private_data = data,
@@ -223,6 +223,14 @@ static struct conn *conn_make(uint16_t qid, uint16_t cntlid)
 	attr.send_cq = attr.recv_cq = conn->cq;
 	assert_int_equal(rdma_create_qp(conn->id, NULL, &attr), 0);
 	assert_int_equal(rdma_connect(conn->id, &param), 0);
+	return conn;
+}
+
+/* Asks for a queue; what came of it is in the connection. */
+static struct conn *conn_make(uint16_t qid, uint16_t cntlid)
+{
+	struct conn *conn = conn_ask(qid, cntlid);
+
 	pump();
 	return conn;
 }
@@ -414,12 +422,81 @@ static void what_is_to_be_avoided_on_a_device_is_not_used(void **state)
 		assert_true(conn_make(0, 0)->accepted);
 		assert_string_equal(asked, "t0");
 		device = first_qp()->device->device;
-		assert_int_equal(!(device->attr.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS),
-				 avoided == WRASSE_RDMA_INVALIDATE);
+		assert_int_equal(!device->invalidates, avoided == WRASSE_RDMA_INVALIDATE);
 		assert_int_equal(!first_qp()->inlining, avoided == WRASSE_RDMA_INLINE);
 		assert_int_equal(first_qp()->rx != NULL, avoided == WRASSE_RDMA_SRQ);
 		end();
 	}
+}
+
+/* ---- devices are tried ---- */
+
+/* A connection request has reached the target, which has opened its device. */
+static struct rdmat_device *device_in_trial(void)
+{
+	struct rdmat_device *device;
+
+	conn_ask(0, 0);
+	while (!(device = group->rdmat->devices)) {
+		assert_true(fabric_ready());
+		fabric_step(0);
+		assert_in_range(wrasse_target_poll(target), 0, 100);
+	}
+	assert_non_null(device->probe);
+	assert_false(device->invalidates);
+	return device;
+}
+
+static void a_device_is_tried_when_it_is_opened(void **state)
+{
+	struct rdmat_device *device;
+
+	begin();
+	assert_int_equal(wrasse_target_timeout_ms(target), -1);
+	device = device_in_trial();
+	assert_int_equal(wrasse_target_timeout_ms(target), 1);
+	pump();
+	assert_true(conns[0].accepted);
+	assert_null(device->probe);
+	assert_true(device->invalidates);
+	assert_int_equal(wrasse_target_timeout_ms(target), -1);
+	assert_int_equal(event_count, 0);
+	end();
+}
+
+static void what_becomes_of_a_trial_is_not_told(void **state)
+{
+	struct rdmat_device *device;
+	uint32_t first;
+
+	begin();
+	device = device_in_trial();
+	/* The host's queue pair was there before. */
+	first = conns[0].id->qp->qp_num + 1;
+	fabric_async_event(first, IBV_EVENT_QP_REQ_ERR);
+	fabric_async_event(first + 1, IBV_EVENT_QP_ACCESS_ERR);
+	assert_int_equal(wrasse_target_poll(target), 2);
+	assert_non_null(device->probe);
+	pump();
+	assert_int_equal(event_count, 0);
+	assert_true(device->invalidates);
+	end();
+}
+
+static void a_device_that_is_removed_is_not_tried_any_more(void **state)
+{
+	struct rdmat_device *device;
+
+	begin();
+	device = device_in_trial();
+	fabric_device_remove("t0");
+	assert_true(wrasse_target_poll(target) > 0);
+	assert_true(device->removed);
+	assert_null(device->probe);
+	assert_false(device->invalidates);
+	pump();
+	assert_int_equal(heard(WRASSE_RDMA_DEVICE_LOST, NULL), 1);
+	end();
 }
 
 /* ---- listeners ---- */
@@ -599,6 +676,9 @@ int main(void)
 		cmocka_unit_test(a_completion_queue_that_fails_is_made_anew),
 		cmocka_unit_test(a_shared_receive_queue_that_fails_is_made_anew),
 		cmocka_unit_test(what_is_to_be_avoided_on_a_device_is_not_used),
+		cmocka_unit_test(a_device_is_tried_when_it_is_opened),
+		cmocka_unit_test(what_becomes_of_a_trial_is_not_told),
+		cmocka_unit_test(a_device_that_is_removed_is_not_tried_any_more),
 		cmocka_unit_test(a_listener_comes_back_with_its_device),
 		cmocka_unit_test(a_device_may_come_and_go_without_end),
 		cmocka_unit_test(a_listener_whose_address_moved_is_made_anew),

@@ -337,7 +337,7 @@ static void the_response_invalidates_only_where_the_device_can(void **state)
 		struct fake fake;
 
 		fake_init(&fake);
-		fake.qp->invalidating = can;
+		atomic_store(&fake.device.invalidates, can);
 		fake.qp->inlining = !can;
 		request = read_start(&fake, 0);
 		request->nvme.data.invalidate = true;
