@@ -27,8 +27,9 @@ static uint32_t epoch; /* how often the secrets have changed */
 static uint8_t admitted[QPNS / 8];
 /* Since when the authentication of a queue pair's host is over. */
 static struct over {
-	uint32_t number; /* rdmat_qp.number; 0: none */
-	uint64_t since_ns, polls;
+	uint32_t number;   /* rdmat_qp.number; 0: none */
+	uint64_t since_ns; /* without jumps of the clock */
+	uint64_t polls;
 } overs[SIM_MAX_GROUPS][SEEN];
 
 /* In front of OpenSSL's, for target and hosts: what is random is the seed's as well. */
@@ -128,11 +129,11 @@ void auth_admit(uint32_t qpn)
 static void check_over(unsigned index, const struct rdmat_qp *qp)
 {
 	struct over *over = &overs[index][qp->number % SEEN];
+	uint64_t now = fabric_now_ns() - control_jumped_ns;
 
 	if (over->number != qp->number)
-		*over = (struct over){qp->number, fabric_now_ns(), target.group[index].polls};
-	if (fabric_now_ns() > over->since_ns + LIMIT &&
-	    target.group[index].polls > over->polls + ENOUGH)
+		*over = (struct over){qp->number, now, target.group[index].polls};
+	if (now > over->since_ns + LIMIT && target.group[index].polls > over->polls + ENOUGH)
 		sim_fail("queue pair %u's host has failed to authenticate itself, and carries on",
 			 qp->qpn);
 }

@@ -219,8 +219,11 @@ static void subsystem_remove(unsigned index)
 	trace_mix("subsystem removed", index, 0);
 }
 
+uint64_t control_jumped_ns;
+
 void control_start(void)
 {
+	control_jumped_ns = 0;
 	memset(port_down, 0, sizeof(port_down));
 	memset(link_down, 0, sizeof(link_down));
 	memset(device_gone, 0, sizeof(device_gone));
@@ -366,6 +369,7 @@ static void step_clock(void)
 	uint64_t ns = rng_flip() ? rng_between(1, 2000) * SIM_MS : rng_between(1, 30) * SIM_S;
 
 	fabric_advance(ns);
+	control_jumped_ns += ns;
 	trace_mix("clock jumps", ns, 0);
 }
 

@@ -330,6 +330,8 @@ void target_drain(void);
 void target_stop(void);
 /* A step of the operator or of fate. */
 void control_step(enum fault which);
+/* How far the clock has jumped in this run: time in which nothing could happen. */
+extern uint64_t control_jumped_ns;
 /* Everything is mended: ports, links, devices, listeners; no more faults. */
 void control_mend(void);
 /* Allocations and calls of the library are made by this thread while it acts as the target. */
