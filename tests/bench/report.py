@@ -112,6 +112,21 @@ def scale(path, _):
     return lines
 
 
+def groups(path, _):
+    rates = collections.defaultdict(list)
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            count, rate = line.split()
+            rates[int(count)].append(int(rate))
+    one = statistics.median(rates[1])
+    lines = [f"Medians of {len(rates[1])} rounds.", "", "| poll groups | reads a second | times one group | least | most |",
+             "|--:|--:|--:|--:|--:|"]
+    for count, runs in sorted(rates.items()):
+        median = statistics.median(runs)
+        lines.append(f"| {count} | {median:,.0f} | {median / one:.2f} | {min(runs):,} | {max(runs):,} |")
+    return lines
+
+
 def replace(document, name, commit, lines):
     """What stands in a document between <!-- NAME begin --> and <!-- NAME end -->."""
     begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
@@ -123,7 +138,7 @@ def replace(document, name, commit, lines):
 
 
 def main(results, docs, commit):
-    for name, make in (("peers", peers), ("idle", idle), ("scale", scale)):
+    for name, make in (("peers", peers), ("idle", idle), ("scale", scale), ("groups", groups)):
         path = os.path.join(results, name)
         if not os.path.exists(path):
             continue

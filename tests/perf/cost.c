@@ -24,6 +24,7 @@
 #include <valgrind/callgrind.h>
 #else
 #define CALLGRIND_TOGGLE_COLLECT
+#define CALLGRIND_START_INSTRUMENTATION
 #endif
 
 #define QUEUES_OF_CTRL 1023u
@@ -210,6 +211,8 @@ static void measure(const struct op *op, uint32_t len, uint32_t batch, uint32_t 
 	bool idle = !op->has_data && op->io.opcode == 0 && op->name[0] == 'i';
 	uint64_t answers, ios;
 
+	/* Not before: it is slow, and thousands of queues take long to connect. */
+	CALLGRIND_START_INSTRUMENTATION;
 	io.len = op->has_data ? len : 0;
 	rounds(queue, idle ? NULL : &io, batch, 300, false);
 	/* Awake from here on, as a group that never sleeps is. */
@@ -254,8 +257,12 @@ static struct cost_queue *queues_open(uint32_t count, uint32_t depth, uint32_t l
 
 static void queues_close(void)
 {
+	for (uint32_t i = all_count; i-- > 0;)
+		cost_queue_disconnect(all[i]);
+	for (unsigned i = 0; i < 100; i++)
+		turn();
 	while (all_count)
-		cost_queue_close(all[--all_count]);
+		cost_queue_free(all[--all_count]);
 	free(all);
 }
 

@@ -50,7 +50,9 @@ void cost_submit(struct cost_queue *queue, const struct cost_io *io);
 /* Takes answers; each must be a success. Return: how many. */
 uint32_t cost_collect(struct cost_queue *queue);
 
-void cost_queue_close(struct cost_queue *queue);
+/* Ends the connection; the target sees it in some of its next turns. */
+void cost_queue_disconnect(struct cost_queue *queue);
+void cost_queue_free(struct cost_queue *queue);
 void cost_host_close(void);
 
 /* From now on the library's memory is counted: what it has allocated and not freed since, in bytes. */

@@ -314,11 +314,13 @@ struct cost_queue *cost_queue_open(uint16_t qid, uint32_t depth, uint32_t data_l
 	return queue;
 }
 
-void cost_queue_close(struct cost_queue *queue)
+void cost_queue_disconnect(struct cost_queue *queue)
 {
 	rdma_disconnect(queue->id);
-	for (unsigned i = 0; i < 100; i++)
-		take_turn();
+}
+
+void cost_queue_free(struct cost_queue *queue)
+{
 	rdma_destroy_qp(queue->id);
 	ibv_dereg_mr(queue->mr);
 	ibv_destroy_cq(queue->cq);
