@@ -9,26 +9,19 @@
 
 #ifdef HAVE_ISAL
 #include <isa-l/crc.h>
-
-uint16_t nvme_pi_crc(uint16_t crc, const void *data, size_t len)
-{
-	return crc16_t10dif(crc, data, len);
-}
-
-uint16_t nvme_pi_crc_copy(uint16_t crc, void *to, const void *from, size_t len)
-{
-	/* ISA-L does not write to what it copies from. */
-	return crc16_t10dif_copy(crc, to, (uint8_t *)(uintptr_t)from, len);
-}
-
 #else
-
 /* x^16 + x^15 + x^11 + x^9 + x^8 + x^7 + x^5 + x^4 + x^2 + x + 1, four bits at a time. */
 static const uint16_t table[16] = {0x0000, 0x8bb7, 0x9cd9, 0x176e, 0xb205, 0x39b2, 0x2edc, 0xa56b,
 				   0xefbd, 0x640a, 0x7364, 0xf8d3, 0x5db8, 0xd60f, 0xc161, 0x4ad6};
+#endif
+
+/* Each function once: who counts coverage adds up those of all builds by name and line. */
 
 uint16_t nvme_pi_crc(uint16_t crc, const void *data, size_t len)
 {
+#ifdef HAVE_ISAL
+	return crc16_t10dif(crc, data, len);
+#else
 	const uint8_t *bytes = data;
 
 	for (size_t i = 0; i < len; i++) {
@@ -36,15 +29,19 @@ uint16_t nvme_pi_crc(uint16_t crc, const void *data, size_t len)
 		crc = (uint16_t)(crc << 4) ^ table[(crc >> 12) ^ (bytes[i] & 15)];
 	}
 	return crc;
+#endif
 }
 
 uint16_t nvme_pi_crc_copy(uint16_t crc, void *to, const void *from, size_t len)
 {
+#ifdef HAVE_ISAL
+	/* ISA-L does not write to what it copies from. */
+	return crc16_t10dif_copy(crc, to, (uint8_t *)(uintptr_t)from, len);
+#else
 	memcpy(to, from, len);
 	return nvme_pi_crc(crc, to, len);
-}
-
 #endif
+}
 
 static uint16_t get16(const uint8_t *p)
 {

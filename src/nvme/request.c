@@ -5,6 +5,7 @@
  */
 #include "nvme/ctrl.h"
 #include "nvme/hook.h"
+#include "nvme/inline.h"
 #include "nvme/io.h"
 
 /* ---- answers ---- */
@@ -172,8 +173,8 @@ static __attribute__((noinline, cold)) void refuse_by_queue(struct nvme_request 
 
 /* Whether a queue takes a command now. One that is new takes nothing but Connect, which no other does:
  * op->on says so. */
-static inline __attribute__((always_inline)) bool request_check_queue(struct nvme_request *request,
-								      const struct nvme_op *op)
+static ALWAYS_INLINE bool request_check_queue(struct nvme_request *request,
+					      const struct nvme_op *op)
 {
 	const struct nvme_queue *queue = request->queue;
 
@@ -228,8 +229,8 @@ static bool request_check_capsule(struct nvme_request *request, const struct nvm
 }
 
 /* Finds where the data is. @need: bytes that the command moves. */
-static inline __attribute__((always_inline)) bool
-request_parse_data(struct nvme_request *request, const uint8_t *capsule, uint32_t len, int64_t need)
+static ALWAYS_INLINE bool request_parse_data(struct nvme_request *request, const uint8_t *capsule,
+					     uint32_t len, int64_t need)
 {
 	struct nvme_data *data = &request->data;
 	struct wrasse_status status;
@@ -308,8 +309,7 @@ bool nvme_request_may_go_on(struct nvme_request *request)
 }
 
 /* Whether it may still be executed; else it is refused. */
-static inline __attribute__((always_inline)) bool
-request_may_be_executed(struct nvme_request *request)
+static ALWAYS_INLINE bool request_may_be_executed(struct nvme_request *request)
 {
 	if (!request->straight && !request_check_again(request))
 		return false;

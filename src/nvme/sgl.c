@@ -4,6 +4,7 @@
  * Every bound is checked against the bytes that were received, never against what was advertised,
  * and never by adding first. Pure functions of the capsule; any thread.
  */
+#include "nvme/inline.h"
 #include "nvme/op.h"
 
 _Static_assert(NVME_MAX_DESCS * 0xffffffull <= UINT32_MAX, "the lengths of a list fit in 32 bits");
@@ -17,8 +18,8 @@ static struct wrasse_status sgl_bad(uint8_t sc)
  * Adds one keyed data block. Blocks of no length are legal and name nothing. Of several keys to
  * invalidate the last one wins: a response can carry one.
  */
-static inline __attribute__((always_inline)) struct wrasse_status
-sgl_add(struct nvme_data *data, const struct nvme_sgl *sgl)
+static ALWAYS_INLINE struct wrasse_status sgl_add(struct nvme_data *data,
+						  const struct nvme_sgl *sgl)
 {
 	uint64_t addr = nvme_get64(sgl->addr);
 	uint32_t len = nvme_sgl_keyed_len(sgl);

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "nvme/inline.h"
 #include "nvme/registry.h"
 #include "pool/panic.h"
 #include "transport/abort.h"
@@ -233,7 +234,7 @@ void rdmat_flow_wait_resources(struct rdmat_request *request)
 		pool_list_add_tail(&qp->group->waiting[qp->class->admin], &qp->wait_link);
 }
 
-static inline __attribute__((always_inline)) void go(struct rdmat_request *request)
+static ALWAYS_INLINE void go(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->qp->group;
 

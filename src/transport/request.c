@@ -9,13 +9,12 @@
 #include <stdlib.h>
 #include <wrasse/report.h>
 
+#include "nvme/inline.h"
 #include "pool/panic.h"
 #include "transport/abort.h"
 #include "transport/group.h"
 #include "transport/pair.h"
 #include "transport/resources.h"
-
-#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_COUNT] = {
 #define RDMAT_X(state, what, holds, successors) \

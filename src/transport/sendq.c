@@ -8,12 +8,13 @@
 
 #include <stdio.h>
 
+#include "nvme/inline.h"
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/group.h"
 
 /* Puts a WR at the end of what is posted next. It takes a slot, of which there is one. */
-static inline __attribute__((always_inline)) void queue_wr(struct rdmat_qp *qp, struct rdmat_wr *wr)
+static ALWAYS_INLINE void queue_wr(struct rdmat_qp *qp, struct rdmat_wr *wr)
 {
 	wr->wr.wr_id = (uintptr_t)wr;
 	wr->wr.next = NULL;
@@ -50,8 +51,7 @@ static bool queue_reads(struct rdmat_qp *qp, struct rdmat_request *request)
 }
 
 /* The same of RDMA WRITEs: the response has its SEND behind the chain. */
-static inline __attribute__((always_inline)) bool queue_writes(struct rdmat_qp *qp,
-							       struct rdmat_request *request)
+static ALWAYS_INLINE bool queue_writes(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	while (request->cursor) {
 		struct rdmat_wr *wr = request->cursor;
@@ -108,8 +108,7 @@ static void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
 }
 
 /* Queues what is left of a response. Return: whether all of it is queued. */
-static inline __attribute__((always_inline)) bool queue_response(struct rdmat_qp *qp,
-								 struct rdmat_request *request)
+static ALWAYS_INLINE bool queue_response(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	if (request->with_data && !queue_writes(qp, request))
 		return false;
