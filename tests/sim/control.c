@@ -75,31 +75,45 @@ static void listener_destroy(unsigned index)
 	trace_mix("listener destroyed", index, 0);
 }
 
-static void ns_add(unsigned index)
+/* @masked: it is for named hosts only. Return: NULL: there was no room or, as may be, no memory. */
+static struct media *ns_make(unsigned index, bool masked)
 {
 	struct wrasse_ns_opts opts;
+	int was = in_library, nsid;
 	struct media *m;
-	int nsid;
 
 	m = backend_media(index, &opts);
 	if (!m)
-		return;
-	m->masked = plan.fault[CONTROL_MASK] && rng_flip();
+		return NULL;
+	m->masked = masked;
 	opts.no_auto_visible = m->masked;
 	opts.ana_group = plan.fault[CONTROL_ANA] ? rng_between(1, 2) : 0;
-	act_as(SIM_MAX_GROUPS);
+	if (was < 0)
+		act_as(SIM_MAX_GROUPS);
 	nsid = wrasse_subsystem_add_ns(target.subsystem[index].subsystem, &opts, &m->ns);
 	if (nsid < 0 && plan.retry)
 		nsid = wrasse_subsystem_add_ns(target.subsystem[index].subsystem, &opts, &m->ns);
-	act_as_host();
+	if (was < 0)
+		act_as_host();
 	trace_mix("namespace added", index, (uint64_t)(unsigned)nsid);
 	if (nsid < 0) {
 		if (plan.calm || plan.retry)
 			sim_fail("wrasse_subsystem_add_ns: %s", strerror(-nsid));
 		media_count--;
-		return;
+		return NULL;
 	}
 	m->nsid = (uint32_t)nsid;
+	return m;
+}
+
+static void ns_add(unsigned index)
+{
+	ns_make(index, (plan.fault[CONTROL_MASK] || plan.manages) && rng_flip());
+}
+
+struct media *control_ns_add(unsigned subsystem)
+{
+	return ns_make(subsystem, true);
 }
 
 static void media_is_gone(struct media *m)
@@ -123,17 +137,24 @@ static void ns_removed(void *ctx)
 
 static void ns_remove(struct media *m)
 {
-	int rc;
+	int was = in_library, rc;
 
-	act_as(SIM_MAX_GROUPS);
+	if (was < 0)
+		act_as(SIM_MAX_GROUPS);
 	rc = wrasse_subsystem_remove_ns(target.subsystem[m->subsystem].subsystem, m->nsid,
 					ns_removed, m);
-	act_as_host();
+	if (was < 0)
+		act_as_host();
 	if (rc)
 		sim_fail("wrasse_subsystem_remove_ns: %s", strerror(-rc));
 	m->removing = true;
 	pause_removed(m->subsystem, m);
 	trace_mix("namespace removed", m->subsystem, m->nsid);
+}
+
+void control_ns_remove(struct media *m)
+{
+	ns_remove(m);
 }
 
 static void allow(unsigned index, unsigned host)
@@ -169,8 +190,10 @@ static void subsystem_create(unsigned index)
 	rc = wrasse_subsystem_create(target.target, &opts, &subsystem->subsystem);
 	if (rc && plan.retry)
 		rc = wrasse_subsystem_create(target.target, &opts, &subsystem->subsystem);
-	if (!rc)
+	if (!rc) {
 		hook_add(index);
+		manage_add(index);
+	}
 	act_as_host();
 	trace_mix("subsystem created", index, (uint64_t)-rc);
 	subsystem_gone[index] = rc != 0;

@@ -16,6 +16,8 @@ static struct held {
 	struct wrasse_command *command;
 	unsigned group;
 	bool remote;
+	bool decided; /* what is answered is known: manage.c */
+	struct wrasse_status status;
 } held[SIM_MAX_IO];
 static unsigned held_count;
 static bool hooked[SIM_MAX_SUBSYSTEMS];
@@ -64,19 +66,29 @@ static void memory_check(const struct wrasse_command *command)
 	}
 }
 
+/* Return: what the host is told. */
+static struct wrasse_status decide(const struct held *done)
+{
+	struct wrasse_command *command = done->command;
+
+	if (done->decided)
+		return done->status;
+	if (command->opcode == OPC_IDENTIFY)
+		return command->status;
+	if (command->cdw11 == MAGIC)
+		data_pass(command);
+	command->result = ~command->cdw10;
+	return wrasse_status_ok();
+}
+
 static void finish(unsigned index)
 {
 	struct held done = held[index];
 	int was = in_library;
-	struct wrasse_status status = done.command->status;
+	struct wrasse_status status;
 
 	memory_check(done.command);
-	if (done.command->opcode != OPC_IDENTIFY)
-		status = wrasse_status_ok();
-	if (done.command->cdw11 == MAGIC && done.command->opcode != OPC_IDENTIFY)
-		data_pass(done.command);
-	if (done.command->opcode != OPC_IDENTIFY)
-		done.command->result = ~done.command->cdw10;
+	status = decide(&done);
 	held[index] = held[--held_count];
 	trace_mix("hook answers", done.group, done.remote);
 	if (was < 0 || done.remote)
@@ -88,17 +100,28 @@ static void finish(unsigned index)
 		act_as(was);
 }
 
-static void submit(struct wrasse_command *command)
+static void hold(struct wrasse_command *command, bool decided, struct wrasse_status status)
 {
 	if (in_library < 0 || in_library >= SIM_MAX_GROUPS)
 		sim_fail("a hook was called outside wrasse_poll_group_poll()");
 	if (held_count == SIM_MAX_IO)
 		sim_fail("more than %u commands with hooks", SIM_MAX_IO);
 	memory_check(command);
-	held[held_count++] = (struct held){command, (unsigned)in_library, rng_one_in(plan.remote)};
+	held[held_count++] = (struct held){command, (unsigned)in_library, rng_one_in(plan.remote),
+					   decided, status};
 	trace_mix("hook takes", command->opcode, command->length);
 	if (!rng_one_in(plan.late))
 		finish(held_count - 1);
+}
+
+static void submit(struct wrasse_command *command)
+{
+	hold(command, false, wrasse_status_ok());
+}
+
+void hook_answer(struct wrasse_command *command, struct wrasse_status status)
+{
+	hold(command, true, status);
 }
 
 void hook_init(void)

@@ -394,5 +394,7 @@ bool cmd_admin(struct queue *queue)
 		return false;
 	if (plan.hooks && rng_one_in(8))
 		return hook_cmd(queue);
+	if (plan.manages && rng_flip())
+		return manage_cmd(queue);
 	return cmd_send_some(queue, admin_cmds, sizeof(admin_cmds) / sizeof(admin_cmds[0]));
 }

@@ -63,8 +63,9 @@ static bool namespace_may_lack(const struct queue *queue, const struct slot *slo
 	bool going = target.subsystem[queue->ctrl->subsystem].removing ||
 		     (slot->media && slot->media->removing);
 
-	/* A group attaches in its next poll, and hosts may be faster. */
-	return going || !plan.calm || (slot->media && plan.attach_fails);
+	/* A group attaches in its next poll, and hosts may be faster; a host may be detached. */
+	return going || !plan.calm || (slot->refused && plan.manages) ||
+	       (slot->media && (plan.attach_fails || slot->media->masked));
 }
 
 /* Whether a command that is well-formed may fail so, given what this run and its host do to it. */

@@ -193,6 +193,7 @@ void plan_make(uint64_t seed)
 	/* Without a draw, so that the others mean what they always did. */
 	if (seed % 8 == 5)
 		plan_auth();
+	plan.manages = seed % 8 == 3;
 }
 
 void plan_make_plain(void)
@@ -249,6 +250,8 @@ void plan_describe(char *buf, size_t len)
 				       plan.auth_wrong ? " wrong" : "",
 				       plan.auth_denied ? " denied" : "",
 				       plan.auth_rotate ? " rotated" : "");
+	if (plan.manages && at < len)
+		at += (size_t)snprintf(buf + at, len - at, ", management");
 	if (plan.lend && at < len)
 		at += (size_t)snprintf(buf + at, len - at, ", lent memory");
 	at += (size_t)snprintf(buf + at, len - at, "%s%s%s%s", plan.device.iwarp ? " iwarp" : "",

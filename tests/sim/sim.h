@@ -120,6 +120,7 @@ struct plan {
 	bool settle;          /* all I/O in flight ends before the drain */
 	uint32_t deadline_ms; /* of the drain */
 	/* Authentication. */
+	bool manages;         /* hosts create, attach, detach and delete namespaces */
 	uint32_t auth;        /* subsystems that ask for it: a bit for each */
 	uint32_t auth_again;  /* a live queue does it again once in so many of its host's steps */
 	uint32_t auth_wrong;  /* one in so many is wrong on purpose; 0: none */
@@ -250,6 +251,8 @@ bool resv_cmd(struct queue *queue);
 void hook_init(void);
 /* Hooks of a subsystem that was made; the caller acts as the target. */
 void hook_add(unsigned subsystem);
+/* Answers a command of the embedder's as the others are: at once, late or from another thread. */
+void hook_answer(struct wrasse_command *command, struct wrasse_status status);
 /* Answers one command, if there is one. */
 bool hook_step(void);
 /* How many commands of a group are with their hooks. */
@@ -257,6 +260,13 @@ unsigned hook_held(unsigned group);
 /* A good host sends one. */
 struct queue;
 bool hook_cmd(struct queue *queue);
+
+/* ---- namespaces that hosts manage (manage.c) ---- */
+
+/* Lets the hosts of a subsystem manage its namespaces, if the run is such. */
+void manage_add(unsigned subsystem);
+/* A command that does so. Return: whether it was sent. */
+bool manage_cmd(struct queue *queue);
 
 /* ---- authentication: secrets, randomness, who may be let in (auth.c) ---- */
 
@@ -330,6 +340,9 @@ void target_drain(void);
 void target_stop(void);
 /* A step of the operator or of fate. */
 void control_step(enum fault which);
+/* A host has a namespace made, or all but made away with. Return: NULL: there can be no more. */
+struct media *control_ns_add(unsigned subsystem);
+void control_ns_remove(struct media *m);
 /* How far the clock has jumped in this run: time in which nothing could happen. */
 extern uint64_t control_jumped_ns;
 /* Everything is mended: ports, links, devices, listeners; no more faults. */
