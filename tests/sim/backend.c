@@ -130,11 +130,35 @@ static bool copy(const struct wrasse_io *io, uint8_t *at)
 	return equal;
 }
 
+/* Whether the backend can read all that an I/O needs. */
+static bool is_readable(const struct wrasse_io *io, const struct media *m)
+{
+	uint64_t from = io->opcode == WRASSE_IO_COPY ? io->source : io->offset;
+	bool reads = io->opcode == WRASSE_IO_READ || io->opcode == WRASSE_IO_VERIFY ||
+		     io->opcode == WRASSE_IO_COMPARE || io->opcode == WRASSE_IO_COPY;
+
+	return !reads || !memchr(m->bad + from / SIM_BLOCK, true, io->length / SIM_BLOCK);
+}
+
+/* What is written can be read again. */
+static void mark(const struct wrasse_io *io, struct media *m)
+{
+	bool bad = io->opcode == WRASSE_IO_WRITE_UNCORRECTABLE;
+	bool writes = io->opcode == WRASSE_IO_WRITE || io->opcode == WRASSE_IO_WRITE_ZEROES ||
+		      io->opcode == WRASSE_IO_DISCARD || io->opcode == WRASSE_IO_COPY;
+
+	if (bad || writes)
+		memset(m->bad + io->offset / SIM_BLOCK, bad, io->length / SIM_BLOCK);
+}
+
 static struct wrasse_status carry_out(const struct wrasse_io *io, struct media *m)
 {
 	if (io->opcode != WRASSE_IO_FLUSH && has_memory(io) != (io->iov_count > 0))
 		sim_fail("an I/O with opcode %u and %u pieces of memory", io->opcode,
 			 io->iov_count);
+	if (!is_readable(io, m))
+		return wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_UNRECOVERED_READ, false);
+	mark(io, m);
 	if (io->opcode == WRASSE_IO_WRITE_ZEROES || io->opcode == WRASSE_IO_DISCARD)
 		memset(m->data + io->offset, 0, io->length);
 	if (io->opcode == WRASSE_IO_COPY)
@@ -337,6 +361,7 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 	m->subsystem = subsystem;
 	m->blocks = plan.blocks;
 	m->data = arena_take((size_t)m->blocks * SIM_BLOCK);
+	m->bad = arena_take(m->blocks * sizeof(*m->bad));
 	m->block = arena_take(m->blocks * sizeof(*m->block));
 	for (unsigned i = 0; i < SIM_MAX_GROUPS && !plan.attach; i++)
 		m->attached[i] = 1;
@@ -345,6 +370,8 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 	opts->block_count = m->blocks;
 	opts->volatile_cache = true;
 	m->io_opcodes = (uint32_t)rng_next() & IO_OPCODES;
+	if (plan.uncorrectable)
+		m->io_opcodes |= WRASSE_IO_BIT(WRASSE_IO_WRITE_UNCORRECTABLE);
 	opts->io_opcodes = m->io_opcodes;
 	opts->discard_zeroes = true;
 	opts->io_timeout_ms = plan.io_timeout_ms;

@@ -76,6 +76,8 @@ static bool may_fail(const struct queue *queue, const struct slot *slot, uint16_
 	switch (status) {
 	case ST_WRITE_FAULT:
 		return plan.error && slot->media;
+	case ST_UNRECOVERED: /* host_io.c looks whether there is such a block */
+		return plan.uncorrectable && slot->media;
 	case ST_INTERRUPTED:
 		/* The backend may end it when its Abort has been answered, or took too long. */
 		return ((plan.error || plan.io_timeout_ms) && slot->media) || slot->half ||
@@ -83,8 +85,8 @@ static bool may_fail(const struct queue *queue, const struct slot *slot, uint16_
 	case ST_MISSING_FUSED: /* there were too many first halves */
 		return slot->half;
 	case ST_FAILED_FUSED: /* the other half may have failed */
-		return slot->half && (plan.error || plan.reservations || upset ||
-				      namespace_may_lack(queue, slot));
+		return slot->half && (plan.error || plan.reservations || plan.uncorrectable ||
+				      upset || namespace_may_lack(queue, slot));
 	case ST_ABORTED:
 		return slot->abort_sent;
 	case ST_CONFLICT:

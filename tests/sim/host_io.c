@@ -99,6 +99,8 @@ static void range_end_write(struct slot *slot, bool done)
 		struct media_block *block = &slot->media->block[i];
 
 		block->writing = false;
+		block->maybe_bad |= block->bad && !done;
+		block->bad = false;
 		if (done) {
 			block->gen = slot->gen;
 			block->shift = 0;
@@ -133,11 +135,29 @@ static void check_block(const struct slot *slot, uint32_t index, const uint8_t *
 			 m->nsid, lba, (int)gen, block->gen, block->tainted ? " or near" : "");
 }
 
+/* What cannot be read is not, and the rest is. */
+static void check_readable(const struct slot *slot, uint16_t status)
+{
+	bool may_fail = false;
+
+	for (uint32_t i = slot->lba; i < slot->lba + slot->blocks; i++) {
+		const struct media_block *block = &slot->media->block[i];
+
+		if (status == ST_OK && block->bad && !block->tainted)
+			sim_fail("LBA %u was read, which was made uncorrectable", i);
+		may_fail |= block->bad || block->maybe_bad;
+	}
+	if (status == ST_UNRECOVERED && !may_fail)
+		sim_fail("LBA %u and %u more are said to be unreadable", slot->lba,
+			 slot->blocks - 1);
+}
+
 static void read_answered(struct queue *queue, struct slot *slot, const struct answer *answer)
 {
 	const uint8_t *data;
 
 	range_end_read(slot);
+	check_readable(slot, answer->status);
 	if (answer->status)
 		return;
 	data = data_get(queue, slot);
@@ -273,11 +293,47 @@ static uint32_t verify_make(struct queue *queue, struct slot *slot, uint8_t *cap
 	return 64;
 }
 
+/* Of Compare and Verify. */
 static void range_answered(struct queue *queue, struct slot *slot, const struct answer *answer)
 {
 	(void)queue;
-	(void)answer;
 	range_end_read(slot);
+	check_readable(slot, answer->status == ST_COMPARE ? ST_OK : answer->status);
+}
+
+/* ---- Write Uncorrectable ---- */
+
+static uint32_t uncorrectable_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
+{
+	if (!range_choose(queue, slot, capsule, true))
+		return 0;
+	wire_put32(capsule, SQE_CDW12, slot->blocks - 1); /* it has no FUA */
+	for (uint32_t i = slot->lba; i < slot->lba + slot->blocks; i++)
+		slot->media->block[i].writing = true;
+	return 64;
+}
+
+static void uncorrectable_end(struct slot *slot, bool done)
+{
+	for (uint32_t i = slot->lba; i < slot->lba + slot->blocks; i++) {
+		struct media_block *block = &slot->media->block[i];
+
+		block->writing = false;
+		block->bad |= done;
+		block->maybe_bad |= !done;
+	}
+}
+
+static void uncorrectable_answered(struct queue *queue, struct slot *slot,
+				   const struct answer *answer)
+{
+	(void)queue;
+	uncorrectable_end(slot, answer->status == ST_OK);
+}
+
+static void uncorrectable_cut(struct slot *slot)
+{
+	uncorrectable_end(slot, false);
 }
 
 /* ---- Copy ---- */
@@ -340,6 +396,11 @@ static void copy_end(struct slot *slot, bool done)
 
 		from->readers--;
 		to->writing = false;
+		to->maybe_bad |= to->bad && !done;
+		to->bad = false;
+		if (done && from->bad && !from->tainted)
+			sim_fail("LBA %u was copied, which was made uncorrectable",
+				 slot->source + i);
 		if (!done) {
 			to->tainted = to->foreign = true;
 			continue;
@@ -544,6 +605,12 @@ static const struct cmd io_cmds[] = {
 	 .make = refused_make},
 };
 
+static const struct cmd write_uncorrectable = {.name = "Write Uncorrectable",
+					       .opcode = OPC_WRITE_UNCORRECTABLE,
+					       .make = uncorrectable_make,
+					       .answered = uncorrectable_answered,
+					       .cut = uncorrectable_cut};
+
 bool cmd_io(struct queue *queue)
 {
 	for (size_t i = 0; plan.only >= 0 && i < sizeof(io_cmds) / sizeof(io_cmds[0]); i++)
@@ -555,5 +622,7 @@ bool cmd_io(struct queue *queue)
 		return resv_cmd(queue);
 	if (rng_one_in(20))
 		return pair_send(queue);
+	if (plan.uncorrectable && rng_one_in(12))
+		return cmd_send(queue, &write_uncorrectable);
 	return cmd_send_some(queue, io_cmds, sizeof(io_cmds) / sizeof(io_cmds[0]));
 }

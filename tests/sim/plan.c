@@ -194,6 +194,7 @@ void plan_make(uint64_t seed)
 	if (seed % 8 == 5)
 		plan_auth();
 	plan.manages = seed % 8 == 3;
+	plan.uncorrectable = seed % 8 == 6;
 }
 
 void plan_make_plain(void)
@@ -250,6 +251,8 @@ void plan_describe(char *buf, size_t len)
 				       plan.auth_wrong ? " wrong" : "",
 				       plan.auth_denied ? " denied" : "",
 				       plan.auth_rotate ? " rotated" : "");
+	if (plan.uncorrectable && at < len)
+		at += (size_t)snprintf(buf + at, len - at, ", uncorrectable");
 	if (plan.manages && at < len)
 		at += (size_t)snprintf(buf + at, len - at, ", management");
 	if (plan.lend && at < len)

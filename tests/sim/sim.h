@@ -120,6 +120,7 @@ struct plan {
 	bool settle;          /* all I/O in flight ends before the drain */
 	uint32_t deadline_ms; /* of the drain */
 	/* Authentication. */
+	bool uncorrectable;   /* hosts make blocks unreadable */
 	bool manages;         /* hosts create, attach, detach and delete namespaces */
 	uint32_t auth;        /* subsystems that ask for it: a bit for each */
 	uint32_t auth_again;  /* a live queue does it again once in so many of its host's steps */
@@ -163,6 +164,8 @@ struct media_block {
 	int32_t shift;   /* the pattern that it holds is that of another block, this far on */
 	bool tainted;    /* writes were cut off: it may hold any that was issued */
 	bool foreign;    /* by a Copy, or after one: it may hold another block's pattern */
+	bool bad;        /* Write Uncorrectable: it cannot be read */
+	bool maybe_bad;  /* that, or a write of what is bad, was cut off */
 	bool writing;
 	uint8_t readers;
 };
@@ -173,6 +176,7 @@ struct media {
 	uint32_t blocks;
 	uint32_t io_opcodes; /* what the backend takes beside reads, writes and flushes */
 	uint8_t *data;
+	bool *bad; /* blocks that the backend cannot read */
 	struct media_block *block;
 	struct wrasse_namespace *ns;
 	/* Its Preempt and Aborts: the last, how many, and backend_order when the last took effect. */
