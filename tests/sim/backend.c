@@ -165,6 +165,7 @@ static struct wrasse_status carry_out(const struct wrasse_io *io, struct media *
 		memcpy(m->data + io->offset, m->data + io->source, io->length);
 	if (!copy(io, m->data + io->offset))
 		return wrasse_status_make(WRASSE_SCT_MEDIA, WRASSE_SC_COMPARE_FAILURE, true);
+	pi_carry_out(io, m);
 	return wrasse_status_ok();
 }
 
@@ -361,6 +362,10 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 	m->subsystem = subsystem;
 	m->blocks = plan.blocks;
 	m->data = arena_take((size_t)m->blocks * SIM_BLOCK);
+	m->pi_type = plan.pi && rng_flip() ? plan.pi : 0;
+	m->pi = m->pi_type ? arena_take((size_t)m->blocks * SIM_PI_LEN) : NULL;
+	if (m->pi)
+		memset(m->pi, 0xff, (size_t)m->blocks * SIM_PI_LEN);
 	m->bad = arena_take(m->blocks * sizeof(*m->bad));
 	m->block = arena_take(m->blocks * sizeof(*m->block));
 	for (unsigned i = 0; i < SIM_MAX_GROUPS && !plan.attach; i++)
@@ -368,6 +373,7 @@ struct media *backend_media(unsigned subsystem, struct wrasse_ns_opts *opts)
 	wrasse_ns_opts_init(opts);
 	opts->block_size = SIM_BLOCK;
 	opts->block_count = m->blocks;
+	opts->pi_type = m->pi_type;
 	opts->volatile_cache = true;
 	m->io_opcodes = (uint32_t)rng_next() & IO_OPCODES;
 	if (plan.uncorrectable)

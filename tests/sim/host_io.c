@@ -64,6 +64,12 @@ static bool range_choose(struct queue *queue, struct slot *slot, uint8_t *capsul
 	return true;
 }
 
+/* Bytes that a Read or Write of it moves. */
+static uint32_t range_len(const struct slot *slot)
+{
+	return slot->blocks * (SIM_BLOCK + (slot->tuples ? SIM_PI_LEN : 0));
+}
+
 static void range_begin_read(const struct slot *slot)
 {
 	for (uint32_t i = slot->lba; i < slot->lba + slot->blocks; i++)
@@ -117,8 +123,9 @@ static uint32_t read_make(struct queue *queue, struct slot *slot, uint8_t *capsu
 {
 	if (!range_choose(queue, slot, capsule, false))
 		return 0;
+	pi_put(slot, capsule, true);
 	range_begin_read(slot);
-	return data_describe(queue, slot, slot->blocks * SIM_BLOCK, DATA_KEYED | DATA_LIST);
+	return data_describe(queue, slot, range_len(slot), DATA_KEYED | DATA_LIST);
 }
 
 static void check_block(const struct slot *slot, uint32_t index, const uint8_t *data)
@@ -161,8 +168,11 @@ static void read_answered(struct queue *queue, struct slot *slot, const struct a
 	if (answer->status)
 		return;
 	data = data_get(queue, slot);
-	for (uint32_t i = 0; i < slot->blocks; i++)
-		check_block(slot, i, data + (size_t)i * SIM_BLOCK);
+	for (uint32_t i = 0; i < slot->blocks; i++, data += range_len(slot) / slot->blocks) {
+		check_block(slot, i, data);
+		if (slot->tuples)
+			pi_check(slot->media, slot->lba + i, data, data + SIM_BLOCK);
+	}
 	host_counts.reads_checked++;
 }
 
@@ -170,14 +180,19 @@ static void read_answered(struct queue *queue, struct slot *slot, const struct a
 
 static uint32_t write_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
 {
+	uint8_t *data = data_scratch();
 	uint32_t len;
 
 	if (!range_choose(queue, slot, capsule, true))
 		return 0;
+	pi_put(slot, capsule, true);
 	range_begin_write(slot);
-	len = data_describe(queue, slot, slot->blocks * SIM_BLOCK,
-			    DATA_KEYED | DATA_LIST | DATA_IN_CAPSULE);
-	pattern_fill(data_scratch(), slot->lba, slot->blocks, media_id(slot->media), slot->gen);
+	len = data_describe(queue, slot, range_len(slot), DATA_KEYED | DATA_LIST | DATA_IN_CAPSULE);
+	for (uint32_t i = 0; i < slot->blocks; i++, data += range_len(slot) / slot->blocks) {
+		pattern_fill(data, slot->lba + i, 1, media_id(slot->media), slot->gen);
+		if (slot->tuples)
+			pi_make(slot->media, slot->lba + i, data, data + SIM_BLOCK);
+	}
 	data_put(queue, slot, data_scratch());
 	return len;
 }
@@ -207,6 +222,7 @@ static uint32_t zeroes_make(struct queue *queue, struct slot *slot, uint8_t *cap
 	if (!range_choose(queue, slot, capsule, true))
 		return 0;
 	range_begin_zero(slot);
+	pi_put(slot, capsule, false);
 	if (rng_flip())
 		wire_put32(capsule, SQE_CDW12, wire_get32(capsule, SQE_CDW12) | RW_DEAC);
 	return 64;
@@ -275,7 +291,8 @@ static uint32_t compare_make(struct queue *queue, struct slot *slot, uint8_t *ca
 	bool differ = rng_flip();
 	uint32_t len;
 
-	if (!range_choose(queue, slot, capsule, false) || !compare_fill(slot, differ))
+	if (!range_choose(queue, slot, capsule, false) || slot->media->pi_type ||
+	    !compare_fill(slot, differ))
 		return 0;
 	range_begin_read(slot);
 	slot->expect = differ ? ST_COMPARE : ST_OK;
@@ -289,6 +306,7 @@ static uint32_t verify_make(struct queue *queue, struct slot *slot, uint8_t *cap
 {
 	if (!range_choose(queue, slot, capsule, false))
 		return 0;
+	pi_put(slot, capsule, false);
 	range_begin_read(slot);
 	return 64;
 }
@@ -376,7 +394,8 @@ static uint32_t copy_make(struct queue *queue, struct slot *slot, uint8_t *capsu
 {
 	uint32_t format = rng_below(2), entry = format ? 40 : 32, count, len;
 
-	if (!range_choose(queue, slot, capsule, true) || !source_choose(slot))
+	if (!range_choose(queue, slot, capsule, true) || slot->media->pi_type ||
+	    !source_choose(slot))
 		return 0;
 	range_begin_write(slot);
 	for (uint32_t i = 0; i < slot->blocks; i++)
@@ -434,7 +453,7 @@ static uint32_t first_make(struct queue *queue, struct slot *slot, uint8_t *caps
 	bool differ = rng_flip();
 	uint32_t len;
 
-	if (!range_choose(queue, slot, capsule, true))
+	if (!range_choose(queue, slot, capsule, true) || slot->media->pi_type)
 		return 0;
 	if (slot->blocks > PAIR_MAX)
 		slot->blocks = PAIR_MAX;

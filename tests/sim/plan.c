@@ -195,6 +195,7 @@ void plan_make(uint64_t seed)
 		plan_auth();
 	plan.manages = seed % 8 == 3;
 	plan.uncorrectable = seed % 8 == 6;
+	plan.pi = seed % 8 == 7 ? (uint8_t)(1 + seed / 8 % 3) : 0;
 }
 
 void plan_make_plain(void)
@@ -251,6 +252,8 @@ void plan_describe(char *buf, size_t len)
 				       plan.auth_wrong ? " wrong" : "",
 				       plan.auth_denied ? " denied" : "",
 				       plan.auth_rotate ? " rotated" : "");
+	if (plan.pi && at < len)
+		at += (size_t)snprintf(buf + at, len - at, ", protection type %u", plan.pi);
 	if (plan.uncorrectable && at < len)
 		at += (size_t)snprintf(buf + at, len - at, ", uncorrectable");
 	if (plan.manages && at < len)

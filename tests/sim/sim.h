@@ -120,6 +120,7 @@ struct plan {
 	bool settle;          /* all I/O in flight ends before the drain */
 	uint32_t deadline_ms; /* of the drain */
 	/* Authentication. */
+	uint8_t pi;           /* protection information of some namespaces, of this type; 0: none */
 	bool uncorrectable;   /* hosts make blocks unreadable */
 	bool manages;         /* hosts create, attach, detach and delete namespaces */
 	uint32_t auth;        /* subsystems that ask for it: a bit for each */
@@ -176,7 +177,9 @@ struct media {
 	uint32_t blocks;
 	uint32_t io_opcodes; /* what the backend takes beside reads, writes and flushes */
 	uint8_t *data;
-	bool *bad; /* blocks that the backend cannot read */
+	bool *bad;       /* blocks that the backend cannot read */
+	uint8_t pi_type; /* 1 to 3; 0: no protection information */
+	uint8_t *pi;     /* 8 bytes for each block, as the backend has them */
 	struct media_block *block;
 	struct wrasse_namespace *ns;
 	/* Its Preempt and Aborts: the last, how many, and backend_order when the last took effect. */
@@ -264,6 +267,20 @@ unsigned hook_held(unsigned group);
 /* A good host sends one. */
 struct queue;
 bool hook_cmd(struct queue *queue);
+
+/* ---- protection information (pi.c) ---- */
+
+#define SIM_PI_LEN 8u
+
+struct slot;
+/* What a host has behind block @lba of this content. */
+void pi_make(const struct media *m, uint32_t lba, const uint8_t *block, uint8_t *tuple);
+/* @tuple: of block @lba, in the media or at a host. Ends the run if it is not what it should be. */
+void pi_check(const struct media *m, uint32_t lba, const uint8_t *block, const uint8_t *tuple);
+/* Completes the capsule of a command on some blocks. @data: it moves them, and may have tuples. */
+void pi_put(struct slot *slot, uint8_t *capsule, bool data);
+/* The backend's part of an I/O on a namespace that has it: after its data, but for a discard. */
+void pi_carry_out(const struct wrasse_io *io, struct media *m);
 
 /* ---- namespaces that hosts manage (manage.c) ---- */
 
@@ -407,6 +424,7 @@ struct slot {
 	/* Blocks of a namespace. */
 	struct media *media;
 	uint32_t lba, blocks, gen;
+	bool tuples;     /* its data has the blocks' protection information behind each of them */
 	uint32_t source; /* the block that a Copy begins with */
 	/* Aborts: of this command, and whose this one is. */
 	bool abort_sent;
