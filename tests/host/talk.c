@@ -216,8 +216,12 @@ bool talk_is_closed(struct talk *t)
 /* Every opcode, and every Fabrics command. */
 bool talk_nothing_else(struct talk *t)
 {
+	const uint16_t *required = ANY(ST_AUTH_REQUIRED);
+	const uint16_t *connected = ANY(ST_SEQUENCE, ST_AUTH_REQUIRED);
+	const uint16_t *no_protocol = ANY(ST_FIELD);
+
 	for (unsigned i = 0; i < 512; i++) {
-		const uint16_t *any = ANY(ST_AUTH_REQUIRED);
+		const uint16_t *any = required;
 		struct host_cmd cmd;
 		char what[64];
 
@@ -228,9 +232,9 @@ bool talk_nothing_else(struct talk *t)
 			cmd.sqe.b[SQE_FCTYPE] = (uint8_t)i;
 		host_sgl_keyed(&cmd, t->q, TALK_OFF_IN, 4096);
 		if (i == 256 + FCTYPE_CONNECT)
-			any = ANY(ST_SEQUENCE, ST_AUTH_REQUIRED);
+			any = connected;
 		if (i == 256 + FCTYPE_AUTH_SEND || i == 256 + FCTYPE_AUTH_RECEIVE)
-			any = ANY(ST_FIELD); /* of no security protocol */
+			any = no_protocol;
 		snprintf(what, sizeof(what), "%s 0x%02x before authentication",
 			 i < 256 ? "opcode" : "Fabrics command", i & 0xff);
 		if (!probe_exec_expect(t->p, what, t->q, &cmd, any))
