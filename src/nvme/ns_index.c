@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Where namespaces are: by id and in order in their subsystem, in order in their ANA group, and by their
- * global identifiers in the target. To add one takes no longer when there are thousands. Every function is
- * called with the target's lock held.
+ * global identifiers in the target. To add one behind the others takes no longer when there are thousands; the
+ * first of an ANA group looks at all ids below its own. Every function is called with the target's lock held.
  */
 #include "nvme/registry.h"
 

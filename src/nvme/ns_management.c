@@ -175,13 +175,9 @@ static bool create_parse(struct nvme_request *request, struct wrasse_ns_create *
 }
 
 /* REGISTRY. Namespaces that are on their way out have their ids still. */
-static bool has_free_nsid(const struct wrasse_subsystem *subsystem)
+static bool has_free_nsid(struct wrasse_subsystem *subsystem)
 {
-	uint32_t count = 0;
-
-	for (const struct wrasse_namespace *ns = subsystem->namespaces; ns; ns = ns->next)
-		count++;
-	return count < subsystem->max_namespaces;
+	return nvme_ns_lowest_free(subsystem) <= subsystem->max_namespaces;
 }
 
 static bool create_check(struct nvme_request *request)

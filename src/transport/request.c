@@ -315,7 +315,7 @@ static __attribute__((noinline)) void move(struct rdmat_request *request,
 
 /* What every command goes through: from each of some states to one. */
 #define TO_EXECUTING  (RDMAT_TO(RECEIVED) | RDMAT_TO(FETCHING))
-#define TO_RESPONDING (RDMAT_TO(EXECUTING) | RDMAT_TO(WAIT_RESPOND))
+#define TO_RESPONDING RDMAT_TO(EXECUTING)
 #define TO_FREE       RDMAT_TO(RESPONDING)
 
 enum {
@@ -325,7 +325,7 @@ enum {
 };
 _Static_assert((AFTER_FREE & RDMAT_TO(RECEIVED)) != 0, "rdmat_request_take()");
 _Static_assert((AFTER_RECEIVED & AFTER_FETCHING & RDMAT_TO(EXECUTING)) != 0, "TO_EXECUTING");
-_Static_assert((AFTER_EXECUTING & AFTER_WAIT_RESPOND & RDMAT_TO(RESPONDING)) != 0, "TO_RESPONDING");
+_Static_assert((AFTER_EXECUTING & RDMAT_TO(RESPONDING)) != 0, "TO_RESPONDING");
 _Static_assert((AFTER_RESPONDING & RDMAT_TO(FREE)) != 0, "TO_FREE");
 
 /* The mover for these: of a request that nobody else has to do with, and whose holds are all that it can
