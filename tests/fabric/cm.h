@@ -227,6 +227,8 @@ bool cm_addr_parse(const char *text, struct sockaddr_storage *addr);
 socklen_t cm_addr_len(const struct sockaddr *addr); /* 0: not a family that is known */
 /* fab_world is held. Errors as errno values. */
 int cm_bind(struct cm_id *id, const struct sockaddr *addr);
+/* The id is freed, or bound to nothing any more. */
+void cm_port_give(struct cm_id *id);
 void cm_resolver_run(struct fab_action *action);
 void cm_route_fill(struct cm_id *id);
 /* Who listens there; NULL: nobody. */

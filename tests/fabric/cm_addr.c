@@ -7,6 +7,8 @@
 #define FIRST_PORT 49152
 
 static uint16_t next_port = FIRST_PORT;
+/* Ids that have a port, or had it and are not freed: nobody else is asked about a port with none. */
+static uint32_t port_ids[UINT16_MAX + 1];
 
 /* ---- sockaddr ---- */
 
@@ -81,6 +83,8 @@ static bool holds_port(const struct cm_id *id, const struct cm_id *asker, uint16
 static int port_look(const struct cm_id *asker, const struct sockaddr *addr, uint16_t port,
 		     bool reuse)
 {
+	if (!port_ids[port])
+		return 0;
 	for (struct fab_link *link = cm_ids.next; link != &cm_ids; link = link->next) {
 		struct cm_id *id = FAB_CONTAINER(link, struct cm_id, link);
 		const struct sockaddr *other = &id->ibv.route.addr.src_addr;
@@ -135,15 +139,23 @@ int cm_bind(struct cm_id *id, const struct sockaddr *addr)
 	}
 	memcpy(&id->ibv.route.addr.src_storage, addr, cm_addr_len(addr));
 	cm_addr_set_port(&id->ibv.route.addr.src_addr, port ? port : port_pick(id, addr));
+	port_ids[cm_addr_port(&id->ibv.route.addr.src_addr)]++;
 	id->holds_port = true;
 	id->state = CM_BOUND;
 	return 0;
 }
 
+void cm_port_give(struct cm_id *id)
+{
+	if (id->holds_port)
+		port_ids[cm_addr_port(&id->ibv.route.addr.src_addr)]--;
+	id->holds_port = false;
+}
+
 static void unbind(struct cm_id *id)
 {
 	id->state = CM_IDLE;
-	id->holds_port = false;
+	cm_port_give(id);
 	if (id->device)
 		cm_device_release(id->device);
 	id->device = NULL;

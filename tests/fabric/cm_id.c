@@ -199,6 +199,7 @@ void cm_id_kill(struct cm_id *id)
 void cm_id_free(struct cm_id *id)
 {
 	fab_list_del(&id->link);
+	cm_port_give(id);
 	cm_channel_of(id)->ids--;
 	if (id->device)
 		cm_device_release(id->device);
