@@ -242,6 +242,7 @@ int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_op
 
 void nvme_ns_remove(struct wrasse_namespace *ns)
 {
+	ns->subsystem->registry->removals += !ns->removing;
 	ns->removing = true;
 	ana_count_change(ns);
 }
@@ -275,6 +276,7 @@ bool nvme_ns_is_gone(const struct wrasse_namespace *ns)
 
 void nvme_ns_free(struct wrasse_namespace *ns)
 {
+	ns->subsystem->registry->removals -= ns->removing;
 	nvme_ns_index_remove(ns);
 	while (ns->hosts) {
 		struct nvme_host *host = ns->hosts;

@@ -184,6 +184,7 @@ struct nvme_registry {
 	uint64_t genctr;      /* of the discovery log: changes whenever its content would */
 	uint64_t fence;       /* Preempt and Abort commands ever */
 	uint64_t ctrls_made;  /* controllers ever */
+	uint32_t removals;    /* namespaces and subsystems that are being removed */
 	uint16_t portal_next; /* number of the next portal */
 };
 

@@ -232,6 +232,7 @@ struct wrasse_subsystem *nvme_subsystem_find(const struct nvme_registry *registr
 
 void nvme_subsystem_remove(struct wrasse_subsystem *subsystem)
 {
+	subsystem->registry->removals += !subsystem->removing;
 	subsystem->removing = true;
 	subsystem->registry->genctr++;
 	for (struct nvme_ctrl *ctrl = subsystem->ctrls; ctrl; ctrl = ctrl->next)
@@ -252,6 +253,7 @@ void nvme_subsystem_free(struct wrasse_subsystem *subsystem)
 	while (*link != subsystem)
 		link = &(*link)->next;
 	*link = subsystem->next;
+	subsystem->registry->removals -= subsystem->removing;
 	subsystem_destroy(subsystem, subsystem->registry->limits->group_count);
 }
 

@@ -384,6 +384,26 @@ static void removed_subsystem_removes_its_namespaces(void **state)
 	assert_true(nvme_subsystem_is_gone(fx_subsystem));
 }
 
+/* Or nobody would look for what can be freed. */
+static void what_is_removed_counts_until_it_is_freed(void **state)
+{
+	struct wrasse_namespace *ns[2] = {fx_add_ns(fx_subsystem, 1, 8),
+					  fx_add_ns(fx_subsystem, 2, 8)};
+	struct nvme_registry *registry = fx_subsystem->registry;
+
+	(void)state;
+	assert_int_equal(registry->removals, 0);
+	nvme_ns_remove(ns[0]);
+	assert_int_equal(registry->removals, 1);
+	nvme_subsystem_remove(fx_subsystem);
+	assert_int_equal(registry->removals, 3);
+	nvme_ns_free(ns[0]);
+	nvme_ns_free(ns[1]);
+	assert_int_equal(registry->removals, 1);
+	nvme_subsystem_free(fx_subsystem);
+	assert_int_equal(registry->removals, 0);
+}
+
 /* ---- names ---- */
 
 static void nqn_is_checked_as_the_specification_says(void **state)
@@ -440,6 +460,7 @@ int main(void)
 		TEST(backend_ops_of_another_version_are_read_as_far_as_known),
 		TEST(namespace_is_gone_when_every_group_has_let_go),
 		TEST(removed_subsystem_removes_its_namespaces),
+		TEST(what_is_removed_counts_until_it_is_freed),
 		TEST(nqn_is_checked_as_the_specification_says),
 		TEST(statuses_have_names),
 	};
