@@ -15,7 +15,7 @@
 #include "transport/rdmat.h"
 #include "transport/rx.h"
 
-#define RDMAT_QP_BUCKETS 1024
+#define RDMAT_QP_BUCKETS 8192
 
 /* What a poll group has on one device. */
 struct rdmat_group_device {
@@ -211,6 +211,9 @@ void rdmat_group_qp_remove(struct wrasse_poll_group *group, struct rdmat_qp *qp)
 int rdmat_group_sync(struct wrasse_poll_group *group);
 int rdmat_group_detach_leaving(struct wrasse_poll_group *group);
 int rdmat_group_timers(struct wrasse_poll_group *group);
+/* Looks at the timers of one queue pair's controller and authentication, which may be due earlier
+ * from now on, and not at those of all the others. */
+void rdmat_group_tick(struct rdmat_qp *qp);
 /* Detaches every backend; no I/O is in flight. */
 void rdmat_group_detach_all(struct wrasse_poll_group *group);
 

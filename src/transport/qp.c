@@ -271,7 +271,9 @@ void rdmat_qp_connect(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 	qp->id->context = qp;
 	qp->deadline_ns =
 		rdmat_group_now(group) + group->rdmat->opts.connect_timeout_ms * RDMAT_NS_PER_MS;
-	group->next_timer_ns = 0;
+	/* Its own timer alone: to look at those of all would take the longer, the more there are. */
+	if (qp->deadline_ns < group->next_timer_ns)
+		group->next_timer_ns = qp->deadline_ns;
 	rdmat_group_qp_add(group, qp);
 	rc = qp_accept(qp, conn);
 	rdmat_conn_free(conn);

@@ -320,9 +320,18 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+void rdmat_group_tick(struct rdmat_qp *qp)
+{
+	struct wrasse_poll_group *group = qp->group;
+	struct nvme_actions actions = {0};
+
+	qp->next_tick_ns = nvme_queue_tick(&qp->nvme, rdmat_group_now(group), &actions);
+	group->next_timer_ns = earlier(group->next_timer_ns, qp->next_tick_ns);
+	rdmat_flow_act(qp, &actions);
+}
+
 static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 {
-	struct nvme_actions actions = {0};
 	bool retried = qp->retry;
 	uint64_t next;
 
@@ -340,10 +349,8 @@ static uint64_t qp_timers(struct rdmat_qp *qp, uint64_t now)
 	next = qp->retry ? now + RDMAT_RETRY_NS : UINT64_MAX;
 	if (qp->nvme.state == NVME_QUEUE_NEW)
 		return earlier(next, qp->deadline_ns);
-	if (now >= qp->next_tick_ns) {
-		qp->next_tick_ns = nvme_queue_tick(&qp->nvme, now, &actions);
-		rdmat_flow_act(qp, &actions);
-	}
+	if (now >= qp->next_tick_ns)
+		rdmat_group_tick(qp);
 	return earlier(next, qp->next_tick_ns);
 }
 

@@ -259,6 +259,29 @@ static void a_listeners_wishes_go_with_its_connections(void **state)
 	}
 }
 
+/* The timers of all others are not looked at for it: there may be thousands. */
+static void a_connection_adds_its_own_deadline_to_the_groups(void **state)
+{
+	static const uint64_t due_ms[] = {99, 101};
+
+	for (size_t i = 0; i < sizeof(due_ms) / sizeof(due_ms[0]); i++) {
+		struct rdmat_qp *qp;
+		struct fake fake;
+
+		fake_init(&fake);
+		fake.rdmat.opts.connect_timeout_ms = 100;
+		fake_open(&fake);
+		fake.group->next_timer_ns = fake.now_ns + due_ms[i] * RDMAT_NS_PER_MS;
+		qp = fake_connect(&fake, 1, 4);
+		assert_non_null(qp);
+		assert_int_equal(qp->deadline_ns, fake.now_ns + 100 * RDMAT_NS_PER_MS);
+		assert_int_equal(fake.group->next_timer_ns,
+				 fake.now_ns + (i ? 100 : 99) * RDMAT_NS_PER_MS);
+		fake_end(&fake, qp);
+		fake_fini(&fake);
+	}
+}
+
 static void a_connection_that_cannot_be_set_up_is_rejected(void **state)
 {
 	static const char *const steps[] = {"rdma_create_event_channel", "rdma_migrate_id"};
@@ -489,6 +512,7 @@ int main(void)
 		cmocka_unit_test(only_an_end_that_nobody_wanted_is_a_warning),
 		cmocka_unit_test(a_queue_pair_asks_for_no_more_than_its_device_can),
 		cmocka_unit_test(a_listeners_wishes_go_with_its_connections),
+		cmocka_unit_test(a_connection_adds_its_own_deadline_to_the_groups),
 		cmocka_unit_test(a_connection_that_cannot_be_set_up_is_rejected),
 		cmocka_unit_test(a_queue_pair_without_its_receives_is_not_accepted),
 		cmocka_unit_test(a_connection_that_cannot_be_accepted_goes_the_way_of_all),

@@ -75,6 +75,38 @@ static void a_host_that_is_silent_too_long_loses_all_its_queues(void **state)
 	fake_fini(&fake);
 }
 
+/* There may be thousands of others. */
+static void one_controllers_timer_is_looked_at_alone(void **state)
+{
+	static struct wrasse_subsystem subsystem = {.nqn = "nqn.2026-01.org.example:sub"};
+	static uint64_t qids[1];
+	struct nvme_ctrl ctrl = {.subsystem = &subsystem, .qids = qids, .kato_ms = 1000, .refs = 2};
+	struct rdmat_qp *other;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_open(&fake);
+	other = fake_connect(&fake, 1, 4);
+	assert_non_null(other);
+	other->deadline_ns = fake.now_ns;
+	fake.qp->nvme.qid = 0;
+	fake.qp->nvme.on = NVME_ON_ADMIN;
+	fake.qp->nvme.ctrl = &ctrl;
+	ctrl.limits = &fake.rdmat.limits;
+	ctrl.kato_deadline_ns = fake.now_ns + 1000 * RDMAT_NS_PER_MS;
+	fake.group->next_timer_ns = UINT64_MAX;
+	rdmat_group_tick(fake.qp);
+	assert_int_equal(fake.qp->next_tick_ns, ctrl.kato_deadline_ns);
+	assert_int_equal(fake.group->next_timer_ns, ctrl.kato_deadline_ns);
+	fake.group->next_timer_ns = fake.now_ns + 1;
+	rdmat_group_tick(fake.qp);
+	assert_int_equal(fake.group->next_timer_ns, fake.now_ns + 1);
+	assert_false(other->tearing);
+	fake_end(&fake, other);
+	fake.qp->nvme.ctrl = NULL;
+	fake_fini(&fake);
+}
+
 static void a_removed_device_leaves_a_group_without_connections_on_it(void **state)
 {
 	struct rdmat_device *device;
@@ -98,6 +130,7 @@ int main(void)
 		cmocka_unit_test(a_connection_without_connect_ends_at_its_deadline),
 		cmocka_unit_test(a_connected_queue_has_no_connect_deadline),
 		cmocka_unit_test(a_host_that_is_silent_too_long_loses_all_its_queues),
+		cmocka_unit_test(one_controllers_timer_is_looked_at_alone),
 		cmocka_unit_test(a_removed_device_leaves_a_group_without_connections_on_it),
 	};
 
