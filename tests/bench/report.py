@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tests/bench/report.py RESULTS DOCS COMMIT: what the parts of ./dev bench have left in RESULTS, as tables and plots.
 
-Each table replaces what stands between its marks in DOCS/performance.md. The plots, of IOPS against depth and of
-latency against IOPS, are drawn with gnuplot below DOCS/plots.
+Each table replaces what stands between its marks in DOCS/performance.md. The plots, of IOPS against depth, of latency
+against IOPS and of instructions against queue pairs, are drawn with gnuplot below DOCS/plots.
 """
 import collections
 import os
@@ -97,18 +97,64 @@ def idle(path, _):
     return lines
 
 
-def scale(path, _):
-    rows = {}
+def cost(path, _):
+    lines = ["| per I/O | instructions | atomics | cache lines | completions | doorbells | WRs sent |",
+             "|---|--:|--:|--:|--:|--:|--:|"]
     with open(path, encoding="utf-8") as file:
         for line in file:
-            name, instructions, *_, memory = line.rstrip("\n").split("|")
-            what, queues = name.rsplit(", ", 1)
-            rows.setdefault(queues.split()[0], {})[what] = (instructions, memory)
-    lines = ["| I/O queues connected | instructions per 4 KiB read, saturated | per empty poll | bytes for a further queue |",
-             "|--:|--:|--:|--:|"]
-    for queues, row in rows.items():
-        read, idle_poll = row["read 4 KiB, saturated"], row["an empty poll"]
-        lines.append(f"| {queues} | {read[0]} | {idle_poll[0]} | {read[1]} |")
+            name, *figures = line.rstrip("\n").split("\t")
+            instructions, atomics, touched, *others = (float(figure) for figure in figures)
+            cells = [name, f"{instructions:.0f}", f"{atomics:.2f}", f"{touched:.1f}", *(f"{x:.3f}" for x in others)]
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def scale_read(path):
+    """[(queues, namespaces, {name: value}), ...]"""
+    runs = []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            queues, namespaces, *figures = line.rstrip("\n").split("\t")
+            named = (figure.split("=") for figure in figures)
+            runs.append((int(queues), int(namespaces), {name: float(value) for name, value in named}))
+    return runs
+
+
+def further(run, first, count):
+    """Bytes of memory for one more, the first's own left out."""
+    if count == 1:
+        return ""
+    return f"{(run['memory'] - first['memory']) / (count - 1):.0f}"
+
+
+def draw_scale(runs, plots):
+    os.makedirs(plots, exist_ok=True)
+    curves = [(title, colour, 1, [(queues, run[name]) for queues, run in runs])
+              for name, title, colour in (("read", "4 KiB read, saturated", "#0072b2"), ("idle", "empty poll", "#009e73"))]
+    plot(os.path.join(plots, "scale.svg"), "The cost of an I/O with many queue pairs", "I/O queues connected",
+         "instructions", curves, "set logscale x 2\nset xrange [0.7:12000]\nset xtics (1, 64, 1024, 8192)\n"
+         "set yrange [0:*]\nset key center right")
+
+
+def scale(path, docs):
+    runs = scale_read(path)
+    by_queues = [(queues, run) for queues, namespaces, run in runs if namespaces == 1]
+    by_namespaces = [(namespaces, run) for queues, namespaces, run in runs if queues == 1]
+    first = by_queues[0][1]
+    draw_scale(by_queues, os.path.join(docs, "plots"))
+    lines = ["| I/O queues connected | instructions per 4 KiB read, saturated | per empty poll | per connection | per end of one "
+             "| bytes for a further queue | connections a second | of their instructions: library | fabric |",
+             "|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    for queues, run in by_queues:
+        lines.append(f"| {queues:,} | {run['read']:.0f} | {run['idle']:.0f} | {run['connect']:,.0f} "
+                     f"| {run['disconnect']:,.0f} | {further(run, first, queues)} | {run['rate']:,.0f} "
+                     f"| {run['share_library']:.0%} | {run['share_fabric']:.0%} |")
+    lines += ["", "![instructions against queue pairs](plots/scale.svg)", "",
+              "| namespaces | instructions per 4 KiB read, of all by turns | to add one | for the group to attach to it "
+              "| bytes for a further namespace |", "|--:|--:|--:|--:|--:|"]
+    for namespaces, run in by_namespaces:
+        lines.append(f"| {namespaces:,} | {run['read']:.0f} | {run['add']:,.0f} | {run['attach']:,.0f} "
+                     f"| {further(run, first, namespaces)} |")
     return lines
 
 
@@ -138,7 +184,7 @@ def replace(document, name, commit, lines):
 
 
 def main(results, docs, commit):
-    for name, make in (("peers", peers), ("idle", idle), ("scale", scale), ("groups", groups)):
+    for name, make in (("peers", peers), ("idle", idle), ("cost", cost), ("scale", scale), ("groups", groups)):
         path = os.path.join(results, name)
         if not os.path.exists(path):
             continue

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The host of wrasse-cost.
+ * The host of the programs here.
  */
 #include "cost.h"
 
@@ -13,8 +13,11 @@
 
 #include "host/wire.h"
 
-#define RESPONSE_LEN 64u
-#define NSID         1u
+#define RESPONSE_LEN   64u
+#define RANGE_LEN      16u /* of Dataset Management */
+#define DEALLOCATE     4u
+#define MAX_QUEUES     10000u
+#define BLOCKS_NO_DATA 8u /* for a command that has no data and goes to a range */
 
 static struct rdma_event_channel *channel;
 static cost_turn_fn take_turn;
@@ -44,6 +47,11 @@ void cost_host_open(cost_turn_fn turn)
 	channel = rdma_create_event_channel();
 	must(!channel, "rdma_create_event_channel");
 	must(fcntl(channel->fd, F_SETFL, O_NONBLOCK), "fcntl");
+}
+
+void cost_host_turn(cost_turn_fn turn)
+{
+	take_turn = turn;
 }
 
 void cost_host_close(void)
@@ -110,14 +118,8 @@ static void memory_make(struct cost_queue *queue)
 	}
 }
 
-static void pair_connect(struct cost_queue *queue)
+static void pair_make(struct cost_queue *queue)
 {
-	uint8_t request[REQ_LEN] = {0};
-	struct rdma_conn_param param = {.private_data = request,
-					.private_data_len = sizeof(request),
-					.responder_resources = 16,
-					.retry_count = 7,
-					.rnr_retry_count = 7};
 	struct ibv_qp_init_attr attr = {.qp_type = IBV_QPT_RC,
 					.cap = {.max_send_wr = queue->depth,
 						.max_recv_wr = queue->depth,
@@ -130,6 +132,17 @@ static void pair_connect(struct cost_queue *queue)
 	attr.sq_sig_all = 1;
 	must(rdma_create_qp(queue->id, NULL, &attr), "rdma_create_qp");
 	memory_make(queue);
+}
+
+static void pair_connect(struct cost_queue *queue)
+{
+	uint8_t request[REQ_LEN] = {0};
+	struct rdma_conn_param param = {.private_data = request,
+					.private_data_len = sizeof(request),
+					.responder_resources = 16,
+					.retry_count = 7,
+					.rnr_retry_count = 7};
+
 	wire_put16(request, REQ_QID, queue->qid);
 	wire_put16(request, REQ_HRQSIZE, (uint16_t)queue->depth);
 	wire_put16(request, REQ_HSQSIZE, (uint16_t)(queue->depth - 1));
@@ -184,16 +197,35 @@ static uint8_t *command_begin(struct cost_queue *queue, uint32_t slot, uint8_t o
 	return sqe;
 }
 
+static void put_range(uint8_t *sqe, uint32_t slot, uint32_t blocks)
+{
+	wire_put64(sqe, SQE_CDW10, (uint64_t)slot * blocks);
+	wire_put16(sqe, SQE_CDW12, (uint16_t)(blocks - 1));
+}
+
+static void put_discard(struct cost_queue *queue, uint32_t slot, uint8_t *sqe)
+{
+	uint8_t *range = data_of(queue, slot);
+
+	wire_put32(range, 4, BLOCKS_NO_DATA);
+	wire_put64(range, 8, (uint64_t)slot * BLOCKS_NO_DATA);
+	put_sgl(queue, slot, sqe, false, RANGE_LEN);
+	wire_put32(sqe, SQE_CDW11, DEALLOCATE);
+}
+
 void cost_submit(struct cost_queue *queue, const struct cost_io *io)
 {
 	uint32_t slot = slot_take(queue);
 	uint8_t *sqe = command_begin(queue, slot, io->opcode);
 
-	wire_put32(sqe, SQE_NSID, NSID);
+	wire_put32(sqe, SQE_NSID, io->nsid ? io->nsid : 1);
 	if (io->len) {
 		put_sgl(queue, slot, sqe, io->in_capsule, io->len);
-		wire_put64(sqe, SQE_CDW10, (uint64_t)slot * (io->len / 512));
-		wire_put16(sqe, SQE_CDW12, (uint16_t)(io->len / 512 - 1));
+		put_range(sqe, slot, io->len / 512);
+	} else if (io->opcode == OPC_WRITE_ZEROES) {
+		put_range(sqe, slot, BLOCKS_NO_DATA);
+	} else if (io->opcode == OPC_DATASET_MANAGEMENT) {
+		put_discard(queue, slot, sqe);
 	}
 	send_capsule(queue, slot, 64 + (io->in_capsule ? io->len : 0));
 }
@@ -285,7 +317,7 @@ static uint32_t property(struct cost_queue *queue, uint8_t fctype, uint32_t offs
 
 /* ---- queues ---- */
 
-struct cost_queue *cost_queue_open(uint16_t qid, uint32_t depth, uint32_t data_len)
+struct cost_queue *cost_queue_prepare(uint16_t qid, uint32_t depth, uint32_t data_len)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
 				 .sin_port = htons(4420),
@@ -304,13 +336,26 @@ struct cost_queue *cost_queue_open(uint16_t qid, uint32_t depth, uint32_t data_l
 	await(RDMA_CM_EVENT_ADDR_RESOLVED);
 	must(rdma_resolve_route(queue->id, 1000), "rdma_resolve_route");
 	await(RDMA_CM_EVENT_ROUTE_RESOLVED);
+	pair_make(queue);
+	return queue;
+}
+
+void cost_queue_connect(struct cost_queue *queue)
+{
 	pair_connect(queue);
 	fabrics_connect(queue);
-	if (qid == 0) {
-		property(queue, FCTYPE_PROP_SET, PROP_CC, CC_ENABLE);
-		if (!(property(queue, FCTYPE_PROP_GET, PROP_CSTS, 0) & CSTS_RDY))
-			cost_fail("the controller is not ready");
-	}
+	if (queue->qid != 0)
+		return;
+	property(queue, FCTYPE_PROP_SET, PROP_CC, CC_ENABLE);
+	if (!(property(queue, FCTYPE_PROP_GET, PROP_CSTS, 0) & CSTS_RDY))
+		cost_fail("the controller is not ready");
+}
+
+struct cost_queue *cost_queue_open(uint16_t qid, uint32_t depth, uint32_t data_len)
+{
+	struct cost_queue *queue = cost_queue_prepare(qid, depth, data_len);
+
+	cost_queue_connect(queue);
 	return queue;
 }
 
@@ -328,4 +373,55 @@ void cost_queue_free(struct cost_queue *queue)
 	free(queue->memory);
 	free(queue->idle);
 	free(queue);
+}
+
+void cost_host_forget_events(void)
+{
+	struct rdma_cm_event *event;
+
+	while (!rdma_get_cm_event(channel, &event))
+		rdma_ack_cm_event(event);
+}
+
+/* ---- all of them ---- */
+
+static struct cost_queue *all[MAX_QUEUES];
+static uint32_t all_count, io_count;
+
+static struct cost_queue *queue_add(uint16_t qid, uint32_t depth, uint32_t data_len)
+{
+	if (all_count == MAX_QUEUES)
+		cost_fail("more than %u queues", MAX_QUEUES);
+	all[all_count] = cost_queue_open(qid, depth, data_len);
+	return all[all_count++];
+}
+
+struct cost_queue *cost_queues_add(uint32_t depth, uint32_t data_len)
+{
+	uint32_t qid = io_count++ % COST_QUEUES_OF_CTRL + 1;
+
+	if (qid == 1)
+		queue_add(0, 32, 4096);
+	return queue_add((uint16_t)qid, depth, data_len);
+}
+
+void cost_queues_close(void)
+{
+	for (uint32_t i = all_count; i-- > 0;)
+		cost_queue_disconnect(all[i]);
+	for (unsigned i = 0; i < 100; i++)
+		take_turn();
+	cost_host_forget_events();
+	while (all_count)
+		cost_queue_free(all[--all_count]);
+}
+
+uint32_t cost_number(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*end || end == text || value > UINT32_MAX)
+		cost_fail("'%s' is no number", text);
+	return (uint32_t)value;
 }

@@ -46,6 +46,13 @@ void cost_memory_begin(void)
 		cost_fail("the library is not there");
 }
 
+void cost_library(uintptr_t *from, uintptr_t *to)
+{
+	cost_memory_begin();
+	*from = begin;
+	*to = end;
+}
+
 int64_t cost_memory(void)
 {
 	return bytes;

@@ -111,7 +111,7 @@ static void turn(void)
 
 static void *work(void *arg)
 {
-	static const struct cost_io io = {OPC_READ, false, LEN};
+	static const struct cost_io io = {.opcode = OPC_READ, .len = LEN};
 	struct worker *worker = arg;
 
 	while (!atomic_load_explicit(&ended, memory_order_relaxed)) {
