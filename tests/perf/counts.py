@@ -109,13 +109,14 @@ def run(command):
 
 
 def lines_touched(command):
-    """Runs it under lackey. Return: lines of memory that the library touches in what is counted, summed over all of it."""
+    """Runs it under lackey. Return: what it printed, and the lines of memory that the library touches, each once in a part
+    that is counted, in all parts together."""
     total = 0
     begin = end = None
     counts = ours = False
     touched = set()
     with subprocess.Popen(["valgrind", "--tool=lackey", "--basic-counts=no", "--trace-mem=yes", *command],
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         for line in process.stderr:
             if line.startswith(b"**"):
                 words = line.split()[1:]
@@ -135,6 +136,7 @@ def lines_touched(command):
                 at, size = line[3:].split(b",")
                 first = int(at, 16)
                 touched.update(range(first // LINE, (first + int(size) - 1) // LINE + 1))
+        printed = process.stdout.read().decode()  # some lines, for which the pipe has room
     if process.returncode or begin is None:
         raise RuntimeError(f"lackey: {command} ended with {process.returncode}")
-    return total
+    return values(printed), total
