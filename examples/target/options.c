@@ -132,7 +132,7 @@ static const char help[] =
 	"How it runs:\n"
 	"  --groups N              poll groups, each with its own thread; 1 to 256 (1)\n"
 	"  --cpu N                 pin the threads to CPU N, N+1, ... (not pinned)\n"
-	"  --poll MODE             adaptive: spin while there is work, then sleep;\n"
+	"  --poll MODE             adaptive: spin while work comes often, else sleep;\n"
 	"                          busy: never sleep; event: sleep at once (adaptive)\n"
 	"  --drain-timeout MS      how long a drain may take, 0 to force at once (5000)\n"
 	"  --connect-timeout MS    from a host's connection to its Connect command (10000)\n"

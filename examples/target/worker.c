@@ -23,7 +23,9 @@
 #include "report.h"
 #include "worker.h"
 
-#define SPIN_NS  50000
+/* Adaptive: how long to spin for work that is expected within that time. */
+#define SPIN_NS  1000000
+#define GAP_MAX  (4 * SPIN_NS)
 #define GRACE_NS 1000000000
 
 enum {
@@ -40,7 +42,8 @@ struct worker {
 	unsigned index;
 	int epoll_fd;
 	int result;        /* of the start, then of the end */
-	uint64_t spin_end; /* when to sleep; 0: the last poll found work */
+	uint64_t idle_since; /* when a poll first found no work; 0: the last one found some */
+	uint64_t gap_ns;     /* adaptive: how long work is waited for, on average */
 	pthread_t thread;
 	sem_t answered; /* posted when result is set */
 	atomic_uint asked;
@@ -88,20 +91,45 @@ static void worker_sleep(struct worker *worker)
 	struct epoll_event events[16];
 	int timeout_ms = -1;
 
-	if (wrasse_poll_group_arm(worker->group, &timeout_ms) > 0) {
-		worker->spin_end = 0;
+	if (wrasse_poll_group_arm(worker->group, &timeout_ms) > 0)
 		return;
-	}
 	if (atomic_load(&worker->asked))
 		return;
 	/* Which descriptor it was does not matter: the next poll looks at all of them. */
 	epoll_wait(worker->epoll_fd, events, 16, timeout_ms);
 }
 
+/* Work has come. The average follows quickly, and no further up than that a few commands in a row bring
+ * it down again. */
+static void note_work(struct worker *worker)
+{
+	uint64_t gap_ns = worker->idle_since ? now_ns() - worker->idle_since : 0;
+
+	if (gap_ns > GAP_MAX)
+		gap_ns = GAP_MAX;
+	worker->gap_ns = (3 * worker->gap_ns + gap_ns) / 4;
+	worker->idle_since = 0;
+}
+
+/*
+ * Spinning pays while the next work is likely to come soon: a sleep and what wakes from it take longer.
+ * Where it is not, spinning would only keep a core from others.
+ */
+static void spin_or_sleep(struct worker *worker)
+{
+	uint64_t now = now_ns();
+
+	if (!worker->idle_since)
+		worker->idle_since = now;
+	else if (worker->gap_ns > SPIN_NS || now - worker->idle_since >= SPIN_NS)
+		worker_sleep(worker);
+}
+
 static void worker_turn(struct worker *worker)
 {
 	if (wrasse_poll_group_poll(worker->group) > 0) {
-		worker->spin_end = 0;
+		if (worker->mode == POLL_ADAPTIVE)
+			note_work(worker);
 		return;
 	}
 	switch (worker->mode) {
@@ -111,11 +139,7 @@ static void worker_turn(struct worker *worker)
 		worker_sleep(worker);
 		return;
 	case POLL_ADAPTIVE:
-		/* Only work earns the right to spin: a timer that woke us does not. */
-		if (worker->spin_end == 0)
-			worker->spin_end = now_ns() + SPIN_NS;
-		else if (now_ns() >= worker->spin_end)
-			worker_sleep(worker);
+		spin_or_sleep(worker);
 		return;
 	}
 }
@@ -219,6 +243,7 @@ int worker_create(struct wrasse_target *target, const struct wrasse_poll_group_o
 	worker->opts = *opts;
 	worker->opts.ctx = worker;
 	worker->mode = mode;
+	worker->gap_ns = GAP_MAX;
 	worker->cpu = cpu;
 	worker->index = index;
 	sem_init(&worker->answered, 0, 0);
