@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wrasse-raw ADDRESS PORT MIB: see raw.h. It sleeps as wrasse-target does by default: after 50 us without work.
+ * wrasse-raw ADDRESS PORT MIB: see raw.h. It polls as long as there is work, and sleeps after 100 ms without, while others are measured.
  * It ends by a signal, or with a message by anything that it did not expect.
  */
 #include "raw.h"
@@ -20,7 +20,7 @@
 #define CQ_DEPTH    16384
 #define BATCH       64
 #define SLOW_ROUNDS 256 /* between two looks at CM events while there is work */
-#define SPIN_NS     50000
+#define SPIN_NS     100000000
 #define SGL_LEN     8
 #define SGL_KEY     11
 #define SGL_ID      15

@@ -11,8 +11,8 @@ import statistics
 import subprocess
 import sys
 
-TARGETS = ("limit", "wrasse", "nvmet")
-COLOURS = {"limit": "#999999", "wrasse": "#0072b2", "nvmet": "#d55e00"}
+TARGETS = ("limit", "wrasse", "busy", "nvmet")
+COLOURS = {"limit": "#999999", "wrasse": "#0072b2", "busy": "#009e73", "nvmet": "#d55e00"}
 
 
 def read(path):
@@ -29,20 +29,16 @@ def medians(runs):
     return [statistics.median(column) for column in zip(*runs)]
 
 
-def table(jobs):
-    lines = [
-        "| fio on Linux's host | limit IOPS | wrasse | nvmet | wrasse : limit | wrasse : nvmet "
-        "| p50 us: limit | wrasse | nvmet | wrasse : limit | wrasse : nvmet |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+def table(jobs, column, unit):
+    """@column: of the figures of a run."""
+    names = [f"{target} {unit}" if target == TARGETS[0] else target for target in TARGETS]
+    ratios = [f"{target} : {other}" for other in ("limit", "nvmet") for target in ("wrasse", "busy")]
+    lines = ["| fio on Linux's host | " + " | ".join(names + ratios) + " |", "|---" + "|--:" * len(names + ratios) + "|"]
     for job, targets in jobs.items():
-        figures = {target: medians(targets[target]) for target in TARGETS}
-        iops = {target: figures[target][0] for target in TARGETS}
-        p50 = {target: figures[target][2] for target in TARGETS}
-        cells = [job]
-        for values in (iops, p50):
-            cells += [f"{values[target]:.0f}" for target in TARGETS]
-            cells += [f"{values['wrasse'] / values['limit']:.2f}", f"**{values['wrasse'] / values['nvmet']:.2f}**"]
+        figures = {target: medians(targets[target])[column] for target in TARGETS}
+        cells = [job, *(f"{figures[target]:.0f}" for target in TARGETS)]
+        cells += [f"{figures[target] / figures['limit']:.2f}" for target in ("wrasse", "busy")]
+        cells += [f"**{figures[target] / figures['nvmet']:.2f}**" for target in ("wrasse", "busy")]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -86,8 +82,8 @@ def peers(path, docs):
     runs = read(path)
     rounds = len(next(iter(runs["job"].values()))["wrasse"])
     draw(runs["depth"], os.path.join(docs, "plots"))
-    return [f"Medians of {rounds} rounds.", "", *table(runs["job"]), "", "![IOPS against depth](plots/depth.svg)",
-            "", "![latency against load](plots/latency.svg)"]
+    return [f"Medians of {rounds} rounds.", "", *table(runs["job"], 0, "IOPS"), "", *table(runs["job"], 2, "p50 us"), "",
+            "![IOPS against depth](plots/depth.svg)", "", "![latency against load](plots/latency.svg)"]
 
 
 def idle(path, _):
