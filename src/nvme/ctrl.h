@@ -225,6 +225,16 @@ void nvme_error_log_add(struct nvme_ctrl *ctrl, const struct nvme_request *reque
 /* Stores the entry that is age entries old (0: the newest); zeroes if there is none. */
 void nvme_error_log_get(const struct nvme_ctrl *ctrl, uint32_t age, struct nvme_error_entry *entry);
 
+/* nvme_queue_must_end() of an I/O queue. */
+static inline bool nvme_io_queue_must_end(const struct nvme_queue *queue)
+{
+	const struct nvme_ctrl *ctrl = queue->ctrl;
+
+	return ctrl &&
+	       (atomic_load_explicit(&ctrl->ended, memory_order_acquire) ||
+		queue->io_epoch != atomic_load_explicit(&ctrl->io_epoch, memory_order_acquire));
+}
+
 /* Whether a reservation forbids a controller's host an access. */
 static inline bool nvme_ctrl_denies(const struct nvme_ctrl *ctrl, uint32_t nsid, uint8_t access)
 {

@@ -7,6 +7,7 @@
 #include "nvme/io.h"
 
 #include "nvme/hook.h"
+#include "nvme/inline.h"
 
 /* ---- ranges ---- */
 
@@ -33,7 +34,7 @@ bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_na
 }
 
 /* Of commands with SLBA and NLB. Return: bytes in the range, or NVME_REFUSED. */
-static int64_t range_len(struct nvme_request *request)
+static ALWAYS_INLINE int64_t range_len(struct nvme_request *request)
 {
 	const struct wrasse_namespace *ns = request->at->ns;
 	uint64_t count = nvme_get16(request->cmd.rw.nlb) + 1ull;
@@ -45,8 +46,7 @@ static int64_t range_len(struct nvme_request *request)
 	return (int64_t)(count << ns->block_shift);
 }
 
-/* Of Read and Write. Return: bytes that the host moves, or NVME_REFUSED. */
-static int64_t rw_data_len(struct nvme_request *request)
+ALWAYS_INLINE int64_t nvme_rw_data_len(struct nvme_request *request)
 {
 	const struct wrasse_namespace *ns = request->at->ns;
 	int64_t len = range_len(request);
@@ -124,7 +124,7 @@ static bool range_is_as_it_was(struct nvme_request *request)
 
 /* The namespace of a command that is about to be executed: it may have gone, or changed, while the
  * request waited for its data. NULL: refused. */
-static struct nvme_ns_port *io_port(struct nvme_request *request)
+static ALWAYS_INLINE struct nvme_ns_port *io_port(struct nvme_request *request)
 {
 	struct nvme_ns_port *port = request->at;
 
@@ -137,8 +137,8 @@ static struct nvme_ns_port *io_port(struct nvme_request *request)
 											    NULL;
 }
 
-void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
-		  enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
+ALWAYS_INLINE void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
+				enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
 {
 	struct wrasse_io *io = &request->io;
 
@@ -157,8 +157,10 @@ void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
 	io->group_ctx = port->group_ctx;
 }
 
-enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
-			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
+static ALWAYS_INLINE enum nvme_next io_submit(struct nvme_request *request,
+					      struct nvme_ns_port *port,
+					      enum wrasse_io_opcode opcode, uint64_t offset,
+					      uint64_t length)
 {
 	switch (atomic_load_explicit(&port->state, memory_order_relaxed)) {
 	case NVME_NS_PORT_FAILED:
@@ -176,17 +178,23 @@ enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port 
 	return NVME_SUBMIT;
 }
 
+enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
+			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
+{
+	return io_submit(request, port, opcode, offset, length);
+}
+
 enum nvme_next nvme_io_flush(struct nvme_request *request, struct nvme_ns_port *port)
 {
 	return nvme_io_submit(request, port, WRASSE_IO_FLUSH, 0, 0);
 }
 
 /* The command's range with the command's data. */
-static enum nvme_next data_submit(struct nvme_request *request, struct nvme_ns_port *port,
-				  enum wrasse_io_opcode opcode)
+static ALWAYS_INLINE enum nvme_next
+data_submit(struct nvme_request *request, struct nvme_ns_port *port, enum wrasse_io_opcode opcode)
 {
 	uint64_t offset = nvme_get64(request->cmd.rw.slba) << port->ns->block_shift;
-	enum nvme_next next = nvme_io_submit(request, port, opcode, offset, request->data.len);
+	enum nvme_next next = io_submit(request, port, opcode, offset, request->data.len);
 
 	request->io.iov = request->iov;
 	request->io.iov_count = request->iov_count;
@@ -205,13 +213,14 @@ static enum nvme_next blank_submit(struct nvme_request *request, struct nvme_ns_
 
 /* ---- commands ---- */
 
-static enum nvme_next read_io(struct nvme_request *request, struct nvme_ns_port *port)
+static ALWAYS_INLINE enum nvme_next read_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
 	return port->ns->pi_type ? nvme_pi_steps(request, port) :
 				   data_submit(request, port, WRASSE_IO_READ);
 }
 
-static enum nvme_next write_io(struct nvme_request *request, struct nvme_ns_port *port)
+static ALWAYS_INLINE enum nvme_next write_io(struct nvme_request *request,
+					     struct nvme_ns_port *port)
 {
 	return port->ns->pi_type ? nvme_pi_steps(request, port) :
 				   data_submit(request, port, WRASSE_IO_WRITE);
@@ -258,7 +267,7 @@ static enum nvme_next flush_io(struct nvme_request *request, struct nvme_ns_port
 	return port ? nvme_io_flush(request, port) : nvme_flush_steps(request);
 }
 
-enum nvme_next nvme_io_execute(struct nvme_request *request)
+ALWAYS_INLINE enum nvme_next nvme_io_execute(struct nvme_request *request)
 {
 	struct nvme_ns_port *port = NULL;
 
@@ -267,6 +276,11 @@ enum nvme_next nvme_io_execute(struct nvme_request *request)
 		if (!port)
 			return NVME_RESPOND;
 	}
+	/* Most commands are Reads and Writes. */
+	if (request->op->io == read_io)
+		return read_io(request, port);
+	if (request->op->io == write_io)
+		return write_io(request, port);
 	return request->op->io(request, port);
 }
 
@@ -293,7 +307,7 @@ static const struct nvme_op io_ops[] = {
 			.lends = true,
 			.fuse = NVME_FUSE_SECOND,
 			.effects = NVME_EFFECT_DATA,
-			.data_len = rw_data_len,
+			.data_len = nvme_rw_data_len,
 			.io = write_io,
 		},
 	[NVME_OPC_READ] =
@@ -306,7 +320,7 @@ static const struct nvme_op io_ops[] = {
 			.exact = true,
 			.fua = true,
 			.lends = true,
-			.data_len = rw_data_len,
+			.data_len = nvme_rw_data_len,
 			.io = read_io,
 		},
 	[NVME_OPC_WRITE_UNCORRECTABLE] =

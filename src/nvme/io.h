@@ -17,6 +17,9 @@ bool nvme_io_check_range(struct nvme_request *request, const struct wrasse_names
 /* Refuses a command that writes to a namespace that is read-only. */
 bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_namespace *ns);
 
+/* Of Read and Write. Return: bytes that the host moves, or NVME_REFUSED. */
+int64_t nvme_rw_data_len(struct nvme_request *request);
+
 /* Executes a command whose line has io. */
 enum nvme_next nvme_io_execute(struct nvme_request *request);
 

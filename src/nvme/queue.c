@@ -56,12 +56,9 @@ bool nvme_queue_must_end(const struct nvme_queue *queue)
 {
 	const struct nvme_ctrl *ctrl = queue->ctrl;
 
-	if (!ctrl)
-		return false;
-	if (atomic_load_explicit(&ctrl->ended, memory_order_acquire))
-		return true;
-	return queue->qid != 0 &&
-	       queue->io_epoch != atomic_load_explicit(&ctrl->io_epoch, memory_order_acquire);
+	if (queue->qid != 0)
+		return nvme_io_queue_must_end(queue);
+	return ctrl && atomic_load_explicit(&ctrl->ended, memory_order_acquire);
 }
 
 uint64_t nvme_queue_tick(struct nvme_queue *queue, uint64_t now_ns, struct nvme_actions *actions)

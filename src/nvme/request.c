@@ -7,6 +7,7 @@
 #include "nvme/hook.h"
 #include "nvme/inline.h"
 #include "nvme/io.h"
+#include "nvme/sgl.h"
 
 /* ---- answers ---- */
 
@@ -163,7 +164,7 @@ static __attribute__((noinline, cold)) void refuse_by_queue(struct nvme_request 
 			    "Connect on a connected queue");
 	else if (!op || !(op->on & queue->on))
 		refuse_op(request);
-	else if (queue->on == NVME_ON_IO && nvme_queue_must_end(queue))
+	else if (queue->on == NVME_ON_IO && nvme_io_queue_must_end(queue))
 		nvme_refuse(request, wrasse_status_make(0, NVME_SC_SQ_DELETED, false), NVME_AT_NONE,
 			    "the controller was reset");
 	else
@@ -179,7 +180,7 @@ static ALWAYS_INLINE bool request_check_queue(struct nvme_request *request,
 	const struct nvme_queue *queue = request->queue;
 
 	if (op && (op->on & queue->on) && queue->state != NVME_QUEUE_ENDED &&
-	    !(queue->on == NVME_ON_IO && nvme_queue_must_end(queue)) &&
+	    !(queue->on == NVME_ON_IO && nvme_io_queue_must_end(queue)) &&
 	    !(op->ready && !nvme_ctrl_is_ready(queue->ctrl)))
 		return true;
 	refuse_by_queue(request, op);
@@ -233,21 +234,20 @@ static ALWAYS_INLINE bool request_parse_data(struct nvme_request *request, const
 					     uint32_t len, int64_t need)
 {
 	struct nvme_data *data = &request->data;
-	struct wrasse_status status;
+	uint8_t sc;
 
 	data->xfer = request->op->xfer;
-	status = nvme_sgl_parse(data, capsule, len);
+	sc = nvme_sgl_parse(data, capsule, len);
 	if (request->op->any_len)
 		need = data->len;
 	if (need > request->queue->limits->max_data_len) {
 		nvme_refuse_field(request, NVME_AT_CDW10, "more data than MDTS");
 		return false;
 	}
-	if (wrasse_status_is_ok(status) &&
-	    (data->len < need || (request->op->exact && data->len != need)))
-		status = NVME_GENERIC(NVME_SC_SGL_LENGTH);
-	if (!wrasse_status_is_ok(status)) {
-		nvme_refuse(request, status, NVME_AT_SGL, "invalid SGL");
+	if (!sc && (data->len < need || (request->op->exact && data->len != need)))
+		sc = NVME_SC_SGL_LENGTH;
+	if (sc) {
+		nvme_refuse(request, NVME_GENERIC(sc), NVME_AT_SGL, "invalid SGL");
 		return false;
 	}
 	if (data->len > need)
@@ -255,7 +255,8 @@ static ALWAYS_INLINE bool request_parse_data(struct nvme_request *request, const
 	return true;
 }
 
-static bool request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
+static ALWAYS_INLINE bool request_parse(struct nvme_request *request, const uint8_t *capsule,
+					uint32_t len)
 {
 	const struct nvme_op *op = request_find_op(request);
 	int64_t need;
@@ -267,7 +268,8 @@ static bool request_parse(struct nvme_request *request, const uint8_t *capsule, 
 		return request_parse_data(request, capsule, len, 0);
 	if (!op->data_len)
 		return true;
-	need = op->data_len(request);
+	/* Most commands are Reads and Writes. */
+	need = op->data_len == nvme_rw_data_len ? nvme_rw_data_len(request) : op->data_len(request);
 	if (need <= 0)
 		return need == 0;
 	return request_parse_data(request, capsule, len, need);
@@ -280,7 +282,8 @@ static inline void zero(uint8_t *at, size_t len)
 	memset(at + len / 2, 0, len - len / 2);
 }
 
-bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
+ALWAYS_INLINE bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule,
+				      uint32_t len)
 {
 	memcpy(&request->cmd, capsule, sizeof(request->cmd));
 	memset(&request->cqe, 0, sizeof(request->cqe));
@@ -325,7 +328,7 @@ bool nvme_request_is_io(const struct nvme_request *request)
 	return request->op->io;
 }
 
-enum nvme_next nvme_request_execute_io(struct nvme_request *request)
+ALWAYS_INLINE enum nvme_next nvme_request_execute_io(struct nvme_request *request)
 {
 	return request_may_be_executed(request) ? nvme_io_execute(request) : NVME_RESPOND;
 }

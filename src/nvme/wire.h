@@ -110,8 +110,8 @@ NVME_WIRE_SIZE(struct nvme_sgl, 16);
 
 static inline uint32_t nvme_sgl_keyed_len(const struct nvme_sgl *sgl)
 {
-	return sgl->keyed.len[0] | (uint32_t)sgl->keyed.len[1] << 8 |
-	       (uint32_t)sgl->keyed.len[2] << 16;
+	/* With the first byte of the key, in one load. */
+	return nvme_get32(sgl->plain.len) & 0xffffff;
 }
 
 /* CDW10-15 of Connect (NVMe-oF 1.1 3.3). */

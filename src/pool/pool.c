@@ -254,7 +254,8 @@ static inline struct pool_item *take_one(struct pool *pool, void *holder)
 	return item;
 }
 
-struct pool_item *pool_take(struct pool *pool, uint32_t count, uint32_t reserve, void *holder)
+inline __attribute__((always_inline)) struct pool_item *pool_take(struct pool *pool, uint32_t count,
+								  uint32_t reserve, void *holder)
 {
 	uint64_t needed = (uint64_t)count + reserve;
 	struct pool_item *first, *last;
@@ -299,7 +300,7 @@ static inline void poison(const struct pool *pool, struct pool_item *item)
 	ASAN_POISON_MEMORY_REGION(item->payload, pool->item_size);
 }
 
-uint32_t pool_give(struct pool *pool, struct pool_item *chain)
+inline __attribute__((always_inline)) uint32_t pool_give(struct pool *pool, struct pool_item *chain)
 {
 	struct pool_item *item = chain;
 	uint32_t count = 0;

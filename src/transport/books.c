@@ -24,7 +24,7 @@ static void line_of_class(struct wrasse_pool_line *line, const struct rdmat_clas
 		.group = class->group->index,
 		.capacity = class->capacity,
 		.free = __atomic_load_n(&class->free_count, __ATOMIC_RELAXED),
-		.peak = __atomic_load_n(&class->peak, __ATOMIC_RELAXED),
+		.peak = class->capacity - __atomic_load_n(&class->free_min, __ATOMIC_RELAXED),
 		.waits = __atomic_load_n(&class->waits, __ATOMIC_RELAXED),
 	};
 }

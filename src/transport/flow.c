@@ -42,7 +42,7 @@ void rdmat_flow_respond(struct rdmat_request *request)
 		go_on(second, good);
 }
 
-static void submit(struct rdmat_request *request)
+static ALWAYS_INLINE void submit(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->qp->group;
 	struct nvme_request *nvme = &request->nvme;
@@ -182,7 +182,7 @@ static void ask(struct rdmat_request *request, enum call call)
 	rdmat_flow_act(qp, &actions);
 }
 
-void rdmat_flow_execute(struct rdmat_request *request)
+static ALWAYS_INLINE void execute(struct rdmat_request *request)
 {
 	enum nvme_next next;
 
@@ -197,6 +197,11 @@ void rdmat_flow_execute(struct rdmat_request *request)
 		submit(request);
 	else
 		executed(request, next);
+}
+
+void rdmat_flow_execute(struct rdmat_request *request)
+{
+	execute(request);
 }
 
 /* The host's data is there. It is fetched once more if the namespace was paused meanwhile: who waits
@@ -215,13 +220,13 @@ static void fetched(struct rdmat_request *request)
 }
 
 /* Buffers and WRs are there. */
-static void start_transfer(struct rdmat_request *request)
+static ALWAYS_INLINE void start_transfer(struct rdmat_request *request)
 {
 	if (request->nvme.data.xfer == NVME_XFER_H2C && request->first) {
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 		rdmat_sendq_fill(request->qp);
 	} else {
-		rdmat_flow_execute(request);
+		execute(request);
 	}
 }
 
@@ -239,7 +244,7 @@ static ALWAYS_INLINE void go(struct rdmat_request *request)
 	struct wrasse_poll_group *group = request->qp->group;
 
 	if (!rdmat_request_needs_resources(request))
-		rdmat_flow_execute(request);
+		execute(request);
 	else if (pool_list_is_empty(&group->waiting[request->class->admin]) &&
 		 rdmat_request_take_resources(request))
 		start_transfer(request);
@@ -247,12 +252,17 @@ static ALWAYS_INLINE void go(struct rdmat_request *request)
 		rdmat_flow_wait_resources(request);
 }
 
-void rdmat_flow_start(struct rdmat_request *request)
+static ALWAYS_INLINE void start(struct rdmat_request *request)
 {
 	if (nvme_request_must_wait_at_once(&request->nvme))
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
 	else
 		go(request);
+}
+
+void rdmat_flow_start(struct rdmat_request *request)
+{
+	start(request);
 }
 
 /* Parses the capsule of a request. Return: whether it is good; else it is refused. */
@@ -290,7 +300,7 @@ static void begin(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 	if (qp->half || nvme_request_half(&request->nvme) != NVME_HALF_NONE)
 		rdmat_pair_capsule(request, good);
 	else if (good)
-		rdmat_flow_start(request);
+		start(request);
 	else
 		rdmat_flow_respond(request);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "nvme/inline.h"
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/pair.h"
@@ -62,8 +63,8 @@ static void complete(struct nvme_request *nvme, struct wrasse_status status, con
 			function);
 	__atomic_store_n(&request->io_done, true, __ATOMIC_RELAXED); /* see abort.c */
 	request->io_status = status;
-	request->msg.run = io_done;
 	if (!pthread_equal(group->owner, pthread_self())) {
+		request->msg.run = io_done;
 		rdmat_group_send(group, &request->msg);
 		return;
 	}
@@ -107,6 +108,8 @@ void wrasse_poll_group_get_stats(const struct wrasse_poll_group *group,
 	memset(stats, 0, size);
 	for (size_t i = 0; i < words; i++)
 		((uint64_t *)(void *)stats)[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	if (words)
+		stats->polls += __atomic_load_n(&group->stats.idle_polls, __ATOMIC_RELAXED);
 }
 
 /* ---- queue pairs by number ---- */
@@ -175,18 +178,19 @@ static int run_local(struct wrasse_poll_group *group)
 	int count = 0;
 
 	while (group->local_done) {
-		struct rdmat_msg *msg = pool_container(group->local_done, struct rdmat_msg, link);
+		struct rdmat_request *request =
+			pool_container(group->local_done, struct rdmat_request, msg.link);
 
-		group->local_done = msg->link.next;
+		group->local_done = request->msg.link.next;
 		if (!group->local_done)
 			group->local_done_tail = &group->local_done;
-		msg->run(group, msg);
+		rdmat_flow_io_done(request);
 		count++;
 	}
 	return count;
 }
 
-static int poll_backends(struct wrasse_poll_group *group)
+static __attribute__((noinline)) int poll_backends(struct wrasse_poll_group *group)
 {
 	int count = 0;
 
@@ -197,10 +201,10 @@ static int poll_backends(struct wrasse_poll_group *group)
 
 static int poll_devices(struct wrasse_poll_group *group)
 {
-	struct pool_link *link, *tmp;
+	struct pool_link *link;
 	int count = 0;
 
-	pool_list_for_each(link, tmp, &group->devices)
+	for (link = group->devices.head.next; link != &group->devices.head; link = link->next)
 		count += rdmat_group_device_poll(
 			pool_container(link, struct rdmat_group_device, link));
 	return count;
@@ -229,10 +233,9 @@ static void receives_failed(struct wrasse_poll_group *group, struct rdmat_rx *rx
 
 static void post_receives(struct wrasse_poll_group *group)
 {
-	struct pool_link *link, *tmp;
+	struct pool_link *link;
 
-	group->rx_dirty = false;
-	pool_list_for_each(link, tmp, &group->receivers) {
+	while ((link = pool_list_pop(&group->receivers))) {
 		struct rdmat_rx *rx = pool_container(link, struct rdmat_rx, link);
 		int rc = rdmat_rx_post(rx);
 
@@ -246,8 +249,7 @@ static void post_all(struct wrasse_poll_group *group)
 	struct pool_link *link;
 
 	/* Receives first: a host that is answered may send its next command at once. */
-	if (group->rx_dirty)
-		post_receives(group);
+	post_receives(group);
 	while ((link = pool_list_pop(&group->dirty)))
 		rdmat_sendq_post(pool_container(link, struct rdmat_qp, dirty_link));
 }
@@ -313,6 +315,10 @@ static __attribute__((noinline)) int slow_poll(struct wrasse_poll_group *group)
 {
 	int count;
 
+	if (!group->owned) {
+		group->owner = pthread_self();
+		group->owned = true;
+	}
 	group->until_slow = SLOW_POLLS;
 	count = rdmat_group_cm_events(group);
 	if (rdmat_group_now(group) >= group->next_timer_ns)
@@ -320,7 +326,7 @@ static __attribute__((noinline)) int slow_poll(struct wrasse_poll_group *group)
 	return count;
 }
 
-static void wake_up(struct wrasse_poll_group *group)
+static __attribute__((noinline)) void wake_up(struct wrasse_poll_group *group)
 {
 	struct pool_link *link, *tmp;
 	uint64_t count;
@@ -337,7 +343,7 @@ static void wake_up(struct wrasse_poll_group *group)
 /* Whether nothing is left that must be looked at in the next poll, whatever that finds. */
 static bool is_at_rest(const struct wrasse_poll_group *group)
 {
-	return !group->rx_dirty && !group->device_failed && !group->leaving &&
+	return pool_list_is_empty(&group->receivers) && !group->device_failed && !group->leaving &&
 	       !may_unpark(&group->classes[0]) && !may_unpark(&group->classes[1]) &&
 	       pool_list_is_empty(&group->waiting[0]) && pool_list_is_empty(&group->waiting[1]) &&
 	       pool_list_is_empty(&group->pairs) && pool_list_is_empty(&group->auths) &&
@@ -374,16 +380,17 @@ static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int dr
 		count += rdmat_group_devices_renew(group);
 	if (group->leaving)
 		count += rdmat_group_detach_leaving(group);
+	post_receives(group);
 	group->at_rest = is_at_rest(group);
 	return count;
 }
 
-static int poll_once(struct wrasse_poll_group *group)
+static ALWAYS_INLINE int poll_once(struct wrasse_poll_group *group)
 {
-	int drain = atomic_load_explicit(&group->drain, memory_order_relaxed), count;
+	int drain, count;
 
 	group->now_ns = 0;
-	count = rdmat_group_inbox(group);
+	count = pool_inbox_is_empty(&group->inbox) ? 0 : rdmat_group_inbox(group);
 	if (atomic_load_explicit(&group->attention, memory_order_relaxed)) {
 		group->at_rest = false;
 		count += rdmat_group_sync(group);
@@ -393,7 +400,9 @@ static int poll_once(struct wrasse_poll_group *group)
 		count += slow_poll(group);
 	}
 	count += poll_devices(group);
-	count += poll_backends(group);
+	if (group->ports)
+		count += poll_backends(group);
+	drain = atomic_load_explicit(&group->drain, memory_order_relaxed);
 	if (count || !group->at_rest || group->local_done || drain != RDMAT_DRAIN_NO)
 		count += act(group, drain);
 	if (count)
@@ -408,16 +417,10 @@ int wrasse_poll_group_poll(struct wrasse_poll_group *group)
 	if (group->polling)
 		return -EDEADLK;
 	group->polling = true;
-	if (!atomic_load_explicit(&group->owned, memory_order_relaxed)) {
-		group->owner = pthread_self();
-		atomic_store(&group->owned, true);
-	}
 	if (atomic_load_explicit(&group->armed, memory_order_relaxed))
 		wake_up(group);
 	count = poll_once(group);
-	rdmat_count(&group->stats.polls, 1);
-	if (!count)
-		rdmat_count(&group->stats.idle_polls, 1);
+	rdmat_count(count ? &group->stats.polls : &group->stats.idle_polls, 1);
 	group->polling = false;
 	return count;
 }

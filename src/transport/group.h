@@ -87,14 +87,15 @@ struct wrasse_poll_group {
 
 	/* the owner's */
 	bool polling; /* inside poll: calls back now */
-	_Atomic(bool) owned;
+	bool owned;   /* since its first poll, by: */
 	pthread_t owner;
 	uint64_t now_ns;     /* read once per poll, 0: not yet */
 	uint32_t until_slow; /* polls until the next look at timers and CM events */
 	uint64_t next_timer_ns;
 	struct rdma_event_channel *cm_channel; /* NULL before the first connection */
 	struct pool_list devices;
-	struct pool_list receivers;
+	struct pool_list
+		receivers; /* those of which slots were taken or given back, or are wanted */
 	struct pool_list qps;
 	struct pool_list dying;
 	struct pool_list dirty;
@@ -113,7 +114,6 @@ struct wrasse_poll_group {
 	struct pool_inbox_link *local_done,
 		**local_done_tail;     /* completions recorded on this thread */
 	bool at_rest;                  /* nothing of what follows, or of the lists, is left to do */
-	bool rx_dirty;                 /* a slot is idle */
 	uint64_t io_timeout_ns;        /* the shortest of its namespaces; 0: none has one */
 	bool lenders;                  /* of the backends that it has attached to, one has map() */
 	bool device_failed;            /* of devices, one or more have failed */
@@ -125,7 +125,8 @@ struct wrasse_poll_group {
 	uint32_t small_reserve; /* of the small buffers, for admin */
 	uint32_t io_slots, admin_slots;
 	uint64_t state_count[RDMAT_REQUEST_STATE_COUNT]; /* moves into each state */
-	struct wrasse_poll_group_stats stats;            /* written with rdmat_count() */
+	/* Written with rdmat_count(). Of polls those are counted here that found something. */
+	struct wrasse_poll_group_stats stats;
 	struct rdmat_holder *holders;    /* RDMAT_MAX_HOLDERS for the drain report */
 	struct rdmat_departed *departed; /* a ring of RDMAT_DEPARTED */
 	uint32_t holder_count, holders_omitted;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include "nvme/inline.h"
 #include "transport/flow.h"
 #include "transport/group.h"
 #include "transport/sendq.h"
@@ -248,20 +249,20 @@ int rdmat_group_devices_renew(struct wrasse_poll_group *group)
 	return count;
 }
 
-int rdmat_group_device_poll(struct rdmat_group_device *device)
+#define BATCH 32
+
+/* @count: what @wc has, of @want that were asked for. Return: how many completions there were in all, one more if the
+ * queue failed. */
+static __attribute__((noinline)) int take_all(struct rdmat_group_device *device, struct ibv_wc *wc,
+					      int want, int count)
 {
-	struct ibv_wc wc[32];
-	int left = (int)device->group->budget, total = 0, count;
+	int left = (int)device->group->budget, total = 0, failed = 0;
 
-	if (device->failed)
-		return 0;
-	do {
-		int want = left < 32 ? left : 32;
-
-		count = ibv_poll_cq(device->cq, want, wc);
+	for (;;) {
 		if (count < 0) {
 			rdmat_group_device_fail(device, "its completion queue cannot be polled");
-			return total + 1;
+			failed = 1;
+			break;
 		}
 		for (int i = 0; i < count; i++) {
 			if (wc[i].wr_id & RDMAT_WR_ID_RECV)
@@ -269,14 +270,32 @@ int rdmat_group_device_poll(struct rdmat_group_device *device)
 			else
 				take_send(&wc[i]);
 		}
-		if (count < want)
-			device->sweeps++;
 		total += count;
 		left -= count;
-		if (count < want)
+		if (count < want) {
+			device->sweeps++;
 			break;
-	} while (left > 0);
-	if (total)
-		rdmat_count(&device->group->stats.completions, (uint64_t)total);
-	return total;
+		}
+		if (left <= 0)
+			break;
+		want = left < BATCH ? left : BATCH;
+		count = ibv_poll_cq(device->cq, want, wc);
+	}
+	rdmat_count(&device->group->stats.completions, (uint64_t)total);
+	return total + failed;
+}
+
+/* Mostly there is nothing: that must cost little. */
+ALWAYS_INLINE int rdmat_group_device_poll(struct rdmat_group_device *device)
+{
+	int want = device->group->budget < BATCH ? (int)device->group->budget : BATCH, count;
+	struct ibv_wc wc[BATCH];
+
+	if (device->failed)
+		return 0;
+	count = ibv_poll_cq(device->cq, want, wc);
+	if (count)
+		return take_all(device, wc, want, count);
+	device->sweeps++;
+	return 0;
 }

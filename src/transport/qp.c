@@ -92,28 +92,31 @@ static uint32_t sq_depth_of(const struct rdmat_qp *qp)
 
 /* Promises requests to the queue pair: all of its depth if it posts its own slots, and to an admin queue
  * more than it has events that its controller holds. */
-static int qp_reserve(struct rdmat_qp *qp, bool shared)
+static int qp_reserve(struct rdmat_qp *qp)
 {
 	struct rdmat_class *class = qp->class;
-	uint32_t want = shared ? (class->admin ? ADMIN_RESERVE : 0) : qp->nvme.conn.depth;
+	struct rdmat_rx *shared = qp->device->rx[class->admin];
+	uint32_t depth = qp->nvme.conn.depth;
+	uint32_t want = !shared ? depth : class->admin ? ADMIN_RESERVE : 0;
 
 	if (want > class->capacity - class->reserved)
 		return -ENOSPC;
 	class->reserved += want;
 	qp->reserved = want;
-	if (shared && class->admin) {
-		qp->shared = qp->device->rx[1];
-		qp->shared->reserved += want;
-		qp->group->rx_dirty = true; /* it may post more */
+	if (shared) {
+		qp->wanted = class->admin ? ADMIN_RESERVE : depth;
+		rdmat_rx_want(shared, (int32_t)qp->wanted);
 	}
+	if (class->admin)
+		qp->shared = shared;
 	return 0;
 }
 
 static void qp_unreserve(struct rdmat_qp *qp)
 {
 	qp->class->reserved -= qp->reserved;
-	if (qp->shared)
-		qp->shared->reserved -= qp->reserved;
+	if (qp->wanted)
+		rdmat_rx_want(qp->device->rx[qp->class->admin], -(int32_t)qp->wanted);
 }
 
 /* @attr: its sizes are set here, since a call that fails may have changed them. */
@@ -161,10 +164,11 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 
 static int qp_post_receives(struct rdmat_qp *qp)
 {
+	struct rdmat_rx *shared = qp->device->rx[qp->class->admin];
 	int rc;
 
-	if (qp->device->rx[qp->class->admin])
-		return 0;
+	if (shared)
+		return rdmat_rx_post(shared);
 	rc = rdmat_rx_create(qp->group, qp->class, qp->device->device, qp->nvme.conn.depth, false,
 			     &qp->rx);
 	if (rc)
@@ -231,7 +235,9 @@ static int qp_create(struct wrasse_poll_group *group, struct rdmat_new_conn *con
 	if (!qp)
 		return -ENOMEM;
 	qp->device = device;
-	rc = qp_reserve(qp, device->rx[qp->class->admin] != NULL);
+	qp->device_index = device->device->index;
+	qp->response_lkey = qp->class->slab.lkey[qp->device_index];
+	rc = qp_reserve(qp);
 	if (!rc)
 		rc = qp_make_ibv(qp, conn->id);
 	if (!rc)

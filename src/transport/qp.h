@@ -62,6 +62,7 @@ struct rdmat_qp {
 	uint32_t qpn;
 	uint32_t number;       /* how manieth queue pair of its group it is */
 	uint32_t reserved;     /* of class->reserved */
+	uint32_t wanted;       /* of the shared receiver's wanted */
 	uint32_t outstanding;  /* commands that the host waits for */
 	uint32_t requests_out; /* requests that are not FREE */
 	uint32_t held;         /* those that the controller keeps */
@@ -70,9 +71,12 @@ struct rdmat_qp {
 	uint32_t sq_free;      /* send-queue slots */
 	uint32_t reads_free;   /* READ credits */
 	uint32_t max_sge;
+	uint32_t response_lkey;     /* of the memory that its class has its responses in */
+	unsigned device_index;      /* device->device->index */
 	struct rdmat_wr *sq_oldest; /* FIFO of all WRs queued or posted and not retired */
 	struct rdmat_wr *sq_newest;
 	struct rdmat_wr *sq_unposted; /* the first that the hardware does not have yet */
+	uint32_t sq_unposted_count;   /* it, and those behind it */
 	struct rdmat_request *half;   /* a first half of a fused pair whose second has not come */
 	/* Requests that src/nvme wants to be asked about again, linked by nvme.next. */
 	struct nvme_request *retry;

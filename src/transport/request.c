@@ -31,8 +31,10 @@ static __attribute__((noinline)) void touch(struct rdmat_class *class)
 	request->class = class;
 	request->index = class->touched++;
 	request->data_wr.request = request;
+	request->data_wr.wr.wr_id = (uintptr_t)&request->data_wr;
 	request->data_wr.wr.sg_list = request->data_sge;
 	request->response_wr.request = request;
+	request->response_wr.wr.wr_id = (uintptr_t)&request->response_wr;
 	request->response_wr.wr.sg_list = &request->response_sge;
 	request->response_wr.wr.num_sge = 1;
 	request->response_sge.addr = (uintptr_t)&request->nvme.cqe;
@@ -56,6 +58,7 @@ int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group,
 	class->group = group;
 	class->capacity = count;
 	class->free_count = count;
+	class->free_min = count;
 	class->admin = admin;
 	pool_list_init(&class->free);
 	pool_list_init(&class->parked);
@@ -164,12 +167,11 @@ static void release(struct rdmat_request *request, uint32_t keeps)
 static void left_free_list(struct rdmat_request *request)
 {
 	struct rdmat_class *class = request->class;
-	uint32_t out;
+	uint32_t count = class->free_count - 1;
 
-	rdmat_set(&class->free_count, class->free_count - 1);
-	out = class->capacity - class->free_count;
-	if (out > class->peak)
-		rdmat_set(&class->peak, out);
+	rdmat_set(&class->free_count, count);
+	if (count < class->free_min)
+		rdmat_set(&class->free_min, count);
 	request->qp->requests_out++;
 	if (request->qp->shared)
 		request->qp->shared->out++;
@@ -192,7 +194,7 @@ static __attribute__((noinline, cold)) void items_lost(struct rdmat_request *req
 	request->items_out = 0;
 }
 
-static void came_free(struct rdmat_request *request)
+static ALWAYS_INLINE void came_free(struct rdmat_request *request)
 {
 	struct rdmat_class *class = request->class;
 
@@ -208,13 +210,14 @@ static void came_free(struct rdmat_request *request)
 	request->qp->requests_out--;
 	if (request->qp->shared) {
 		request->qp->shared->out--;
-		class->group->rx_dirty = true; /* it may post one more */
+		rdmat_rx_want(request->qp->shared, 0); /* it may post one more */
 	}
 	request->qp = NULL;
 	request->held = false;
 	request->io_done = false;
 	request->with_data = false;
 	request->responded = false;
+	request->whole = false;
 	request->disconnect_after = false;
 }
 
@@ -352,17 +355,17 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 	move(request, to);
 }
 
-void rdmat_request_move_to_executing(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_request_move_to_executing(struct rdmat_request *request)
 {
 	move_plain(request, TO_EXECUTING, RDMAT_REQUEST_EXECUTING);
 }
 
-void rdmat_request_move_to_responding(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_request_move_to_responding(struct rdmat_request *request)
 {
 	move_plain(request, TO_RESPONDING, RDMAT_REQUEST_RESPONDING);
 }
 
-void rdmat_request_move_to_free(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_request_move_to_free(struct rdmat_request *request)
 {
 	move_plain(request, TO_FREE, RDMAT_REQUEST_FREE);
 }

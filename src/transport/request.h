@@ -139,24 +139,25 @@ struct rdmat_request {
 	struct rdmat_qp *qp;   /* NULL while FREE */
 	struct rdmat_class *class;
 	struct rdmat_request
-		*pair;          /* the other half of a fused pair, from when both are there until
+		*pair;      /* the other half of a fused pair, from when both are there until
 				       the first is answered */
-	uint8_t state;          /* enum rdmat_request_state; written by rdmat_request_move() only */
-	uint8_t holds;          /* of enum rdmat_hold: SLOT, BUFFERS (scratch), CHAIN */
-	bool backend;           /* submitted and not acted on yet */
-	bool io_done;           /* wrasse_io_complete() was called */
-	bool held;              /* the controller keeps it (NVME_HOLD) */
-	bool special;           /* an Abort or a fused pair has to do with it, or had */
-	bool with_data;         /* the response carries data */
-	bool responded;         /* the SEND is queued */
-	bool disconnect_after;  /* the connection ends when the response is out */
-	uint16_t sq_out;        /* WRs posted and not retired */
-	uint16_t reads_out;     /* those of them that are RDMA READs */
-	uint32_t chain_count;   /* WRs in the chain, the embedded one included */
-	uint32_t items_out;     /* items of the pools that it took and has not given back */
-	struct rdmat_wr *first; /* the chain of data WRs */
-	struct rdmat_wr *cursor; /* the next of it to queue for posting; NULL: all are */
-	struct pool_item *chain; /* the WRs of the pool in it; NULL: the embedded one serves */
+	uint8_t state;      /* enum rdmat_request_state; written by rdmat_request_move() only */
+	uint8_t holds;      /* of enum rdmat_hold: SLOT, BUFFERS (scratch), CHAIN */
+	bool backend;       /* submitted and not acted on yet */
+	bool io_done;       /* wrasse_io_complete() was called */
+	bool held : 1;      /* the controller keeps it (NVME_HOLD) */
+	bool special : 1;   /* an Abort or a fused pair has to do with it, or had */
+	bool with_data : 1; /* the response carries data */
+	bool responded : 1; /* the SEND is queued */
+	bool whole : 1; /* with all WRs of the response at once: they are one behind the other */
+	bool disconnect_after : 1; /* the connection ends when the response is out */
+	uint16_t sq_out;           /* WRs posted and not retired */
+	uint16_t reads_out;        /* those of them that are RDMA READs */
+	uint32_t chain_count;      /* WRs in the chain, the embedded one included */
+	uint32_t items_out;        /* items of the pools that it took and has not given back */
+	struct rdmat_wr *first;    /* the chain of data WRs */
+	struct rdmat_wr *cursor;   /* the next of it to queue for posting; NULL: all are */
+	struct pool_item *chain;   /* the WRs of the pool in it; NULL: the embedded one serves */
 	struct pool_item *buffers;
 	struct pool_item *scratch; /* one more buffer, for src/nvme's own use */
 	struct rdmat_slot *slot;
@@ -202,13 +203,13 @@ struct rdmat_class {
 	uint32_t touched;
 	uint32_t capacity;
 	uint32_t free_count;
+	uint32_t free_min;       /* the fewest that ever were */
 	struct pool_list parked; /* receive slots whose capsules wait for a request, oldest first */
 	uint32_t reserved;       /* requests promised to queue pairs at admission */
 	uint32_t slots; /* receive slots that exist now; like the next two read by any thread */
 	uint32_t slots_held; /* by requests, or parked */
 	uint32_t slots_peak;
 	uint64_t waits; /* capsules that had to wait for a request */
-	uint32_t peak;
 	bool admin;
 };
 

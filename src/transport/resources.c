@@ -7,6 +7,7 @@
 
 #include <wrasse/backend.h>
 
+#include "nvme/inline.h"
 #include "pool/panic.h"
 #include "transport/chain.h"
 #include "transport/group.h"
@@ -18,7 +19,7 @@ _Static_assert(RDMAT_MAX_IOV == WRASSE_MAX_PIECES, "buffers of a request");
 
 /* ---- giving back ---- */
 
-static void lent_give(struct rdmat_request *request)
+static __attribute__((noinline)) void lent_give(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->class->group;
 	struct nvme_ns_port *port = request->nvme.lender;
@@ -29,7 +30,7 @@ static void lent_give(struct rdmat_request *request)
 	rdmat_pause_settle(group, port);
 }
 
-void rdmat_buffers_give(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_buffers_give(struct rdmat_request *request)
 {
 	if (request->nvme.lender)
 		lent_give(request);
@@ -42,7 +43,7 @@ void rdmat_buffers_give(struct rdmat_request *request)
 	request->holds &= (uint8_t)~RDMAT_HOLD_BUFFERS;
 }
 
-void rdmat_chain_give(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_chain_give(struct rdmat_request *request)
 {
 	if (request->chain)
 		request->items_out -= pool_give(request->chain->pool, request->chain);
@@ -64,6 +65,7 @@ static uint32_t wrs_link(struct rdmat_request *request, struct pool_item *chain)
 		struct rdmat_pool_wr *wr = item->payload;
 
 		wr->wr.request = request;
+		wr->wr.wr.wr_id = (uintptr_t)&wr->wr;
 		wr->wr.wr.sg_list = wr->sge;
 		*link = &wr->wr;
 		link = &wr->wr.chain_next;
@@ -79,7 +81,8 @@ static bool buffer_is_small(uint32_t len)
 }
 
 /* Takes @count buffers of a pool. */
-static struct pool_item *buffers_take(struct rdmat_request *request, bool small, uint32_t count)
+static ALWAYS_INLINE struct pool_item *buffers_take(struct rdmat_request *request, bool small,
+						    uint32_t count)
 {
 	struct wrasse_poll_group *group = request->class->group;
 	uint32_t reserve = small && !request->class->admin ? group->small_reserve : 0;
@@ -118,7 +121,7 @@ static bool chain_take(struct rdmat_request *request, const struct rdmat_chain_s
 
 static uint32_t lkey_of(const struct rdmat_request *request, const struct pool_slab *slab)
 {
-	return slab->lkey[request->qp->device->device->index];
+	return slab->lkey[request->qp->device_index];
 }
 
 /* A backend that lends what is not there would have the device write anywhere. */
@@ -234,7 +237,7 @@ static bool takes_one(const struct rdmat_request *request)
 	       !request->class->group->lenders;
 }
 
-static bool one_take(struct rdmat_request *request)
+static ALWAYS_INLINE bool one_take(struct rdmat_request *request)
 {
 	const struct nvme_data *data = &request->nvme.data;
 	struct rdmat_wr *wr = &request->data_wr;
@@ -270,17 +273,20 @@ static bool scratch_take(struct rdmat_request *request)
 	return true;
 }
 
-bool rdmat_request_take_resources(struct rdmat_request *request)
+static __attribute__((noinline)) bool more_take(struct rdmat_request *request)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
-	if (takes_one(request))
-		return one_take(request);
 	if ((!data->scratch_len || scratch_take(request)) &&
 	    (!data->len || data->in_capsule || transfer_take(request)))
 		return true;
 	rdmat_buffers_give(request);
 	return false;
+}
+
+ALWAYS_INLINE bool rdmat_request_take_resources(struct rdmat_request *request)
+{
+	return takes_one(request) ? one_take(request) : more_take(request);
 }
 
 bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second)

@@ -15,33 +15,55 @@ static void slot_to_idle(struct rdmat_slot *slot)
 {
 	struct rdmat_rx *rx = slot->rx;
 
+	slot->state = RDMAT_SLOT_IDLE;
 	slot->wr.next = rx->idle;
 	rx->idle = &slot->wr;
+	rx->idle_count++;
 }
 
-static int srq_create(struct rdmat_rx *rx)
+/* There may be something to post, and what is held has changed. */
+static void look_at(struct rdmat_rx *rx)
+{
+	if (!pool_link_is_on_list(&rx->link))
+		pool_list_add_tail(&rx->group->receivers, &rx->link);
+}
+
+static void note_held(struct rdmat_rx *rx)
+{
+	struct rdmat_class *class = rx->class;
+	uint32_t held = rdmat_rx_held(rx);
+
+	if (held == rx->noted)
+		return;
+	rdmat_set(&class->slots_held, class->slots_held + held - rx->noted);
+	rx->noted = held;
+	if (class->slots_held > class->slots_peak)
+		rdmat_set(&class->slots_peak, class->slots_held);
+}
+
+static int srq_create(struct rdmat_rx *rx, uint32_t slot_count)
 {
 	struct ibv_srq_init_attr attr = {.srq_context = rx,
-					 .attr = {.max_wr = rx->slot_count, .max_sge = 1}};
+					 .attr = {.max_wr = slot_count, .max_sge = 1}};
 
 	rx->srq = ibv_create_srq(rx->device->pd, &attr);
 	return rx->srq ? 0 : -errno;
 }
 
-static int slots_init(struct rdmat_rx *rx, uint32_t slot_len, int node)
+static int slots_init(struct rdmat_rx *rx, uint32_t slot_count, uint32_t slot_len, int node)
 {
 	int rc;
 
-	rx->slots = calloc(rx->slot_count, sizeof(*rx->slots));
+	rx->slots = calloc(slot_count, sizeof(*rx->slots));
 	if (!rx->slots)
 		return -ENOMEM;
-	rc = pool_slab_init(&rx->slab, (size_t)rx->slot_count * slot_len, node, NULL);
+	rc = pool_slab_init(&rx->slab, (size_t)slot_count * slot_len, node, NULL);
 	if (rc)
 		return rc;
 	rc = pool_slab_register(&rx->slab, rx->device->index, rx->device, rdmat_device_register);
 	if (rc)
 		return rc;
-	for (uint32_t i = rx->slot_count; i-- > 0;) {
+	for (uint32_t i = slot_count; i-- > 0;) {
 		struct rdmat_slot *slot = &rx->slots[i];
 
 		slot->rx = rx;
@@ -54,6 +76,8 @@ static int slots_init(struct rdmat_rx *rx, uint32_t slot_len, int node)
 		slot->wr.num_sge = 1;
 		slot_to_idle(slot);
 	}
+	rx->slot_count = slot_count;
+	rdmat_set(&rx->class->slots, rx->class->slots + slot_count);
 	return 0;
 }
 
@@ -70,14 +94,12 @@ int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class,
 	if (!rx)
 		return -ENOMEM;
 	rx->class = class;
+	rx->group = group;
 	rx->device = device;
-	rx->slot_count = slot_count;
-	pool_list_add_tail(&group->receivers, &rx->link);
-	rdmat_set(&class->slots, class->slots + slot_count);
 	if (shared)
-		rc = srq_create(rx);
+		rc = srq_create(rx, slot_count);
 	if (!rc)
-		rc = slots_init(rx, (slot_len + 63u) & ~63u, group->node);
+		rc = slots_init(rx, slot_count, (slot_len + 63u) & ~63u, group->node);
 	if (rc) {
 		rdmat_rx_destroy(rx);
 		return rc;
@@ -88,15 +110,14 @@ int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class,
 
 void rdmat_rx_destroy(struct rdmat_rx *rx)
 {
-	struct wrasse_poll_group *group = rx->class->group;
-
-	if (rx->held)
-		pool_panic("receiver destroyed while requests hold %u of its slots", rx->held);
+	if (rdmat_rx_held(rx))
+		pool_panic("receiver destroyed while requests hold %u of its slots",
+			   rdmat_rx_held(rx));
 	if (rx->srq) {
 		int rc = ibv_destroy_srq(rx->srq);
 
 		if (rc)
-			rdmat_log(group->rdmat, WRASSE_LOG_ERROR,
+			rdmat_log(rx->group->rdmat, WRASSE_LOG_ERROR,
 				  "shared receive queue not destroyed: errno %d", rc);
 	}
 	rdmat_rx_reclaim(rx);
@@ -104,46 +125,36 @@ void rdmat_rx_destroy(struct rdmat_rx *rx)
 	if (rx->slab.base)
 		pool_slab_fini(&rx->slab);
 	rdmat_set(&rx->class->slots, rx->class->slots - rx->slot_count);
-	pool_list_del(&rx->link);
+	note_held(rx);
+	if (pool_link_is_on_list(&rx->link))
+		pool_list_del(&rx->link);
 	free(rx->slots);
 	free(rx);
 }
 
-static void one_more_held(struct rdmat_rx *rx)
-{
-	struct rdmat_class *class = rx->class;
-
-	rx->held++;
-	rdmat_set(&class->slots_held, class->slots_held + 1);
-	if (class->slots_held > class->slots_peak)
-		rdmat_set(&class->slots_peak, class->slots_held);
-}
-
-static void one_less_held(struct rdmat_rx *rx)
-{
-	rx->held--;
-	rdmat_set(&rx->class->slots_held, rx->class->slots_held - 1);
-}
-
 void rdmat_rx_taken(struct rdmat_slot *slot)
 {
-	if (!slot->with_hardware)
+	struct rdmat_rx *rx = slot->rx;
+
+	if (slot->state != RDMAT_SLOT_POSTED)
 		pool_panic("a receive slot completed that was not posted");
-	slot->with_hardware = false;
-	slot->rx->posted--;
-	/* Others may be idle beside it. */
-	if (slot->rx->idle)
-		slot->rx->class->group->rx_dirty = true;
-	one_more_held(slot->rx);
+	slot->state = RDMAT_SLOT_HELD;
+	rx->posted--;
+	look_at(rx);
 }
 
 void rdmat_rx_give(struct rdmat_slot *slot)
 {
-	if (slot->with_hardware || slot->rx->held == 0)
+	if (slot->state != RDMAT_SLOT_HELD)
 		pool_panic("a receive slot was given back that nobody held");
-	one_less_held(slot->rx);
 	slot_to_idle(slot);
-	slot->rx->class->group->rx_dirty = true;
+	look_at(slot->rx);
+}
+
+void rdmat_rx_want(struct rdmat_rx *rx, int32_t more)
+{
+	rx->wanted += (uint32_t)more;
+	look_at(rx);
 }
 
 void rdmat_rx_reclaim(struct rdmat_rx *rx)
@@ -151,7 +162,7 @@ void rdmat_rx_reclaim(struct rdmat_rx *rx)
 	for (uint32_t i = 0; rx->posted; i++) {
 		struct rdmat_slot *slot = &rx->slots[i];
 
-		if (!slot->with_hardware)
+		if (slot->state != RDMAT_SLOT_POSTED)
 			continue;
 		rdmat_rx_taken(slot);
 		rdmat_rx_give(slot);
@@ -189,15 +200,20 @@ void rdmat_rx_unpark_all(struct rdmat_qp *qp)
 }
 
 /*
- * How many slots may be posted. Admin commands come before I/O wherever something is scarce: hosts that
- * send as many as their queues have room for must not have all of it.
+ * How many slots may be posted. No more than hosts may send: the device takes them in their order, so
+ * with few of them the next capsule comes to memory that the processor has used a moment ago. And Admin
+ * commands come before I/O wherever something is scarce: hosts that send as many of them as their queues
+ * have room for must not have all of it.
  */
 static uint32_t posted_max(const struct rdmat_rx *rx)
 {
-	if (!rx->srq || !rx->class->admin)
+	uint32_t out = rx->class->admin ? rx->out : 0, max;
+
+	if (!rx->srq)
 		return rx->slot_count;
 	/* One for the first queue pair. */
-	return rx->reserved > rx->out ? rx->reserved - rx->out : 1;
+	max = rx->wanted > out ? rx->wanted - out : 1;
+	return max < rx->slot_count ? max : rx->slot_count;
 }
 
 int rdmat_rx_post(struct rdmat_rx *rx)
@@ -206,23 +222,24 @@ int rdmat_rx_post(struct rdmat_rx *rx)
 	uint32_t max = posted_max(rx);
 	int rc;
 
+	note_held(rx);
 	if (rx->stopped || !first || rx->posted >= max)
 		return 0;
 	while (rx->idle && rx->posted < max) {
 		last = rx->idle;
-		pool_container(last, struct rdmat_slot, wr)->with_hardware = true;
+		pool_container(last, struct rdmat_slot, wr)->state = RDMAT_SLOT_POSTED;
 		rx->idle = last->next;
+		rx->idle_count--;
 		rx->posted++;
 	}
 	last->next = NULL;
-	rdmat_count(&rx->class->group->stats.recv_posts, 1);
+	rdmat_count(&rx->group->stats.recv_posts, 1);
 	rc = rx->srq ? ibv_post_srq_recv(rx->srq, first, &bad) : ibv_post_recv(rx->qp, first, &bad);
 	for (struct ibv_recv_wr *wr = rc ? bad : NULL, *next; wr; wr = next) {
 		struct rdmat_slot *slot = pool_container(wr, struct rdmat_slot, wr);
 
 		next = wr->next;
-		rdmat_rx_taken(slot);
-		one_less_held(rx);
+		rx->posted--;
 		slot_to_idle(slot);
 	}
 	return -rc;

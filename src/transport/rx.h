@@ -12,12 +12,18 @@
 
 struct rdmat_device;
 
+enum rdmat_slot_state {
+	RDMAT_SLOT_IDLE,
+	RDMAT_SLOT_POSTED, /* the hardware has it */
+	RDMAT_SLOT_HELD,   /* by a request, or parked */
+};
+
 struct rdmat_slot {
 	struct ibv_recv_wr wr; /* wr.next: idle list and post list */
 	struct ibv_sge sge;
 	struct rdmat_rx *rx;
 	uint8_t *capsule;
-	bool with_hardware;
+	enum rdmat_slot_state state;
 	/* While it is parked: */
 	struct pool_link parked; /* class->parked */
 	struct rdmat_qp *qp;     /* that the capsule came to */
@@ -26,8 +32,9 @@ struct rdmat_slot {
 };
 
 struct rdmat_rx {
-	struct pool_link link; /* the group's list of receivers */
+	struct pool_link link; /* group->receivers, or no list */
 	struct rdmat_class *class;
+	struct wrasse_poll_group *group;
 	struct rdmat_device *device;
 	struct ibv_srq *srq; /* one of srq and qp */
 	struct ibv_qp *qp;
@@ -36,9 +43,10 @@ struct rdmat_rx {
 	struct pool_slab slab; /* capsules */
 	struct ibv_recv_wr *idle;
 	uint32_t slot_count;
+	uint32_t idle_count;
 	uint32_t posted;
-	uint32_t held;        /* by requests, or parked */
-	uint32_t reserved;    /* requests promised to the queue pairs that share it */
+	uint32_t noted;       /* of class->slots_held */
+	uint32_t wanted;      /* slots that the queue pairs which share it may need at a time */
 	uint32_t out;         /* requests that those have */
 	bool stopped;         /* post no more */
 	_Atomic(bool) broken; /* the device says so of srq; any thread */
@@ -46,6 +54,12 @@ struct rdmat_rx {
 
 /* wr_id of a receive has this bit, that of a send has not. */
 #define RDMAT_WR_ID_RECV 1ull
+
+/* By requests, or parked. */
+static inline uint32_t rdmat_rx_held(const struct rdmat_rx *rx)
+{
+	return rx->slot_count - rx->idle_count - rx->posted;
+}
 
 /*
  * Makes a receiver with a shared receive queue, or (@shared false) one whose qp the caller sets
@@ -67,6 +81,10 @@ void rdmat_rx_taken(struct rdmat_slot *slot);
  * back as well. */
 void rdmat_rx_give(struct rdmat_slot *slot);
 
+/* Queue pairs that share it may need so many more slots at a time, or fewer; 0: of those that they may need
+ * already, more may be posted. */
+void rdmat_rx_want(struct rdmat_rx *rx, int32_t more);
+
 /* The queue pair that had them is destroyed: every slot that the hardware had is idle. */
 void rdmat_rx_reclaim(struct rdmat_rx *rx);
 
@@ -79,8 +97,8 @@ struct rdmat_slot *rdmat_rx_unpark(struct rdmat_class *class);
 /* A queue pair has begun to end: gives back the slots whose capsules came to it and wait. */
 void rdmat_rx_unpark_all(struct rdmat_qp *qp);
 
-/* Posts idle slots: all of them, but if admin queues share it no more than they were promised requests.
- * Return: 0 or what verbs said. */
+/* Notes what is held, and posts idle slots: of a queue pair's own all of them, of shared ones no more than
+ * hosts may need. Return: 0 or what verbs said. */
 int rdmat_rx_post(struct rdmat_rx *rx);
 
 #endif

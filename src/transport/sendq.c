@@ -13,22 +13,24 @@
 #include "transport/flow.h"
 #include "transport/group.h"
 
-/* Puts a WR at the end of what is posted next. It takes a slot, of which there is one. */
-static ALWAYS_INLINE void queue_wr(struct rdmat_qp *qp, struct rdmat_wr *wr)
+/* Puts @count WRs of a request, linked by wr.next, at the end of what is posted next. They take slots, of which
+ * there are as many. */
+static ALWAYS_INLINE void queue_wrs(struct rdmat_qp *qp, struct rdmat_wr *first,
+				    struct rdmat_wr *last, uint32_t count)
 {
-	wr->wr.wr_id = (uintptr_t)wr;
-	wr->wr.next = NULL;
+	last->wr.next = NULL;
 	if (qp->sq_newest)
-		qp->sq_newest->wr.next = &wr->wr;
+		qp->sq_newest->wr.next = &first->wr;
 	else
-		qp->sq_oldest = wr;
-	qp->sq_newest = wr;
+		qp->sq_oldest = first;
+	qp->sq_newest = last;
 	if (!qp->sq_unposted) {
-		qp->sq_unposted = wr;
+		qp->sq_unposted = first;
 		pool_list_add_tail(&qp->group->dirty, &qp->dirty_link);
 	}
-	qp->sq_free--;
-	wr->request->sq_out++;
+	qp->sq_unposted_count += count;
+	qp->sq_free -= count;
+	last->request->sq_out += (uint16_t)count;
 }
 
 /* Queues RDMA READs on from the cursor. Return: whether the whole chain is queued. */
@@ -41,9 +43,11 @@ static bool queue_reads(struct rdmat_qp *qp, struct rdmat_request *request)
 			return false;
 		request->cursor = wr->chain_next;
 		/* The last one tells that the data is there. */
-		if (!request->cursor)
+		if (!request->cursor) {
 			wr->wr.send_flags |= IBV_SEND_SIGNALED;
-		queue_wr(qp, wr);
+			rdmat_count(&qp->group->stats.signaled_wrs, 1);
+		}
+		queue_wrs(qp, wr, wr, 1);
 		qp->reads_free--;
 		request->reads_out++;
 	}
@@ -51,7 +55,7 @@ static bool queue_reads(struct rdmat_qp *qp, struct rdmat_request *request)
 }
 
 /* The same of RDMA WRITEs: the response has its SEND behind the chain. */
-static ALWAYS_INLINE bool queue_writes(struct rdmat_qp *qp, struct rdmat_request *request)
+static bool queue_writes(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	while (request->cursor) {
 		struct rdmat_wr *wr = request->cursor;
@@ -59,7 +63,7 @@ static ALWAYS_INLINE bool queue_writes(struct rdmat_qp *qp, struct rdmat_request
 		if (!qp->sq_free)
 			return false;
 		request->cursor = wr->chain_next;
-		queue_wr(qp, wr);
+		queue_wrs(qp, wr, wr, 1);
 	}
 	return true;
 }
@@ -98,7 +102,7 @@ static void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
 	const struct nvme_data *data = &request->nvme.data;
 
 	nvme_request_stamp(&request->nvme);
-	request->response_sge.lkey = request->class->slab.lkey[qp->device->device->index];
+	request->response_sge.lkey = qp->response_lkey;
 	wr->send_flags = qp->inlining ? IBV_SEND_INLINE : 0;
 	wr->opcode = IBV_WR_SEND;
 	if (data->invalidate && rdmat_invalidates(qp->device->device)) {
@@ -107,24 +111,44 @@ static void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
 	}
 }
 
-/* Queues what is left of a response. Return: whether all of it is queued. */
-static ALWAYS_INLINE bool queue_response(struct rdmat_qp *qp, struct rdmat_request *request)
+static ALWAYS_INLINE void responded(struct rdmat_qp *qp, struct rdmat_request *request)
+{
+	request->responded = true;
+	qp->outstanding--;
+}
+
+/* Queues what is left of a response that had to wait. Return: whether all of it is queued. */
+static bool queue_rest(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	if (request->with_data && !queue_writes(qp, request))
 		return false;
 	if (!qp->sq_free)
 		return false;
 	response_build(qp, request);
-	queue_wr(qp, &request->response_wr);
-	request->responded = true;
-	qp->outstanding--;
+	queue_wrs(qp, &request->response_wr, &request->response_wr, 1);
+	responded(qp, request);
 	return true;
 }
 
-/* The same of one that had to wait. */
-static __attribute__((noinline)) bool queue_rest(struct rdmat_qp *qp, struct rdmat_request *request)
+/* Queues a response for which there is room: its data and, behind it, its SEND. */
+static ALWAYS_INLINE void queue_whole(struct rdmat_qp *qp, struct rdmat_request *request)
 {
-	return queue_response(qp, request);
+	struct rdmat_wr *first = &request->response_wr;
+	uint32_t count = 1;
+
+	response_build(qp, request);
+	if (request->with_data) {
+		first = request->first;
+		count = request->chain_count + 1;
+		for (struct rdmat_wr *wr = first, *next; wr; wr = next) {
+			next = wr->chain_next;
+			wr->wr.next = next ? &next->wr : &request->response_wr.wr;
+		}
+		request->cursor = NULL;
+	}
+	queue_wrs(qp, first, &request->response_wr, count);
+	request->whole = true;
+	responded(qp, request);
 }
 
 static void fill_responses(struct rdmat_qp *qp)
@@ -156,7 +180,7 @@ void rdmat_sendq_respond(struct rdmat_request *request)
 
 	if (has_room(qp, request)) {
 		rdmat_request_move_to_responding(request);
-		queue_response(qp, request);
+		queue_whole(qp, request);
 		return;
 	}
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
@@ -187,21 +211,19 @@ void rdmat_sendq_post(struct rdmat_qp *qp)
 	struct wrasse_poll_group *group = qp->group;
 	struct rdmat_wr *first = qp->sq_unposted;
 	struct ibv_send_wr *bad = NULL;
-	uint64_t wrs = 0, signaled = 0;
 	int rc;
 
 	if (!first)
 		return;
 	/* The end of each post is signaled, so that the FIFO always empties. */
-	qp->sq_newest->wr.send_flags |= IBV_SEND_SIGNALED;
-	for (struct ibv_send_wr *wr = &first->wr; wr; wr = wr->next) {
-		wrs++;
-		signaled += !!(wr->send_flags & IBV_SEND_SIGNALED);
+	if (!(qp->sq_newest->wr.send_flags & IBV_SEND_SIGNALED)) {
+		qp->sq_newest->wr.send_flags |= IBV_SEND_SIGNALED;
+		rdmat_count(&group->stats.signaled_wrs, 1);
 	}
 	rdmat_count(&group->stats.send_posts, 1);
-	rdmat_count(&group->stats.send_wrs, wrs);
-	rdmat_count(&group->stats.signaled_wrs, signaled);
+	rdmat_count(&group->stats.send_wrs, qp->sq_unposted_count);
 	qp->sq_unposted = NULL;
+	qp->sq_unposted_count = 0;
 	rc = ibv_post_send(qp->qp, &first->wr, &bad);
 	if (rc)
 		post_failed(qp, pool_container(bad, struct rdmat_wr, wr), rc);
@@ -221,18 +243,23 @@ static bool give_back(struct rdmat_qp *qp, struct rdmat_wr *wr)
 	return request->sq_out == 0;
 }
 
-static struct rdmat_wr *pop_oldest(struct rdmat_qp *qp)
+/* The FIFO begins behind a WR of it. */
+static ALWAYS_INLINE void pop_to(struct rdmat_qp *qp, const struct rdmat_wr *wr)
 {
-	struct rdmat_wr *wr = qp->sq_oldest;
-
-	if (!wr)
-		return NULL;
 	if (wr->wr.next) {
 		qp->sq_oldest = pool_container(wr->wr.next, struct rdmat_wr, wr);
 	} else {
 		qp->sq_oldest = NULL;
 		qp->sq_newest = NULL;
 	}
+}
+
+static struct rdmat_wr *pop_oldest(struct rdmat_qp *qp)
+{
+	struct rdmat_wr *wr = qp->sq_oldest;
+
+	if (wr)
+		pop_to(qp, wr);
 	return wr;
 }
 
@@ -241,11 +268,24 @@ void rdmat_sendq_retire(struct rdmat_qp *qp, struct rdmat_wr *last)
 	struct rdmat_wr *wr;
 
 	do {
-		wr = pop_oldest(qp);
+		struct rdmat_request *request;
+
+		wr = qp->sq_oldest;
 		if (!wr || wr == qp->sq_unposted)
 			pool_panic("a completion came for a WR that was not posted");
-		if (give_back(qp, wr))
-			rdmat_flow_retired(wr->request);
+		request = wr->request;
+		/* All of a response at once, unless a WR amidst it has completed: only one that failed. */
+		if (request->whole && (last->request != request || last == &request->response_wr)) {
+			wr = &request->response_wr;
+			pop_to(qp, wr);
+			qp->sq_free += request->sq_out;
+			request->sq_out = 0;
+			rdmat_flow_retired(request);
+		} else {
+			pop_to(qp, wr);
+			if (give_back(qp, wr))
+				rdmat_flow_retired(request);
+		}
 	} while (wr != last);
 	rdmat_sendq_fill(qp);
 }
@@ -260,6 +300,7 @@ void rdmat_sendq_unqueue(struct rdmat_qp *qp)
 	     wr = pool_container(wr->wr.next, struct rdmat_wr, wr))
 		newest = wr;
 	qp->sq_unposted = NULL;
+	qp->sq_unposted_count = 0;
 	qp->sq_newest = newest;
 	if (newest)
 		newest->wr.next = NULL;
@@ -269,6 +310,7 @@ void rdmat_sendq_unqueue(struct rdmat_qp *qp)
 		struct rdmat_wr *mine = pool_container(wr, struct rdmat_wr, wr);
 
 		next = wr->next;
+		mine->request->whole = false; /* part of it may be posted */
 		if (give_back(qp, mine))
 			rdmat_flow_retired(mine->request);
 	}

@@ -124,7 +124,8 @@ static void check_parked(const struct wrasse_poll_group *group, bool asleep, str
 			const struct rdmat_slot *slot =
 				pool_container(link, struct rdmat_slot, parked);
 
-			if (slot->with_hardware || slot->qp->tearing || slot->qp->class != class)
+			if (slot->state != RDMAT_SLOT_HELD || slot->qp->tearing ||
+			    slot->qp->class != class)
 				sim_fail(
 					"%s: a slot is parked that is with the hardware or of a queue pair that ends",
 					class->name);
@@ -219,26 +220,69 @@ static void check_pool(const struct wrasse_pool_line *line, uint32_t held)
 			 (unsigned long long)line->capacity);
 }
 
+/* @held: by class; the slots of the receiver are added. */
+static void check_receiver(const struct rdmat_rx *rx, uint32_t held[2])
+{
+	uint32_t count[3] = {0, 0, 0}, idle = 0;
+
+	for (uint32_t i = 0; i < rx->slot_count; i++)
+		count[rx->slots[i].state]++;
+	for (const struct ibv_recv_wr *wr = rx->idle; wr; wr = wr->next)
+		idle++;
+	if (idle != rx->idle_count || idle != count[RDMAT_SLOT_IDLE] ||
+	    rx->posted != count[RDMAT_SLOT_POSTED])
+		sim_fail(
+			"a receiver has %u slots: %u idle (noted %u, on its list %u), %u posted (noted %u)",
+			rx->slot_count, count[RDMAT_SLOT_IDLE], rx->idle_count, idle,
+			count[RDMAT_SLOT_POSTED], rx->posted);
+	if (idle && !rx->stopped && !pool_link_is_on_list(&rx->link) &&
+	    (!rx->srq || !rx->posted || rx->posted + (rx->class->admin ? rx->out : 0) < rx->wanted))
+		sim_fail("%u receive slots are idle, and nobody posts them", idle);
+	held[rx->class->admin] += count[RDMAT_SLOT_HELD];
+}
+
+/* What the queue pairs want that share a receiver, and what it has noted. */
+static void check_wanted(struct wrasse_poll_group *group, const struct rdmat_rx *rx)
+{
+	const struct pool_list *lists[] = {&group->qps, &group->dying};
+	struct pool_link *link, *tmp;
+	uint32_t wanted = 0;
+
+	for (unsigned i = 0; i < 2; i++)
+		pool_list_for_each(link, tmp, lists[i]) {
+			const struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+
+			if (qp->device->rx[qp->class->admin] == rx)
+				wanted += qp->class->admin ? qp->reserved : qp->nvme.conn.depth;
+		}
+	if (wanted != rx->wanted)
+		sim_fail("queue pairs want %u slots of a shared receiver, noted are %u", wanted,
+			 rx->wanted);
+}
+
 static void check_receivers(struct wrasse_poll_group *group)
 {
+	struct pool_list *lists[] = {&group->qps, &group->dying};
 	uint32_t held[2] = {0, 0};
 	struct pool_link *link, *tmp;
 
-	pool_list_for_each(link, tmp, &group->receivers) {
-		struct rdmat_rx *rx = pool_container(link, struct rdmat_rx, link);
-		uint32_t idle = 0;
+	pool_list_for_each(link, tmp, &group->devices) {
+		const struct rdmat_group_device *device =
+			pool_container(link, struct rdmat_group_device, link);
 
-		for (struct ibv_recv_wr *wr = rx->idle; wr; wr = wr->next)
-			idle++;
-		if (idle + rx->posted + rx->held != rx->slot_count)
-			sim_fail("a receiver has %u slots: %u idle, %u posted, %u held",
-				 rx->slot_count, idle, rx->posted, rx->held);
-		if (idle && !rx->stopped && !group->rx_dirty &&
-		    (!rx->srq || !rx->class->admin || !rx->posted ||
-		     rx->posted + rx->out < rx->reserved))
-			sim_fail("%u receive slots are idle, and nobody posts them", idle);
-		held[rx->class->admin] += rx->held;
+		for (unsigned i = 0; i < 2; i++)
+			if (device->rx[i]) {
+				check_receiver(device->rx[i], held);
+				check_wanted(group, device->rx[i]);
+			}
 	}
+	for (unsigned i = 0; i < 2; i++)
+		pool_list_for_each(link, tmp, lists[i]) {
+			const struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+
+			if (qp->rx)
+				check_receiver(qp->rx, held);
+		}
 	for (unsigned i = 0; i < 2; i++)
 		if (held[i] != group->classes[i].slots_held)
 			sim_fail("%s: %u slots are held, noted are %u", group->classes[i].name,
@@ -271,7 +315,8 @@ void check_group(unsigned index)
 		sim_fail("group %u: an authentication waits for its turn, and nobody looks", index);
 	auth_check_group(index);
 	/* What is on its way out is looked at again in 2 ms, and the slots with it. */
-	if (target.group[index].asleep && group->rx_dirty && pool_list_is_empty(&group->dying))
+	if (target.group[index].asleep && !pool_list_is_empty(&group->receivers) &&
+	    pool_list_is_empty(&group->dying))
 		sim_fail("group %u sleeps and has receive slots to post", index);
 	if (backend_held(index) > sums.backend)
 		sim_fail("the backend has %u I/Os of group %u, its requests say %u",

@@ -331,7 +331,7 @@ struct rdmat_slot *fake_slot(struct fake *fake)
 
 	assert_int_equal(rdmat_rx_post(fake->rx), 0);
 	for (uint32_t i = 0; i < fake->rx->slot_count && !slot; i++)
-		if (fake->rx->slots[i].with_hardware)
+		if (fake->rx->slots[i].state == RDMAT_SLOT_POSTED)
 			slot = &fake->rx->slots[i];
 	assert_non_null(slot);
 	rdmat_rx_taken(slot);

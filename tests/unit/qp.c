@@ -374,7 +374,7 @@ static void slots_that_the_device_refuses_are_idle_again(void **state)
 		assert_int_equal(rdmat_rx_post(fake.rx), -ENOMEM);
 		assert_int_equal(fake.rx->posted, bad);
 		assert_int_equal(idle_count(fake.rx), FAKE_SLOTS - bad);
-		assert_int_equal(fake.rx->held, 0);
+		assert_int_equal(rdmat_rx_held(fake.rx), 0);
 		fake.recv_fail_at = -1;
 		assert_int_equal(rdmat_rx_post(fake.rx), 0);
 		assert_int_equal(fake.rx->posted, FAKE_SLOTS);
@@ -418,14 +418,15 @@ static void admin_queues_that_share_receives_have_what_was_promised_posted(void 
 	rx->srq = &srq;
 	assert_int_equal(rdmat_rx_post(rx), 0);
 	assert_int_equal(rx->posted, 1); /* for the first */
-	rx->reserved = 8;
+	rx->wanted = 8;
 	rx->out = 3;
 	assert_int_equal(rdmat_rx_post(rx), 0);
 	assert_int_equal(rx->posted, 5);
 	/* A slot that gave its capsule makes room for another, whatever becomes of that. */
-	fake.group->rx_dirty = false;
+	assert_false(pool_link_is_on_list(&rx->link));
 	rdmat_rx_taken(&rx->slots[0]);
-	assert_true(fake.group->rx_dirty);
+	assert_true(pool_link_is_on_list(&rx->link));
+	pool_list_del(&rx->link);
 	assert_int_equal(rdmat_rx_post(rx), 0);
 	assert_int_equal(rx->posted, 5);
 	rdmat_rx_give(&rx->slots[0]);
