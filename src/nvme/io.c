@@ -477,7 +477,7 @@ bool nvme_request_must_wait(const struct nvme_request *request)
 	return port && port->paused;
 }
 
-bool nvme_request_must_wait_at_once(const struct nvme_request *request)
+ALWAYS_INLINE bool nvme_request_must_wait_at_once(const struct nvme_request *request)
 {
 	if (request->queue->on != NVME_ON_IO)
 		return false;
@@ -538,7 +538,8 @@ void nvme_request_let_go(struct nvme_request *request)
 		nvme_fence_leave(request, port);
 }
 
-enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status)
+ALWAYS_INLINE enum nvme_next nvme_request_complete_io(struct nvme_request *request,
+						      struct wrasse_status status)
 {
 	struct nvme_ns_port *port = request->port;
 

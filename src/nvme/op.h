@@ -8,6 +8,7 @@
 #ifndef WRASSE_NVME_OP_H
 #define WRASSE_NVME_OP_H
 
+#include "nvme/inline.h"
 #include "nvme/registry.h"
 
 /* Kinds of queues, as bits: where a command is legal. */
@@ -160,8 +161,8 @@ void nvme_data_truncate(struct nvme_data *data, uint32_t len);
  * A namespace in the view of a queue's group, for this host or not; NULL: there is none. It and the
  * next are the only ways to a namespace: no other code reads view->port.
  */
-static inline struct nvme_ns_port *nvme_queue_allocated(const struct nvme_queue *queue,
-							uint32_t nsid)
+static ALWAYS_INLINE struct nvme_ns_port *nvme_queue_allocated(const struct nvme_queue *queue,
+							       uint32_t nsid)
 {
 	const struct nvme_view *view = queue->view;
 
@@ -169,7 +170,8 @@ static inline struct nvme_ns_port *nvme_queue_allocated(const struct nvme_queue 
 }
 
 /* The same if it is active for this host. */
-static inline struct nvme_ns_port *nvme_queue_port(const struct nvme_queue *queue, uint32_t nsid)
+static ALWAYS_INLINE struct nvme_ns_port *nvme_queue_port(const struct nvme_queue *queue,
+							  uint32_t nsid)
 {
 	struct nvme_ns_port *port = nvme_queue_allocated(queue, nsid);
 
@@ -185,7 +187,7 @@ static inline bool nvme_port_is_attached(const struct nvme_ns_port *port)
 }
 
 /* The namespace that a command names. */
-static inline struct nvme_ns_port *nvme_request_port(const struct nvme_request *request)
+static ALWAYS_INLINE struct nvme_ns_port *nvme_request_port(const struct nvme_request *request)
 {
 	return nvme_queue_port(request->queue, nvme_get32(request->cmd.nsid));
 }

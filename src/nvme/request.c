@@ -91,7 +91,7 @@ void nvme_request_fail(struct nvme_request *request, struct wrasse_status status
 		nvme_refuse(request, status, NVME_AT_NONE, request->why);
 }
 
-void nvme_request_stamp(struct nvme_request *request)
+ALWAYS_INLINE void nvme_request_stamp(struct nvme_request *request)
 {
 	const struct nvme_queue *queue = request->queue;
 	bool connect =
@@ -188,7 +188,7 @@ static ALWAYS_INLINE bool request_check_queue(struct nvme_request *request,
 }
 
 /* The namespace is there for this host, takes the command, and can be used on this path. */
-static bool request_check_ns(struct nvme_request *request, const struct nvme_op *op)
+static ALWAYS_INLINE bool request_check_ns(struct nvme_request *request, const struct nvme_op *op)
 {
 	struct nvme_ns_port *port = nvme_request_port(request);
 

@@ -28,7 +28,7 @@ static void go_on(struct rdmat_request *second, bool good)
 	rdmat_flow_respond(second);
 }
 
-void rdmat_flow_respond(struct rdmat_request *request)
+static ALWAYS_INLINE void respond(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
 	struct rdmat_request *second = request->pair ? rdmat_pair_part(request) : NULL;
@@ -40,6 +40,11 @@ void rdmat_flow_respond(struct rdmat_request *request)
 	rdmat_sendq_respond(request);
 	if (second)
 		go_on(second, good);
+}
+
+void rdmat_flow_respond(struct rdmat_request *request)
+{
+	respond(request);
 }
 
 static ALWAYS_INLINE void submit(struct rdmat_request *request)
@@ -266,7 +271,7 @@ void rdmat_flow_start(struct rdmat_request *request)
 }
 
 /* Parses the capsule of a request. Return: whether it is good; else it is refused. */
-static bool parse(struct rdmat_request *request, uint32_t len)
+static ALWAYS_INLINE bool parse(struct rdmat_request *request, uint32_t len)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
@@ -292,7 +297,7 @@ static bool is_draining(const struct wrasse_poll_group *group)
 	return atomic_load_explicit(&group->drain, memory_order_relaxed) != RDMAT_DRAIN_NO;
 }
 
-static void begin(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
+static ALWAYS_INLINE void begin(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
 	struct rdmat_request *request = rdmat_request_take(qp->class, qp, slot);
 	bool good = parse(request, len);
@@ -350,7 +355,7 @@ int rdmat_flow_unpark(struct wrasse_poll_group *group)
 	return unpark(&group->classes[1]) + unpark(&group->classes[0]);
 }
 
-void rdmat_flow_retired(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_flow_retired(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
 
@@ -393,7 +398,7 @@ static void saved(struct rdmat_request *request)
 	rdmat_flow_act(qp, &actions);
 }
 
-void rdmat_flow_io_done(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_flow_io_done(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->class->group;
 	struct nvme_ns_port *port = request->nvme.port;
@@ -411,7 +416,7 @@ void rdmat_flow_io_done(struct rdmat_request *request)
 		if (request->state != RDMAT_REQUEST_EXECUTING)
 			rdmat_request_settle(request);
 		else if (next == NVME_RESPOND)
-			rdmat_flow_respond(request);
+			respond(request);
 		else
 			executed(request, next);
 	}

@@ -370,8 +370,8 @@ ALWAYS_INLINE void rdmat_request_move_to_free(struct rdmat_request *request)
 	move_plain(request, TO_FREE, RDMAT_REQUEST_FREE);
 }
 
-struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
-					 struct rdmat_slot *slot)
+ALWAYS_INLINE struct rdmat_request *rdmat_request_take(struct rdmat_class *class,
+						       struct rdmat_qp *qp, struct rdmat_slot *slot)
 {
 	struct rdmat_request *request;
 

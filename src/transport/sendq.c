@@ -96,7 +96,7 @@ static void fill_fetches(struct rdmat_qp *qp)
 	}
 }
 
-static void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
+static ALWAYS_INLINE void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	struct ibv_send_wr *wr = &request->response_wr.wr;
 	const struct nvme_data *data = &request->nvme.data;
@@ -174,7 +174,7 @@ static bool has_room(struct rdmat_qp *qp, const struct rdmat_request *request)
 	       (!newest || newest->responded);
 }
 
-void rdmat_sendq_respond(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_sendq_respond(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
 
