@@ -138,8 +138,7 @@ static void log_connect(struct rdmat_request *request)
 	char name[256];
 
 	if (qp->nvme.state == NVME_QUEUE_CONNECTED) {
-		qp->next_tick_ns = 0;
-		group->next_timer_ns = 0;
+		rdmat_group_tick(qp);
 		rdmat_log(group->rdmat, WRASSE_LOG_INFO,
 			  "%s: connected to %s, controller %u, depth %u",
 			  rdmat_qp_name(qp, name, sizeof(name)), nvme_queue_subnqn(&qp->nvme),
@@ -562,10 +561,8 @@ void rdmat_flow_act(struct rdmat_qp *qp, struct nvme_actions *actions)
 
 	if (actions->news)
 		log_news(qp, actions);
-	if (actions->timer) {
-		qp->next_tick_ns = 0;
-		qp->group->next_timer_ns = 0;
-	}
+	if (actions->timer)
+		rdmat_group_tick(qp);
 	for (struct nvme_request *done = actions->done; done; done = next) {
 		next = done->next;
 		rdmat_flow_respond(rdmat_request_of_nvme(done));

@@ -451,6 +451,14 @@ static enum nvme_next op_refuse(struct nvme_request *request, uint64_t now_ns,
 	return nvme_refuse(request, NVME_GENERIC(NVME_SC_SEQUENCE), NVME_AT_NONE, "no such host");
 }
 
+static enum nvme_next op_connect(struct nvme_request *request, uint64_t now_ns,
+				 struct nvme_actions *actions)
+{
+	asked++;
+	request->queue->state = NVME_QUEUE_CONNECTED;
+	return nvme_succeed(request, 0);
+}
+
 static const struct nvme_op hold_and_end = {
 	.name = "hold and end", .on = NVME_ON_IO, .execute = op_hold_and_end};
 static const struct nvme_op answer_and_end = {
@@ -464,6 +472,10 @@ static const struct nvme_op refuse = {.name = "refuse",
 				      .on = NVME_ON_NEW,
 				      .execute = op_ask_the_registry,
 				      .execute_registry = op_refuse};
+static const struct nvme_op connects = {.name = "connects",
+					.on = NVME_ON_NEW,
+					.execute = op_ask_the_registry,
+					.execute_registry = op_connect};
 
 /* A command whose data has been fetched is executed. */
 static struct rdmat_request *op_executes(struct fake *fake, const struct nvme_op *op)
@@ -624,6 +636,23 @@ static void a_refused_connect_is_told_with_its_reason(void **state)
 	op_executes(&fake, &refuse);
 	assert_non_null(strstr(said, "Connect refused: no such host"));
 	assert_int_equal(fake.group->stats.errors, 1);
+	rdmat_sendq_post(fake.qp);
+	fake_complete(&fake);
+	fake_fini(&fake);
+}
+
+/* What connects has its own timers looked at; those of thousands of others are not. */
+static void a_connect_leaves_the_timers_of_others_alone(void **state)
+{
+	struct fake fake;
+
+	connect_init(&fake);
+	fake.group->next_timer_ns = fake.now_ns + 7;
+	fake.qp->next_tick_ns = 0;
+	op_executes(&fake, &connects);
+	assert_non_null(strstr(said, "connected to"));
+	assert_int_equal(fake.group->next_timer_ns, fake.now_ns + 7);
+	assert_int_equal(fake.qp->next_tick_ns, UINT64_MAX);
 	rdmat_sendq_post(fake.qp);
 	fake_complete(&fake);
 	fake_fini(&fake);
@@ -810,6 +839,7 @@ int main(void)
 		cmocka_unit_test(a_connect_whose_queue_id_is_in_use_tries_again_every_2_ms),
 		cmocka_unit_test(a_connect_that_waits_ends_with_its_queue_pair),
 		cmocka_unit_test(a_refused_connect_is_told_with_its_reason),
+		cmocka_unit_test(a_connect_leaves_the_timers_of_others_alone),
 		cmocka_unit_test(an_authentication_is_made_in_its_turn),
 		cmocka_unit_test(a_poll_makes_an_authentication_and_posts_its_answer),
 		cmocka_unit_test(an_authentication_loses_its_turn_with_its_queue_pair),
