@@ -41,7 +41,7 @@ struct worker {
 	uint32_t cpu;
 	unsigned index;
 	int epoll_fd;
-	int result;        /* of the start, then of the end */
+	int result;          /* of the start, then of the end */
 	uint64_t idle_since; /* when a poll first found no work; 0: the last one found some */
 	uint64_t gap_ns;     /* adaptive: how long work is waited for, on average */
 	pthread_t thread;
