@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""tests/bench/report.py RESULTS DOCS COMMIT: what the parts of ./dev bench have left in RESULTS, as tables and plots.
+"""tests/bench/report.py RESULTS DOCS COMMIT PART...: what the parts of ./dev bench have left in RESULTS, as tables and plots.
 
 Each table replaces what stands between its marks in DOCS/performance.md. The plots, of IOPS against depth, of latency
 against IOPS and of instructions against queue pairs, are drawn with gnuplot below DOCS/plots.
@@ -179,14 +179,14 @@ def replace(document, name, commit, lines):
         file.write(before + text + rest.split(end)[1])
 
 
-def main(results, docs, commit):
-    for name, make in (("peers", peers), ("idle", idle), ("cost", cost), ("scale", scale), ("groups", groups)):
-        path = os.path.join(results, name)
-        if not os.path.exists(path):
-            continue
-        lines = make(path, docs)
+def main(results, docs, commit, *parts):
+    for name in parts:
+        lines = PARTS[name](os.path.join(results, name), docs)
         replace(os.path.join(docs, "performance.md"), name, commit, lines)
         print("\n".join(lines))
+
+
+PARTS = {"cost": cost, "peers": peers, "idle": idle, "scale": scale, "groups": groups}
 
 
 if __name__ == "__main__":
