@@ -200,8 +200,8 @@ void rdmat_rx_unpark_all(struct rdmat_qp *qp)
 }
 
 /*
- * How many slots may be posted. No more than hosts may send: the device takes them in their order, so
- * with few of them the next capsule comes to memory that the processor has used a moment ago. And Admin
+ * How many slots may be posted. No more than hosts may send: the device takes them in their order, and
+ * with few of them it comes back soon to memory that it has used. And Admin
  * commands come before I/O wherever something is scarce: hosts that send as many of them as their queues
  * have room for must not have all of it.
  */

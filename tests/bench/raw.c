@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wrasse-raw ADDRESS PORT MIB: see raw.h. It polls as long as there is work, and sleeps after 100 ms without, while others are measured.
- * It ends by a signal, or with a message by anything that it did not expect.
+ * wrasse-raw ADDRESS PORT MIB: see raw.h. It polls, and sleeps only after 100 ms without work. It ends by a
+ * signal, or with a message by anything that it did not expect.
  */
 #include "raw.h"
 
