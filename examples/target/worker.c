@@ -28,6 +28,9 @@
 #define GAP_MAX  (4 * SPIN_NS)
 #define GRACE_NS 1000000000
 
+/* Adaptive: polls without work between two looks at the clock. */
+#define LOOK_POLLS 16
+
 enum {
 	ASK_STOP = 1u << 0,
 	ASK_BOOKS = 1u << 1,
@@ -42,7 +45,8 @@ struct worker {
 	unsigned index;
 	int epoll_fd;
 	int result;          /* of the start, then of the end */
-	uint64_t idle_since; /* when a poll first found no work; 0: the last one found some */
+	unsigned idle_polls; /* adaptive: since there was work */
+	uint64_t idle_since; /* when the clock was first looked at since then; 0: not yet */
 	uint64_t gap_ns;     /* adaptive: how long work is waited for, on average */
 	pthread_t thread;
 	sem_t answered; /* posted when result is set */
@@ -108,6 +112,7 @@ static void note_work(struct worker *worker)
 	if (gap_ns > GAP_MAX)
 		gap_ns = GAP_MAX;
 	worker->gap_ns = (3 * worker->gap_ns + gap_ns) / 4;
+	worker->idle_polls = 0;
 	worker->idle_since = 0;
 }
 
@@ -117,8 +122,11 @@ static void note_work(struct worker *worker)
  */
 static void spin_or_sleep(struct worker *worker)
 {
-	uint64_t now = now_ns();
+	uint64_t now;
 
+	if (worker->gap_ns <= SPIN_NS && ++worker->idle_polls % LOOK_POLLS)
+		return;
+	now = now_ns();
 	if (!worker->idle_since)
 		worker->idle_since = now;
 	else if (worker->gap_ns > SPIN_NS || now - worker->idle_since >= SPIN_NS)

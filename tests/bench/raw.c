@@ -20,6 +20,7 @@
 #define CQ_DEPTH    16384
 #define BATCH       64
 #define SLOW_ROUNDS 256 /* between two looks at CM events while there is work */
+#define LOOK_ROUNDS 16  /* between two looks at the clock while there is none */
 #define SPIN_NS     100000000
 #define SGL_LEN     8
 #define SGL_KEY     11
@@ -352,14 +353,16 @@ static void run(void)
 	unsigned rounds = 0;
 
 	for (;;) {
+		if (++rounds % SLOW_ROUNDS == 0)
+			cm_events();
 		if (cq && poll_once() > 0)
 			spin_end = 0;
+		else if (cq && rounds % LOOK_ROUNDS)
+			continue;
 		else if (spin_end == 0)
 			spin_end = now_ns() + SPIN_NS;
 		else if (now_ns() >= spin_end)
 			sleep_for_work();
-		if (++rounds % SLOW_ROUNDS == 0)
-			cm_events();
 	}
 }
 
