@@ -6,6 +6,7 @@
 #include "transport/group.h"
 
 #include <errno.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "nvme/inline.h"
@@ -16,6 +17,8 @@
 
 /* Polls between two looks at the clock, timers and CM events of a group that never sleeps. */
 #define SLOW_POLLS 256
+
+#define READY_MAX 8 /* descriptors that are looked at at once */
 
 /* ---- from any thread ---- */
 
@@ -326,18 +329,35 @@ static __attribute__((noinline)) int slow_poll(struct wrasse_poll_group *group)
 	return count;
 }
 
+static void wake_fd_clear(struct wrasse_poll_group *group)
+{
+	uint64_t count;
+	ssize_t ignored = read(group->wake_fd, &count, sizeof(count));
+
+	(void)ignored;
+}
+
+/* Whoever slept looks only at what woke it. What is not taken now shows itself again. */
 static __attribute__((noinline)) void wake_up(struct wrasse_poll_group *group)
 {
-	struct pool_link *link, *tmp;
-	uint64_t count;
-	ssize_t ignored;
+	struct epoll_event events[READY_MAX];
+	int count;
 
 	atomic_store(&group->armed, false);
-	ignored = read(group->wake_fd, &count, sizeof(count));
-	(void)ignored;
-	pool_list_for_each(link, tmp, &group->devices)
-		rdmat_group_device_ack(pool_container(link, struct rdmat_group_device, link));
-	group->until_slow = 0;
+	count = epoll_wait(group->epoll_fd, events, READY_MAX, 0);
+	for (int i = 0; i < count; i++) {
+		void *source = events[i].data.ptr;
+
+		if (source == &group->wake_fd)
+			wake_fd_clear(group);
+		else if (source == &group->cm_channel)
+			group->until_slow = 0;
+		else
+			rdmat_group_device_ack(source);
+	}
+	/* A timer, or nothing at all. */
+	if (count <= 0)
+		group->until_slow = 0;
 }
 
 /* Whether nothing is left that must be looked at in the next poll, whatever that finds. */
@@ -448,8 +468,6 @@ int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout)
 
 	if (group->polling)
 		return -EDEADLK;
-	if (!atomic_load_explicit(&group->armed, memory_order_relaxed))
-		group->until_slow = 0;
 	atomic_store(&group->armed, true);
 	pool_list_for_each(link, tmp, &group->devices) {
 		struct rdmat_group_device *device =

@@ -199,8 +199,8 @@ void rdmat_group_device_fail(struct rdmat_group_device *device, const char *why)
 /* Frees what failed and is not used any more: the next connection makes it anew. Return: how much. */
 int rdmat_group_devices_renew(struct wrasse_poll_group *group);
 
-/* Takes notifications off the completion channel. */
-void rdmat_group_device_ack(struct rdmat_group_device *device);
+/* Takes a notification off the completion channel. Return: whether there was one. */
+bool rdmat_group_device_ack(struct rdmat_group_device *device);
 
 /* Finds a queue pair by its number; NULL if there is none. */
 struct rdmat_qp *rdmat_group_qp_find(struct wrasse_poll_group *group,

@@ -16,7 +16,7 @@
 
 static int descriptors_open(struct wrasse_poll_group *group)
 {
-	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &group->wake_fd};
 
 	group->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	group->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -27,7 +27,7 @@ static int descriptors_open(struct wrasse_poll_group *group)
 
 int rdmat_group_open_cm(struct wrasse_poll_group *group)
 {
-	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &group->cm_channel};
 	int flags;
 
 	if (group->cm_channel)

@@ -28,7 +28,7 @@ static int cq_create(struct rdmat_group_device *device)
 	struct wrasse_poll_group *group = device->group;
 	struct ibv_context *context = device->device->context;
 	uint32_t depth = cq_depth(group);
-	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = device};
 
 	if ((uint32_t)device->device->attr.max_cqe < depth) {
 		rdmat_log(
@@ -141,7 +141,8 @@ void rdmat_group_device_free(struct rdmat_group_device *device)
 		if (device->rx[i])
 			rdmat_rx_destroy(device->rx[i]);
 	if (device->cq) {
-		rdmat_group_device_ack(device);
+		while (rdmat_group_device_ack(device))
+			;
 		ibv_destroy_cq(device->cq);
 	}
 	if (device->channel)
@@ -152,18 +153,16 @@ void rdmat_group_device_free(struct rdmat_group_device *device)
 	free(device);
 }
 
-void rdmat_group_device_ack(struct rdmat_group_device *device)
+bool rdmat_group_device_ack(struct rdmat_group_device *device)
 {
 	struct ibv_cq *cq;
-	unsigned count = 0;
 	void *ctx;
 
-	while (!ibv_get_cq_event(device->channel, &cq, &ctx))
-		count++;
-	if (count) {
-		ibv_ack_cq_events(device->cq, count);
-		device->armed = false;
-	}
+	if (ibv_get_cq_event(device->channel, &cq, &ctx))
+		return false;
+	ibv_ack_cq_events(device->cq, 1);
+	device->armed = false;
+	return true;
 }
 
 static void take_receive(struct rdmat_group_device *device, const struct ibv_wc *wc)

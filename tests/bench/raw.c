@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wrasse-raw ADDRESS PORT MIB: see raw.h. It polls, and sleeps only after 100 ms without work. It ends by a
+ * wrasse-raw ADDRESS PORT MIB [SPIN_MS]: see raw.h. It polls, and sleeps only after SPIN_MS (100) without work. It ends by a
  * signal, or with a message by anything that it did not expect.
  */
 #include "raw.h"
@@ -21,7 +21,6 @@
 #define BATCH       64
 #define SLOW_ROUNDS 256 /* between two looks at CM events while there is work */
 #define LOOK_ROUNDS 16  /* between two looks at the clock while there is none */
-#define SPIN_NS     100000000
 #define SGL_LEN     8
 #define SGL_KEY     11
 #define SGL_ID      15
@@ -33,6 +32,7 @@ static struct ibv_pd *pd;
 static struct ibv_cq *cq;
 static struct ibv_mr *area;
 static struct raw_queue *dirty;
+static uint64_t spin_ns = 100000000;
 
 static _Noreturn void die(const char *what)
 {
@@ -342,9 +342,10 @@ static void sleep_for_work(void)
 		die("ibv_req_notify_cq");
 	if (!cq || poll_once() == 0)
 		poll(fds, 2, -1);
-	if (channel && !ibv_get_cq_event(channel, &from, &ctx))
+	if (channel && fds[1].revents && !ibv_get_cq_event(channel, &from, &ctx))
 		ibv_ack_cq_events(from, 1);
-	cm_events();
+	if (fds[0].revents)
+		cm_events();
 }
 
 static void run(void)
@@ -357,11 +358,11 @@ static void run(void)
 			cm_events();
 		if (cq && poll_once() > 0)
 			spin_end = 0;
-		else if (cq && rounds % LOOK_ROUNDS)
+		else if (cq && spin_ns && rounds % LOOK_ROUNDS)
 			continue;
-		else if (spin_end == 0)
-			spin_end = now_ns() + SPIN_NS;
-		else if (now_ns() >= spin_end)
+		else if (spin_ns && spin_end == 0)
+			spin_end = now_ns() + spin_ns;
+		else if (!spin_ns || now_ns() >= spin_end)
 			sleep_for_work();
 	}
 }
@@ -371,12 +372,14 @@ int main(int argc, char **argv)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	struct rdma_cm_id *listener;
 
-	if (argc != 4 || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1) {
-		fprintf(stderr, "usage: wrasse-raw ADDRESS PORT MIB\n");
+	if (argc < 4 || argc > 5 || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1) {
+		fprintf(stderr, "usage: wrasse-raw ADDRESS PORT MIB [SPIN_MS]\n");
 		return 2;
 	}
 	address.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
 	ns.blocks = strtoull(argv[3], NULL, 10) << 11;
+	if (argc == 5)
+		spin_ns = strtoull(argv[4], NULL, 10) * 1000000;
 	events = rdma_create_event_channel();
 	if (!events || rdma_create_id(events, &listener, NULL, RDMA_PS_TCP) ||
 	    rdma_bind_addr(listener, (struct sockaddr *)&address) || rdma_listen(listener, 64))

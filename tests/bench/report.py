@@ -86,6 +86,27 @@ def peers(path, docs):
             "![IOPS against depth](plots/depth.svg)", "", "![latency against load](plots/latency.svg)"]
 
 
+MACHINE_TARGETS = {"limit_event": "limit", "event": "wrasse", "nvmet": "nvmet"}
+
+
+def machine(path, _):
+    """With a clock that counts instructions, the time between two I/Os is what one takes."""
+    runs = read(path)["machine"]
+    spread = 0
+    lines = ["| instructions of the whole machine per I/O | limit | wrasse | nvmet | wrasse : limit | wrasse : nvmet |",
+             "|---|--:|--:|--:|--:|--:|"]
+    for job, targets in runs.items():
+        figures = {}
+        for target, name in MACHINE_TARGETS.items():
+            each = [1e9 / iops for iops, *_ in targets[target]]
+            figures[name] = statistics.median(each)
+            spread = max(spread, max(each) / min(each) - 1)
+        lines.append(f"| {job} | " + " | ".join(f"{figure:,.0f}" for figure in figures.values()) +
+                     f" | {figures['wrasse'] / figures['limit']:.2f} | **{figures['wrasse'] / figures['nvmet']:.2f}** |")
+    rounds = len(next(iter(runs.values()))["event"])
+    return [f"Medians of {rounds} rounds; no two of a row's target differ by more than {spread:.1%}.", "", *lines]
+
+
 def idle(path, _):
     lines = ["| mode | CPU at rest, % of a core | p50 us of a read that wakes it | p99 us |", "|---|--:|--:|--:|"]
     with open(path, encoding="utf-8") as file:
@@ -186,7 +207,7 @@ def main(results, docs, commit, *parts):
         print("\n".join(lines))
 
 
-PARTS = {"cost": cost, "peers": peers, "idle": idle, "scale": scale, "groups": groups}
+PARTS = {"cost": cost, "peers": peers, "machine": machine, "idle": idle, "scale": scale, "groups": groups}
 
 
 if __name__ == "__main__":

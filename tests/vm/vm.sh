@@ -7,13 +7,14 @@
 VM_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/wrasse
 VM_MEMORY=${WRASSE_VM_MEMORY:-4G}
 VM_CPUS=${WRASSE_VM_CPUS:-2}
+VM_COUNTED=
 # The modules that the guest needs before it sees any file; their dependencies are found with modprobe.
 VM_BOOT_MODULES=(virtio_pci virtio_console 9pnet_virtio 9p overlay)
 
 vm_usage()
 {
 	cat <<-'EOF'
-	usage: ./dev vm [--time SECONDS] [--results DIR] [--console FILE] [--kernel SERIES] [--force-vm] [CMD...]
+	usage: ./dev vm [--time SECONDS] [--results DIR] [--console FILE] [--kernel SERIES] [--force-vm | --counted] [CMD...]
 
 	Runs CMD where RDMA is real, in the current directory, as root: on this machine when rdma_rxe can be
 	loaded, otherwise in a VM (2 CPUs, 4 GiB; WRASSE_VM_CPUS, WRASSE_VM_MEMORY). Without CMD: a shell.
@@ -23,6 +24,7 @@ vm_usage()
 	  --console FILE   where the guest's kernel messages are kept (build/vm-console.log)
 	  --kernel SERIES  with a kernel of this series (such as 6.12) of Debian's backports, not with the release's own
 	  --force-vm       use the VM even where this machine has rdma_rxe
+	  --counted        a VM with one CPU that is emulated, and whose clock counts its instructions: one in a nanosecond
 
 	In the VM this machine's files are readable and writes go to memory, except for $WRASSE_RESULTS.
 	CMD's standard input is empty. Variables named WRASSE_* and the sanitizers' *SAN_OPTIONS are passed on.
@@ -230,11 +232,12 @@ vm_write_cmd()
 # vm_qemu RUN ACCEL: fills VM_QEMU with the command line, but for the ports that carry the command's output.
 vm_qemu()
 {
-	local run=$1 accel=$2 cpu=max
+	local run=$1 accel=$2 cpu=max cpus=$VM_CPUS
 	[[ $accel == kvm ]] && cpu=host
+	[[ $accel == *thread=single ]] && cpus=1
 	VM_QEMU=(
 		qemu-system-x86_64 -name wrasse -nodefaults -no-user-config -display none -no-reboot
-		-accel "$accel" -cpu "$cpu" -smp "$VM_CPUS" -m "$VM_MEMORY"
+		-accel "$accel" -cpu "$cpu" -smp "$cpus" -m "$VM_MEMORY"
 		-kernel "$VM_KERNEL/vmlinux" -initrd "$run/initramfs"
 		-append "console=ttyS0 loglevel=6 tsc=reliable no_timer_check panic=-1 mitigations=off random.trust_cpu=on rdinit=/init"
 		-serial "file:$run/console"
@@ -247,6 +250,8 @@ vm_qemu()
 		# Without ioeventfd a write is done before the guest goes on, so nothing is lost when it ends.
 		-device "virtio-serial-pci,ioeventfd=off"
 	)
+	[[ $accel == *thread=single ]] && VM_QEMU+=(-icount shift=0)
+	return 0
 }
 
 # vm_in_guest SERIES TIME RESULTS CONSOLE CMD...
@@ -255,7 +260,7 @@ vm_in_guest()
 	local series=$1 limit=$2 results=$3 console=$4 accel attempt began=$SECONDS
 	shift 4
 	vm_kernel "$series"
-	accel=$(vm_accel)
+	if [[ $VM_COUNTED ]]; then accel=tcg,thread=single; else accel=$(vm_accel); fi
 	VM_RUN=$(mktemp -d "${TMPDIR:-/tmp}/wrasse-vm.XXXXXX")
 	trap 'vm_cleanup' EXIT
 	trap 'exit 130' INT
@@ -374,6 +379,7 @@ cmd_vm()
 		--console) console=$(realpath -m "${2:?--console needs a file}"); shift 2 ;;
 		--kernel) series=${2:?--kernel needs a series such as 6.12}; shift 2 ;;
 		--force-vm) force=1; shift ;;
+		--counted) force=1; VM_COUNTED=1; shift ;;
 		-h | --help) vm_usage; return ;;
 		--) shift; break ;;
 		-*) vm_usage >&2; die "vm: unknown option $1" ;;
