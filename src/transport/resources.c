@@ -75,9 +75,16 @@ static uint32_t wrs_link(struct rdmat_request *request, struct pool_item *chain)
 	return count;
 }
 
-static bool buffer_is_small(uint32_t len)
+/* What fits into small buffers, but not into one of them, is cheaper in a large one. It gets that as long as
+ * there are many: what fits nowhere else shall not wait for it. */
+static bool wants_large(const struct rdmat_request *request, uint32_t len)
 {
-	return len <= RDMAT_SMALL_LEN * RDMAT_MAX_IOV;
+	struct pool *large = request->class->group->large;
+
+	if (len <= RDMAT_SMALL_LEN)
+		return false;
+	return len > RDMAT_SMALL_LEN * RDMAT_MAX_IOV ||
+	       pool_free_count(large) > pool_capacity(large) / 2;
 }
 
 /* Takes @count buffers of a pool. */
@@ -185,7 +192,7 @@ static bool lent_take(struct rdmat_request *request, uint32_t *lkey)
 static bool pieces_take(struct rdmat_request *request, uint32_t *lkey)
 {
 	uint32_t left = request->nvme.data.len;
-	bool small = buffer_is_small(left);
+	bool small = !wants_large(request, left);
 	uint32_t piece_len = small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
 
 	request->buffers = buffers_take(request, small, (left + piece_len - 1) / piece_len);
@@ -228,21 +235,22 @@ static bool transfer_take(struct rdmat_request *request)
 	return true;
 }
 
-/* Most commands: one range of the host's, one small buffer, the request's own WR. */
+/* Most commands: one range of the host's, one buffer, the request's own WR. */
 static bool takes_one(const struct rdmat_request *request)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
-	return data->desc_count == 1 && data->len <= RDMAT_SMALL_LEN && !data->scratch_len &&
-	       !request->class->group->lenders;
+	return data->desc_count == 1 && !data->scratch_len && !request->class->group->lenders &&
+	       (data->len <= RDMAT_SMALL_LEN ||
+		(data->len <= RDMAT_LARGE_LEN && wants_large(request, data->len)));
 }
 
-static ALWAYS_INLINE bool one_take(struct rdmat_request *request)
+static ALWAYS_INLINE bool one_take(struct rdmat_request *request, bool small)
 {
 	const struct nvme_data *data = &request->nvme.data;
 	struct rdmat_wr *wr = &request->data_wr;
 
-	request->buffers = buffers_take(request, true, 1);
+	request->buffers = buffers_take(request, small, 1);
 	if (!request->buffers)
 		return false;
 	request->holds |= RDMAT_HOLD_CHAIN;
@@ -253,7 +261,7 @@ static ALWAYS_INLINE bool one_take(struct rdmat_request *request)
 	request->nvme.iov_count = 1;
 	rdmat_wr_begin(wr, data_opcode(data), data->desc[0].addr, data->desc[0].rkey);
 	rdmat_wr_add(wr, request->buffers->payload, data->len,
-		     lkey_of(request, pool_payload_slab(request->class->group->small)));
+		     lkey_of(request, pool_payload_slab(request->buffers->pool)));
 	wr->chain_next = NULL;
 	request->chain_count = 1;
 	request->first = wr;
@@ -286,7 +294,11 @@ static __attribute__((noinline)) bool more_take(struct rdmat_request *request)
 
 ALWAYS_INLINE bool rdmat_request_take_resources(struct rdmat_request *request)
 {
-	return takes_one(request) ? one_take(request) : more_take(request);
+	if (!takes_one(request))
+		return more_take(request);
+	if (request->nvme.data.len <= RDMAT_SMALL_LEN)
+		return one_take(request, true);
+	return one_take(request, false);
 }
 
 bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second)

@@ -592,8 +592,8 @@ static void scratch_is_one_buffer_taken_with_the_rest(void **state)
 		assert_int_equal(request->nvme.scratch.iov_len,
 				 small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN);
 		rdmat_request_describe(request, 0, &holder);
-		assert_int_equal(holder.small_buffers, small ? 6 : 5);
-		assert_int_equal(holder.large_buffers, small ? 0 : 1);
+		assert_int_equal(holder.small_buffers, small ? 1 : 0);
+		assert_int_equal(holder.large_buffers, small ? 1 : 2);
 		fake_fini(&fake);
 	}
 
@@ -647,18 +647,80 @@ static void a_pair_takes_what_both_halves_need_or_nothing(void **state)
 
 static void the_common_command_takes_no_wr_of_the_pool(void **state)
 {
+	static const uint32_t lens[] = {512, 8192, 16384, 65536, 131072};
 	struct rdmat_request *request;
+	struct fake fake;
+
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		fake_init(&fake);
+		request = fake_request(&fake);
+		fake_data(request, NVME_XFER_C2H, 1, lens[i]);
+		assert_true(rdmat_request_take_resources(request));
+		assert_null(request->chain);
+		assert_ptr_equal(request->first, &request->data_wr);
+		assert_int_equal(request->data_wr.wr.num_sge, 1);
+		assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS);
+		fake_fini(&fake);
+	}
+}
+
+/* How many buffers some data takes while so many large ones are free. */
+static void expect_buffers(uint32_t len, uint32_t large_free, uint32_t small, uint32_t large)
+{
+	static int other;
+	struct rdmat_request *request;
+	struct wrasse_holder holder;
+	struct pool_item *hog;
 	struct fake fake;
 
 	fake_init(&fake);
 	request = fake_request(&fake);
-	fake_data(request, NVME_XFER_C2H, 1, 16384);
+	hog = pool_take(fake.group->large, FAKE_LARGE - large_free, 0, &other);
+	fake_data(request, NVME_XFER_C2H, 1, len);
 	assert_true(rdmat_request_take_resources(request));
-	assert_null(request->chain);
-	assert_ptr_equal(request->first, &request->data_wr);
-	assert_int_equal(request->data_wr.wr.num_sge, 2);
-	assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS);
-	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL - 2);
+	rdmat_request_describe(request, 0, &holder);
+	assert_int_equal(holder.small_buffers, small);
+	assert_int_equal(holder.large_buffers, large);
+	pool_give(fake.group->large, hog);
+	fake_fini(&fake);
+}
+
+static void a_large_buffer_is_for_what_fits_into_small_ones_while_half_are_free(void **state)
+{
+	expect_buffers(8192, FAKE_LARGE - 1, 1, 0);
+	expect_buffers(8193, FAKE_LARGE / 2 + 1, 0, 1);
+	expect_buffers(65536, FAKE_LARGE / 2 + 1, 0, 1);
+	expect_buffers(8193, FAKE_LARGE / 2, 2, 0);
+	expect_buffers(65536, FAKE_LARGE / 2, 8, 0);
+	expect_buffers(65536, 0, 8, 0);
+	expect_buffers(65537, 1, 0, 1);
+}
+
+static void expect_cover(uint32_t len, bool many)
+{
+	static int other;
+	uint32_t piece = len <= 8192 || (len <= 65536 && !many) ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
+	struct rdmat_request *request;
+	struct pool_item *hog = NULL;
+	struct fake fake;
+	size_t sum = 0;
+
+	fake_init(&fake);
+	request = fake_request(&fake);
+	if (!many)
+		hog = pool_take(fake.group->large, FAKE_LARGE / 2, 0, &other);
+	fake_data(request, NVME_XFER_H2C, 1, len);
+	assert_true(rdmat_request_take_resources(request));
+	for (uint32_t v = 0; v < request->iov_count; v++) {
+		assert_in_range(request->iov[v].iov_len, 1, piece);
+		sum += request->iov[v].iov_len;
+	}
+	assert_int_equal(sum, len);
+	assert_int_equal(request->iov_count, (len + piece - 1) / piece);
+	assert_int_equal(request->first->wr.opcode, IBV_WR_RDMA_READ);
+	assert_int_equal(request->first->wr.sg_list[0].lkey,
+			 piece == RDMAT_SMALL_LEN ? 0x51 : 0x1a);
+	pool_give(fake.group->large, hog);
 	fake_fini(&fake);
 }
 
@@ -669,25 +731,8 @@ static void buffers_cover_exactly_the_data(void **state)
 					1 << 19, (1 << 20) - 1, 1 << 20};
 
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-		uint32_t piece = lens[i] <= 65536 ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN;
-		struct rdmat_request *request;
-		struct fake fake;
-		size_t sum = 0;
-
-		fake_init(&fake);
-		request = fake_request(&fake);
-		fake_data(request, NVME_XFER_H2C, 1, lens[i]);
-		assert_true(rdmat_request_take_resources(request));
-		for (uint32_t v = 0; v < request->iov_count; v++) {
-			assert_in_range(request->iov[v].iov_len, 1, piece);
-			sum += request->iov[v].iov_len;
-		}
-		assert_int_equal(sum, lens[i]);
-		assert_int_equal(request->iov_count, (lens[i] + piece - 1) / piece);
-		assert_int_equal(request->first->wr.opcode, IBV_WR_RDMA_READ);
-		assert_int_equal(request->first->wr.sg_list[0].lkey,
-				 piece == RDMAT_SMALL_LEN ? 0x51 : 0x1a);
-		fake_fini(&fake);
+		expect_cover(lens[i], true);
+		expect_cover(lens[i], false);
 	}
 }
 
@@ -805,6 +850,8 @@ int main(void)
 		cmocka_unit_test(the_common_command_takes_no_wr_of_the_pool),
 		cmocka_unit_test(scratch_is_one_buffer_taken_with_the_rest),
 		cmocka_unit_test(a_pair_takes_what_both_halves_need_or_nothing),
+		cmocka_unit_test(
+			a_large_buffer_is_for_what_fits_into_small_ones_while_half_are_free),
 		cmocka_unit_test(buffers_cover_exactly_the_data),
 		cmocka_unit_test(the_next_command_has_no_buffers_of_the_one_before),
 		cmocka_unit_test(a_held_request_is_counted_while_the_controller_keeps_it),
