@@ -7,7 +7,7 @@
 #include "nvme/io.h"
 
 #include "nvme/hook.h"
-#include "nvme/inline.h"
+#include "inline.h"
 
 /* ---- ranges ---- */
 

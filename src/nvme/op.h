@@ -8,7 +8,7 @@
 #ifndef WRASSE_NVME_OP_H
 #define WRASSE_NVME_OP_H
 
-#include "nvme/inline.h"
+#include "inline.h"
 #include "nvme/registry.h"
 
 /* Kinds of queues, as bits: where a command is legal. */
@@ -35,21 +35,21 @@ struct nvme_op {
 	const char *name; /* NULL: there is no such command */
 	enum nvme_xfer xfer;
 	uint8_t on;       /* enum nvme_on */
-	bool ready : 1;   /* only while the controller is enabled and not shut down */
-	bool ns : 1;      /* needs an active namespace */
-	bool all : 1;     /* NVME_NSID_ALL names all of them */
-	bool exact : 1;   /* the SGL's length must be what the command moves; else it may be more */
-	bool any_len : 1; /* it moves what the SGL names; data_len is NULL */
-	bool filtered : 1; /* a hook may change the library's answer */
-	bool manages : 1;  /* only of hosts that may manage namespaces */
-	bool fua : 1;      /* CDW12 has a FUA bit */
-	bool lends : 1;    /* the backend may lend the memory for its data */
-	uint8_t fuse;      /* NVME_FUSE_FIRST or SECOND: which half of a fused pair it can be */
-	bool required : 1; /* only where the backend has native; else there is a substitute */
-	bool no_pi : 1;    /* not in namespaces with protection information */
-	uint32_t native;   /* WRASSE_IO_BIT() of the backend's own opcode for it; 0: any has it */
-	uint32_t effects;  /* beside NVME_EFFECT_SUPPORTED */
-	uint8_t access;    /* enum nvme_access; each I/O command with a namespace has one */
+	bool ready;       /* only while the controller is enabled and not shut down */
+	bool ns;          /* needs an active namespace */
+	bool all;         /* NVME_NSID_ALL names all of them */
+	bool exact;       /* the SGL's length must be what the command moves; else it may be more */
+	bool any_len;     /* it moves what the SGL names; data_len is NULL */
+	bool filtered;    /* a hook may change the library's answer */
+	bool manages;     /* only of hosts that may manage namespaces */
+	bool fua;         /* CDW12 has a FUA bit */
+	bool lends;       /* the backend may lend the memory for its data */
+	uint8_t fuse;     /* NVME_FUSE_FIRST or SECOND: which half of a fused pair it can be */
+	bool required;    /* only where the backend has native; else there is a substitute */
+	bool no_pi;       /* not in namespaces with protection information */
+	uint32_t native;  /* WRASSE_IO_BIT() of the backend's own opcode for it; 0: any has it */
+	uint32_t effects; /* beside NVME_EFFECT_SUPPORTED */
+	uint8_t access;   /* enum nvme_access; each I/O command with a namespace has one */
 
 	/* How many bytes the command moves, or NVME_REFUSED after nvme_refuse(). NULL: none. */
 	int64_t (*data_len)(struct nvme_request *request);

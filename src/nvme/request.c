@@ -5,7 +5,7 @@
  */
 #include "nvme/ctrl.h"
 #include "nvme/hook.h"
-#include "nvme/inline.h"
+#include "inline.h"
 #include "nvme/io.h"
 #include "nvme/sgl.h"
 

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "inline.h"
 #include "pool/panic.h"
 #include "pool/poison.h"
 
@@ -254,7 +255,7 @@ static inline struct pool_item *take_one(struct pool *pool, void *holder)
 	return item;
 }
 
-inline __attribute__((always_inline)) struct pool_item *pool_take(struct pool *pool, uint32_t count,
+ALWAYS_INLINE struct pool_item *pool_take(struct pool *pool, uint32_t count,
 								  uint32_t reserve, void *holder)
 {
 	uint64_t needed = (uint64_t)count + reserve;
@@ -300,7 +301,7 @@ static inline void poison(const struct pool *pool, struct pool_item *item)
 	ASAN_POISON_MEMORY_REGION(item->payload, pool->item_size);
 }
 
-inline __attribute__((always_inline)) uint32_t pool_give(struct pool *pool, struct pool_item *chain)
+ALWAYS_INLINE uint32_t pool_give(struct pool *pool, struct pool_item *chain)
 {
 	struct pool_item *item = chain;
 	uint32_t count = 0;

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "nvme/inline.h"
+#include "inline.h"
 #include "nvme/registry.h"
 #include "pool/panic.h"
 #include "transport/abort.h"

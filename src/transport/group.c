@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "nvme/inline.h"
+#include "inline.h"
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/pair.h"

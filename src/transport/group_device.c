@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-#include "nvme/inline.h"
+#include "inline.h"
 #include "transport/flow.h"
 #include "transport/group.h"
 #include "transport/sendq.h"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <wrasse/report.h>
 
-#include "nvme/inline.h"
+#include "inline.h"
 #include "pool/panic.h"
 #include "transport/abort.h"
 #include "transport/group.h"

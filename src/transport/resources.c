@@ -7,7 +7,7 @@
 
 #include <wrasse/backend.h>
 
-#include "nvme/inline.h"
+#include "inline.h"
 #include "pool/panic.h"
 #include "transport/chain.h"
 #include "transport/group.h"

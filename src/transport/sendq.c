@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "nvme/inline.h"
+#include "inline.h"
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/group.h"
