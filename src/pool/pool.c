@@ -255,8 +255,8 @@ static inline struct pool_item *take_one(struct pool *pool, void *holder)
 	return item;
 }
 
-ALWAYS_INLINE struct pool_item *pool_take(struct pool *pool, uint32_t count,
-								  uint32_t reserve, void *holder)
+ALWAYS_INLINE struct pool_item *pool_take(struct pool *pool, uint32_t count, uint32_t reserve,
+					  void *holder)
 {
 	uint64_t needed = (uint64_t)count + reserve;
 	struct pool_item *first, *last;
