@@ -37,7 +37,7 @@ static void the_ledger_names_who_holds_what(void **state)
 	request = fake_request(&fake);
 	fake_data(request, NVME_XFER_H2C, 4, 16384);
 	nvme_put16(&request->nvme.cmd.cid, 0x1234);
-	assert_true(rdmat_request_take_resources(request));
+	assert_true(fake_take_small(request));
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 	rdmat_sendq_fill(fake.qp);
 	rdmat_sendq_post(fake.qp);
@@ -72,7 +72,7 @@ static struct rdmat_request *chain_request(struct fake *fake, uint16_t cid)
 
 	fake_data(request, NVME_XFER_H2C, 8, 8192);
 	nvme_put16(&request->nvme.cmd.cid, cid);
-	assert_true(rdmat_request_take_resources(request));
+	assert_true(fake_take_small(request));
 	return request;
 }
 

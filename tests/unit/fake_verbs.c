@@ -370,6 +370,17 @@ void fake_data(struct rdmat_request *request, enum nvme_xfer xfer, uint32_t desc
 		data->desc[i] = (struct nvme_keyed){0x1000000ull * (i + 1), desc_len, 0x900 + i};
 }
 
+bool fake_take_small(struct rdmat_request *request)
+{
+	static int other;
+	struct pool *large = request->class->group->large;
+	struct pool_item *hog = pool_take(large, FAKE_LARGE / 2, 0, &other);
+	bool taken = rdmat_request_take_resources(request);
+
+	pool_give(large, hog);
+	return taken;
+}
+
 uint32_t fake_holds(const struct rdmat_request *request)
 {
 	uint32_t noted =

@@ -99,6 +99,9 @@ struct rdmat_request *fake_request(struct fake *fake);
 void fake_data(struct rdmat_request *request, enum nvme_xfer xfer, uint32_t descs,
 	       uint32_t desc_len);
 
+/* rdmat_request_take_resources() while so few large buffers are free that what fits takes small ones. */
+bool fake_take_small(struct rdmat_request *request);
+
 /* What a request holds: enum rdmat_hold. */
 uint32_t fake_holds(const struct rdmat_request *request);
 

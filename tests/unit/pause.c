@@ -242,10 +242,10 @@ static void who_waits_to_fetch_gives_buffers_and_wrs_back(void **state)
 	fake.qp->reads_free = 0;
 	comes(&fake, NVME_OPC_WRITE, 1, 1, 128);
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_FETCH), 1);
-	assert_true(pool_free_count(fake.group->small) < FAKE_SMALL);
+	assert_true(pool_free_count(fake.group->large) < FAKE_LARGE);
 	set_pause(&fake, &ns[0]->pause.on, true);
 	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
-	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL);
+	assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE);
 	assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS);
 	fake.qp->reads_free = FAKE_READS;
 	set_pause(&fake, &ns[0]->pause.on, false);

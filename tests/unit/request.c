@@ -546,7 +546,7 @@ static void resources_are_taken_all_or_not_at_all(void **state)
 
 	/* One WR too few: the reserve for admin commands is not for it. */
 	hog = pool_take(group->wr_pool, FAKE_WRS - group->wr_reserve - 7, 0, &other);
-	assert_false(rdmat_request_take_resources(request));
+	assert_false(fake_take_small(request));
 	assert_int_equal(fake_holds(request), RDMAT_HOLD_SLOT);
 	assert_null(request->cursor);
 	assert_int_equal(request->chain_count, 0);
@@ -555,14 +555,14 @@ static void resources_are_taken_all_or_not_at_all(void **state)
 
 	/* One buffer too few. */
 	hog = pool_take(group->small, FAKE_SMALL - group->small_reserve - 7, 0, &other);
-	assert_false(rdmat_request_take_resources(request));
+	assert_false(fake_take_small(request));
 	assert_int_equal(fake_holds(request), RDMAT_HOLD_SLOT);
 	assert_int_equal(pool_free_count(group->wr_pool), FAKE_WRS);
 	pool_give(group->small, hog);
 
 	/* Exactly enough of both. */
 	hog = pool_take(group->small, FAKE_SMALL - group->small_reserve - 8, 0, &other);
-	assert_true(rdmat_request_take_resources(request));
+	assert_true(fake_take_small(request));
 	assert_int_equal(request->chain_count, 8);
 	assert_int_equal(request->iov_count, 8);
 	pool_give(group->small, hog);
