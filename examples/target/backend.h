@@ -27,7 +27,8 @@ struct backend {
  */
 int backend_ram_create(struct wrasse_target *target, const struct ns_spec *spec,
 		       struct backend **backend);
-int backend_null_create(const struct ns_spec *spec, struct backend **backend);
+int backend_null_create(struct wrasse_target *target, const struct ns_spec *spec,
+			struct backend **backend);
 int backend_file_create(const struct ns_spec *spec, struct backend **backend);
 
 #endif

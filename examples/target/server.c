@@ -27,7 +27,7 @@ static int backend_create(struct server *server, const struct ns_spec *spec,
 	case NS_FILE:
 		return backend_file_create(spec, backend);
 	case NS_NULL:
-		return backend_null_create(spec, backend);
+		return backend_null_create(server->target, spec, backend);
 	}
 	return -EINVAL;
 }

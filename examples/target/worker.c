@@ -25,7 +25,7 @@
 
 /* Adaptive: how long to spin for work that is expected within that time. */
 #define SPIN_NS  1000000
-#define GAP_MAX  (4 * SPIN_NS)
+#define GAP_MAX  (2 * SPIN_NS)
 #define GRACE_NS 1000000000
 
 /* Adaptive: polls without work between two looks at the clock. */
