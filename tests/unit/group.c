@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* ---- sleeping ---- */
 
@@ -255,6 +256,28 @@ static void a_message_wakes_a_group_that_sleeps(void **state)
 	fake_fini(&fake);
 }
 
+static void what_happens_to_a_connection_wakes_a_group_that_sleeps(void **state)
+{
+	struct rdma_cm_event event = {.event = RDMA_CM_EVENT_TIMEWAIT_EXIT};
+	struct rdma_cm_id id = {.context = NULL};
+	struct fake fake;
+	uint64_t one = 1;
+	int timeout;
+
+	fake_init(&fake);
+	assert_int_equal(rdmat_group_open_cm(fake.group), 0);
+	wrasse_poll_group_poll(fake.group);
+	assert_int_equal(wrasse_poll_group_arm(fake.group, &timeout), 0);
+	event.id = &id;
+	fake.events = &event;
+	fake.event_count = 1;
+	assert_int_equal(write(fake.group->cm_channel->fd, &one, sizeof(one)), sizeof(one));
+	assert_true(shows_an_event(wrasse_poll_group_fd(fake.group)));
+	assert_int_equal(wrasse_poll_group_poll(fake.group), 1);
+	assert_int_equal(fake.events_acked, 1);
+	fake_fini(&fake);
+}
+
 /* ---- queue pairs by number ---- */
 
 static void queue_pairs_of_one_bucket_are_told_apart(void **state)
@@ -404,6 +427,7 @@ int main(void)
 		cmocka_unit_test(a_shared_receiver_that_failed_is_made_anew),
 		cmocka_unit_test(a_receiver_of_one_queue_pair_that_failed_ends_only_that),
 		cmocka_unit_test(a_message_wakes_a_group_that_sleeps),
+		cmocka_unit_test(what_happens_to_a_connection_wakes_a_group_that_sleeps),
 		cmocka_unit_test(queue_pairs_of_one_bucket_are_told_apart),
 		cmocka_unit_test(a_backend_completes_what_it_has_and_once),
 		cmocka_unit_test(a_group_without_descriptors_is_not_made),
