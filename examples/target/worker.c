@@ -24,12 +24,11 @@
 #include "worker.h"
 
 /* Adaptive: how long to spin for work that is expected within that time. */
-#define SPIN_NS  1000000
-#define GAP_MAX  (2 * SPIN_NS)
-#define GRACE_NS 1000000000
-
-/* Adaptive: polls without work between two looks at the clock. */
+#define SPIN_NS    1000000
+#define GAP_MAX    (2 * SPIN_NS)
+/* Polls without work between two looks at the clock. */
 #define LOOK_POLLS 16
+#define GRACE_NS   1000000000
 
 enum {
 	ASK_STOP = 1u << 0,

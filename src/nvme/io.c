@@ -6,8 +6,8 @@
  */
 #include "nvme/io.h"
 
-#include "nvme/hook.h"
 #include "inline.h"
+#include "nvme/hook.h"
 
 /* ---- ranges ---- */
 

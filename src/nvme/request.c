@@ -3,9 +3,9 @@
  * Requests: from a capsule to a line of a command table, from its handler to a response. Owns the
  * response (cqe) of every command. The thread of the request's queue.
  */
+#include "inline.h"
 #include "nvme/ctrl.h"
 #include "nvme/hook.h"
-#include "inline.h"
 #include "nvme/io.h"
 #include "nvme/sgl.h"
 
