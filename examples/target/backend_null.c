@@ -57,8 +57,11 @@ int backend_null_create(struct wrasse_target *target, const struct ns_spec *spec
 			struct backend **backend)
 {
 	int result = memory ? 0 : wrasse_memory_create(target, zeroes, ZEROES_LEN, &memory);
-	struct backend *null = result ? NULL : calloc(1, sizeof(*null));
+	struct backend *null;
 
+	if (result)
+		return result;
+	null = calloc(1, sizeof(*null));
 	if (!null)
 		return -ENOMEM;
 	*null = (struct backend){

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Poll groups: the poll loop, sleeping, messages. The loop looks at completions in every poll and at
- * timers and CM events now and then, or at once after it slept.
+ * timers and CM events now and then, or at once after a sleep that they have ended.
  */
 #include "transport/group.h"
 

@@ -104,7 +104,7 @@ def machine(path, _):
         lines.append(f"| {job} | " + " | ".join(f"{figure:,.0f}" for figure in figures.values()) +
                      f" | {figures['wrasse'] / figures['limit']:.2f} | **{figures['wrasse'] / figures['nvmet']:.2f}** |")
     rounds = len(next(iter(runs.values()))["event"])
-    return [f"Medians of {rounds} rounds; no two of a row's target differ by more than {spread:.1%}.", "", *lines]
+    return [f"Medians of {rounds} rounds; those of one target and job differ by {spread:.1%} at most.", "", *lines]
 
 
 def idle(path, _):

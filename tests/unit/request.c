@@ -662,6 +662,18 @@ static void the_common_command_takes_no_wr_of_the_pool(void **state)
 		assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS);
 		fake_fini(&fake);
 	}
+
+	/* Of two buffers neither. */
+	fake_init(&fake);
+	request = fake_request(&fake);
+	fake_data(request, NVME_XFER_C2H, 1, 16384);
+	assert_true(fake_take_small(request));
+	assert_null(request->chain);
+	assert_ptr_equal(request->first, &request->data_wr);
+	assert_int_equal(request->data_wr.wr.num_sge, 2);
+	assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS);
+	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL - 2);
+	fake_fini(&fake);
 }
 
 /* How many buffers some data takes while so many large ones are free. */

@@ -176,6 +176,7 @@ vm_image()
 vm_accel()
 {
 	local answer=$VM_CACHE/accel boot
+	[[ ! $VM_COUNTED ]] || { echo tcg,thread=single; return; }
 	boot=$(cat /proc/sys/kernel/random/boot_id)
 	if [[ -w /dev/kvm ]]; then
 		if ! grep -qs "^$boot " "$answer"; then
@@ -234,7 +235,7 @@ vm_qemu()
 {
 	local run=$1 accel=$2 cpu=max cpus=$VM_CPUS
 	[[ $accel == kvm ]] && cpu=host
-	[[ $accel == *thread=single ]] && cpus=1
+	[[ $VM_COUNTED ]] && cpus=1
 	VM_QEMU=(
 		qemu-system-x86_64 -name wrasse -nodefaults -no-user-config -display none -no-reboot
 		-accel "$accel" -cpu "$cpu" -smp "$cpus" -m "$VM_MEMORY"
@@ -250,8 +251,7 @@ vm_qemu()
 		# Without ioeventfd a write is done before the guest goes on, so nothing is lost when it ends.
 		-device "virtio-serial-pci,ioeventfd=off"
 	)
-	[[ $accel == *thread=single ]] && VM_QEMU+=(-icount shift=0)
-	return 0
+	[[ ! $VM_COUNTED ]] || VM_QEMU+=(-icount shift=0)
 }
 
 # vm_in_guest SERIES TIME RESULTS CONSOLE CMD...
@@ -260,7 +260,7 @@ vm_in_guest()
 	local series=$1 limit=$2 results=$3 console=$4 accel attempt began=$SECONDS
 	shift 4
 	vm_kernel "$series"
-	if [[ $VM_COUNTED ]]; then accel=tcg,thread=single; else accel=$(vm_accel); fi
+	accel=$(vm_accel)
 	VM_RUN=$(mktemp -d "${TMPDIR:-/tmp}/wrasse-vm.XXXXXX")
 	trap 'vm_cleanup' EXIT
 	trap 'exit 130' INT
