@@ -25,6 +25,7 @@ struct rdmat_group_device {
 	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;
 	struct rdmat_rx *rx[2]; /* shared receivers, [0] I/O, [1] admin; NULL without SRQ */
+	int batch;              /* completions that are asked for at once */
 	bool armed;             /* a notification is asked for */
 	bool failed;            /* the completion queue cannot be polled */
 	uint64_t sweeps;        /* times the completion queue was seen empty */

@@ -14,6 +14,8 @@
 #include "transport/group.h"
 #include "transport/sendq.h"
 
+#define BATCH 32 /* completions that are taken at once */
+
 static uint32_t cq_depth(const struct wrasse_poll_group *group)
 {
 	/* Each request has a WR of its own for data and one for the response. A receive queue of a
@@ -120,6 +122,7 @@ struct rdmat_group_device *rdmat_group_device_get(struct wrasse_poll_group *grou
 		return NULL;
 	mine->group = group;
 	mine->device = device;
+	mine->batch = (int)at_most(group->budget, BATCH);
 	atomic_fetch_add(&device->users, 1);
 	pool_list_add_tail(&group->devices, &mine->link);
 	rc = slabs_register(mine);
@@ -248,8 +251,6 @@ int rdmat_group_devices_renew(struct wrasse_poll_group *group)
 	return count;
 }
 
-#define BATCH 32
-
 /* @count: what @wc has, of @want that were asked for. Return: how many completions there were in all, one more if the
  * queue failed. */
 static __attribute__((noinline)) int take_all(struct rdmat_group_device *device, struct ibv_wc *wc,
@@ -287,14 +288,14 @@ static __attribute__((noinline)) int take_all(struct rdmat_group_device *device,
 /* Mostly there is nothing: that must cost little. */
 ALWAYS_INLINE int rdmat_group_device_poll(struct rdmat_group_device *device)
 {
-	int want = device->group->budget < BATCH ? (int)device->group->budget : BATCH, count;
 	struct ibv_wc wc[BATCH];
+	int count;
 
 	if (device->failed)
 		return 0;
-	count = ibv_poll_cq(device->cq, want, wc);
+	count = ibv_poll_cq(device->cq, device->batch, wc);
 	if (count)
-		return take_all(device, wc, want, count);
+		return take_all(device, wc, device->batch, count);
 	device->sweeps++;
 	return 0;
 }

@@ -194,9 +194,9 @@ static void one_poll_takes_no_more_than_its_budget(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
+	fake.group->budget = 2;
 	device = fake_open(&fake);
 	assert_int_equal(rdmat_rx_post(fake.rx), 0);
-	fake.group->budget = 2;
 	for (unsigned i = 0; i < 3; i++)
 		fake.wc[fake.wc_count++] =
 			(struct ibv_wc){.wr_id = fake.rx->slots[i].wr.wr_id, .qp_num = 99};
