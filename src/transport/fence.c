@@ -6,22 +6,25 @@
 #include "transport/group.h"
 
 /* What is being answered, or was, changes no namespace any more. */
-static bool is_out(unsigned state)
+static bool is_out(const struct rdmat_request *request)
 {
-	return state == RDMAT_REQUEST_WAIT_RESPOND || state == RDMAT_REQUEST_RESPONDING ||
-	       state == RDMAT_REQUEST_OVERDUE;
+	return request->state == RDMAT_REQUEST_WAIT_RESPOND ||
+	       request->state == RDMAT_REQUEST_RESPONDING ||
+	       request->state == RDMAT_REQUEST_OVERDUE;
 }
 
 static void fence_queue(struct nvme_ns_port *port, struct rdmat_qp *qp)
 {
 	struct pool_link *link, *tmp;
 
-	for (unsigned state = RDMAT_REQUEST_RECEIVED; state < RDMAT_REQUEST_STATE_COUNT; state++) {
-		if (is_out(state))
-			continue;
-		pool_list_for_each(link, tmp, &qp->lists[state])
-			nvme_fence_request(port,
-					   &pool_container(link, struct rdmat_request, link)->nvme);
+	for (unsigned list = 0; list < RDMAT_REQUEST_STATE_COUNT; list++) {
+		pool_list_for_each(link, tmp, &qp->lists[list]) {
+			struct rdmat_request *request =
+				pool_container(link, struct rdmat_request, link);
+
+			if (!is_out(request))
+				nvme_fence_request(port, &request->nvme);
+		}
 	}
 }
 

@@ -400,7 +400,8 @@ static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int dr
 		count += rdmat_group_devices_renew(group);
 	if (group->leaving)
 		count += rdmat_group_detach_leaving(group);
-	post_receives(group);
+	if (!pool_list_is_empty(&group->receivers))
+		post_receives(group);
 	group->at_rest = is_at_rest(group);
 	return count;
 }

@@ -88,8 +88,13 @@ uint64_t rdmat_overdue_timers(struct wrasse_poll_group *group, uint64_t now_ns)
 	pool_list_for_each(qp_link, qp_tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(qp_link, struct rdmat_qp, link);
 
-		pool_list_for_each(link, tmp, &qp->lists[RDMAT_REQUEST_EXECUTING])
-			look(pool_container(link, struct rdmat_request, link), now_ns, &tally);
+		pool_list_for_each(link, tmp, &qp->lists[RDMAT_REQUEST_EXECUTING]) {
+			struct rdmat_request *request =
+				pool_container(link, struct rdmat_request, link);
+
+			if (request->state == RDMAT_REQUEST_EXECUTING)
+				look(request, now_ns, &tally);
+		}
 	}
 	if (tally.first)
 		tell(group, &tally);

@@ -336,6 +336,7 @@ static void disconnect(struct rdmat_qp *qp, enum wrasse_log_level level, const c
 	if (qp->tearing)
 		return;
 	qp->tearing = true;
+	qp->partial = NULL;
 	rdmat_log(group->rdmat, level, "%s: disconnected%s%s",
 		  rdmat_qp_name(qp, name, sizeof(name)), why ? ": " : "", why ? why : "");
 	rdmat_qp_move(qp, RDMAT_QP_DISCONNECTING);

@@ -84,10 +84,12 @@ struct rdmat_qp {
 	struct rdmat_request *auth; /* waits for its turn among group->auths */
 	uint64_t deadline_ns;       /* of the connect phase, then of the flush */
 	uint64_t swept; /* group->device sweep that must pass after the queue pair was destroyed */
-	uint64_t next_tick_ns; /* admin queues: the controller's next timer */
-	uint64_t listener;     /* number of the listener it came through */
-	const char *must_end;  /* why, if it must; for rdmat_group_sync() */
-	struct pool_list lists[RDMAT_REQUEST_STATE_COUNT]; /* requests by state; FREE unused */
+	uint64_t next_tick_ns;         /* admin queues: the controller's next timer */
+	uint64_t listener;             /* number of the listener it came through */
+	const char *must_end;          /* why, if it must; for rdmat_group_sync() */
+	struct rdmat_request *partial; /* RESPONDING, and not all of its WRs are queued */
+	struct pool_list
+		lists[RDMAT_REQUEST_STATE_COUNT]; /* by rdmat_request_list(); FREE unused */
 	struct nvme_queue nvme;
 };
 

@@ -287,19 +287,22 @@ static __attribute__((noreturn, noinline, cold)) void move_is_illegal(enum rdmat
 		   rdmat_request_states[to].name);
 }
 
-/* Off the list of its old state, onto that of its new one. */
+/* Off the list of its old state, onto that of its new one if that is another. */
 static ALWAYS_INLINE void enter(struct rdmat_request *request, enum rdmat_request_state from,
 				enum rdmat_request_state to)
 {
-	pool_list_del(&request->link);
+	bool stays = rdmat_request_list(from) == rdmat_request_list(to);
+
+	if (!stays)
+		pool_list_del(&request->link);
 	record(request, from, to);
 	request->state = (uint8_t)to;
 	if (from == RDMAT_REQUEST_FREE)
 		left_free_list(request);
 	if (to == RDMAT_REQUEST_FREE)
 		came_free(request);
-	else
-		pool_list_add_tail(&request->qp->lists[to], &request->link);
+	else if (!stays)
+		pool_list_add_tail(&request->qp->lists[rdmat_request_list(to)], &request->link);
 }
 
 /* The mover. */

@@ -40,8 +40,8 @@ enum rdmat_hold {
 
 /*
  * The state machine: X(state, what happens, may hold, successors). A request is on its queue pair's
- * list of its state, FREE ones on their class's free list. docs/flow.md shows this table as a
- * graph, made by tests/unit/flow_graph.c.
+ * list of its state (see rdmat_request_list()), FREE ones on their class's free list. docs/flow.md
+ * shows this table as a graph, made by tests/unit/flow_graph.c.
  */
 #define RDMAT_REQUEST_STATES(X)                                                                 \
 	X(FREE, "in the pool", 0, RDMAT_TO(RECEIVED))                                           \
@@ -103,6 +103,15 @@ struct rdmat_request_state_info {
 };
 
 extern const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_COUNT];
+
+/* Whose list a request of a state is on. What every command goes through has one, in the order of arrival, so
+ * that most moves need not touch it. */
+static inline enum rdmat_request_state rdmat_request_list(enum rdmat_request_state state)
+{
+	return state == RDMAT_REQUEST_RECEIVED || state == RDMAT_REQUEST_RESPONDING ?
+		       RDMAT_REQUEST_EXECUTING :
+		       state;
+}
 
 /* One WR. Those of the pool have RDMAT_WR_SGES SGEs behind them; wr.sg_list is set once. */
 struct rdmat_wr {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The send queue. Slots and READ credits are taken when a WR is queued, in order, and come back
- * when it is retired. A chain that is queued in part goes on where its cursor stands; only the
- * newest request of a list can be in that state, since the next one starts when it is through.
+ * when it is retired. A chain that is queued in part goes on where its cursor stands. Of fetches
+ * only the newest can be in that state, of responses one, since the next one starts when it is through.
  */
 #include "transport/sendq.h"
 
@@ -68,13 +68,6 @@ static bool queue_writes(struct rdmat_qp *qp, struct rdmat_request *request)
 	return true;
 }
 
-static struct rdmat_request *newest_in(struct rdmat_qp *qp, enum rdmat_request_state state)
-{
-	struct pool_link *link = pool_list_last(&qp->lists[state]);
-
-	return link ? pool_container(link, struct rdmat_request, link) : NULL;
-}
-
 static struct rdmat_request *oldest_in(struct rdmat_qp *qp, enum rdmat_request_state state)
 {
 	struct pool_link *link = pool_list_first(&qp->lists[state]);
@@ -84,9 +77,10 @@ static struct rdmat_request *oldest_in(struct rdmat_qp *qp, enum rdmat_request_s
 
 static void fill_fetches(struct rdmat_qp *qp)
 {
-	struct rdmat_request *request = newest_in(qp, RDMAT_REQUEST_FETCHING);
+	struct pool_link *newest = pool_list_last(&qp->lists[RDMAT_REQUEST_FETCHING]);
+	struct rdmat_request *request;
 
-	if (request && !queue_reads(qp, request))
+	if (newest && !queue_reads(qp, pool_container(newest, struct rdmat_request, link)))
 		return;
 	while (qp->sq_free && qp->reads_free &&
 	       (request = oldest_in(qp, RDMAT_REQUEST_WAIT_FETCH))) {
@@ -120,10 +114,12 @@ static ALWAYS_INLINE void responded(struct rdmat_qp *qp, struct rdmat_request *r
 /* Queues what is left of a response that had to wait. Return: whether all of it is queued. */
 static bool queue_rest(struct rdmat_qp *qp, struct rdmat_request *request)
 {
+	qp->partial = request;
 	if (request->with_data && !queue_writes(qp, request))
 		return false;
 	if (!qp->sq_free)
 		return false;
+	qp->partial = NULL;
 	response_build(qp, request);
 	queue_wrs(qp, &request->response_wr, &request->response_wr, 1);
 	responded(qp, request);
@@ -153,9 +149,9 @@ static ALWAYS_INLINE void queue_whole(struct rdmat_qp *qp, struct rdmat_request 
 
 static void fill_responses(struct rdmat_qp *qp)
 {
-	struct rdmat_request *request = newest_in(qp, RDMAT_REQUEST_RESPONDING);
+	struct rdmat_request *request;
 
-	if (request && !request->responded && !queue_rest(qp, request))
+	if (qp->partial && !queue_rest(qp, qp->partial))
 		return;
 	while (qp->sq_free && (request = oldest_in(qp, RDMAT_REQUEST_WAIT_RESPOND))) {
 		rdmat_request_move(request, RDMAT_REQUEST_RESPONDING);
@@ -165,13 +161,10 @@ static void fill_responses(struct rdmat_qp *qp)
 }
 
 /* Whether a response can go as a whole, before nobody else's. */
-static bool has_room(struct rdmat_qp *qp, const struct rdmat_request *request)
+static bool has_room(const struct rdmat_qp *qp, const struct rdmat_request *request)
 {
-	const struct rdmat_request *newest = newest_in(qp, RDMAT_REQUEST_RESPONDING);
-
 	return qp->sq_free > (request->with_data ? request->chain_count : 0) && !qp->tearing &&
-	       pool_list_is_empty(&qp->lists[RDMAT_REQUEST_WAIT_RESPOND]) &&
-	       (!newest || newest->responded);
+	       pool_list_is_empty(&qp->lists[RDMAT_REQUEST_WAIT_RESPOND]) && !qp->partial;
 }
 
 ALWAYS_INLINE void rdmat_sendq_respond(struct rdmat_request *request)

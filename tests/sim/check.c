@@ -55,14 +55,19 @@ static void sum_buffers(const struct rdmat_request *request, const struct pool_i
 }
 
 static void check_request(const struct rdmat_qp *qp, const struct rdmat_request *request,
-			  unsigned state, struct sums *sums)
+			  enum rdmat_request_state list, struct sums *sums)
 {
+	enum rdmat_request_state state = request->state;
 	uint32_t extra = holds(request) & ~rows[state].holds;
 	unsigned class = request->class->admin;
 
-	if (request->state != state || request->qp != qp || request->class != qp->class)
-		sim_fail("a request in state %s is on queue pair %u's list of %s",
-			 NAME(request->state), qp->qpn, NAME(state));
+	if (rdmat_request_list(state) != list || request->qp != qp || request->class != qp->class)
+		sim_fail("a request in state %s is on queue pair %u's list of %s", NAME(state),
+			 qp->qpn, NAME(list));
+	if (state == RDMAT_REQUEST_RECEIVED)
+		sim_fail("queue pair %u: a request was left in RECEIVED", qp->qpn);
+	if (state == RDMAT_REQUEST_RESPONDING && !request->responded && request != qp->partial)
+		sim_fail("queue pair %u: a response is queued in part and nobody knows", qp->qpn);
 	if (extra)
 		sim_fail("a request in state %s holds %#x, which it must not", NAME(state), extra);
 	if (request->holds != (holds(request) & NOTED))
@@ -143,7 +148,7 @@ static void check_progress(const struct rdmat_qp *qp)
 {
 	bool half = false;
 
-	if (any(qp, RDMAT_REQUEST_WAIT_RESPOND) && qp->sq_free)
+	if ((qp->partial || any(qp, RDMAT_REQUEST_WAIT_RESPOND)) && qp->sq_free)
 		sim_fail("queue pair %u: a response waits, and %u queue slots are free", qp->qpn,
 			 qp->sq_free);
 	if (any(qp, RDMAT_REQUEST_FETCHING))
@@ -162,8 +167,10 @@ static void check_progress(const struct rdmat_qp *qp)
 	if (qp->half && qp->half->state != RDMAT_REQUEST_WAIT_PAIR)
 		sim_fail("queue pair %u: a first half is in state %s", qp->qpn,
 			 NAME(qp->half->state));
-	if (any(qp, RDMAT_REQUEST_RECEIVED))
-		sim_fail("queue pair %u: a request was left in RECEIVED", qp->qpn);
+	if (qp->partial && (qp->partial->state != RDMAT_REQUEST_RESPONDING ||
+			    qp->partial->responded || qp->partial->qp != qp))
+		sim_fail("queue pair %u goes on with a response that is not its own, or whole",
+			 qp->qpn);
 }
 
 /* One that ends is nobody's to go on with. */
@@ -182,12 +189,12 @@ static void check_qp(struct rdmat_qp *qp, struct sums *sums)
 	uint32_t out = 0, sq_out = 0, reads_out = 0, held = 0, unanswered = 0;
 	struct pool_link *link, *tmp;
 
-	for (unsigned state = RDMAT_REQUEST_FREE; state < RDMAT_REQUEST_STATE_COUNT; state++) {
-		pool_list_for_each(link, tmp, &qp->lists[state]) {
+	for (unsigned list = RDMAT_REQUEST_FREE; list < RDMAT_REQUEST_STATE_COUNT; list++) {
+		pool_list_for_each(link, tmp, &qp->lists[list]) {
 			struct rdmat_request *request =
 				pool_container(link, struct rdmat_request, link);
 
-			check_request(qp, request, state, sums);
+			check_request(qp, request, list, sums);
 			out++;
 			sq_out += request->sq_out;
 			reads_out += request->reads_out;

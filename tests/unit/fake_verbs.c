@@ -396,6 +396,16 @@ uint32_t fake_holds(const struct rdmat_request *request)
 	       (request->nvme.turn ? RDMAT_HOLD_TURN : 0u);
 }
 
+unsigned fake_count(const struct fake *fake, enum rdmat_request_state state)
+{
+	struct pool_link *link, *tmp;
+	unsigned count = 0;
+
+	pool_list_for_each(link, tmp, &fake->qp->lists[rdmat_request_list(state)])
+		count += pool_container(link, struct rdmat_request, link)->state == state;
+	return count;
+}
+
 void fake_complete(struct fake *fake)
 {
 	struct ibv_send_wr *wr;

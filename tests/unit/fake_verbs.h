@@ -105,6 +105,9 @@ bool fake_take_small(struct rdmat_request *request);
 /* What a request holds: enum rdmat_hold. */
 uint32_t fake_holds(const struct rdmat_request *request);
 
+/* Requests of its queue pair in a state. */
+unsigned fake_count(const struct fake *fake, enum rdmat_request_state state);
+
 /* The last WR that was posted completes, and with it all before. */
 void fake_complete(struct fake *fake);
 

@@ -765,12 +765,12 @@ static void a_command_of_several_ios_is_answered_after_the_last(void **state)
 		assert_int_equal(fake_ios[i]->opcode, WRASSE_IO_READ);
 		assert_int_equal(fake_ios[i]->offset, i * RDMAT_LARGE_LEN);
 		assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE - 1);
-		assert_true(pool_list_is_empty(&fake.qp->lists[RDMAT_REQUEST_RESPONDING]));
+		assert_int_equal(fake_count(&fake, RDMAT_REQUEST_RESPONDING), 0);
 		fake_io_ends(i, wrasse_status_ok());
 	}
 	assert_int_equal(fake_io_count, 3);
 	assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE);
-	assert_false(pool_list_is_empty(&fake.qp->lists[RDMAT_REQUEST_RESPONDING]));
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_RESPONDING), 1);
 	/* It is no Read, whatever it is made of. */
 	assert_int_equal(fake.group->stats.reads, 0);
 	assert_int_equal(fake.group->stats.errors, 0);

@@ -91,7 +91,7 @@ static void a_group_does_not_sleep_while_a_capsule_can_have_a_request(void **sta
 	assert_int_equal(wrasse_poll_group_arm(fake.group, NULL), 1);
 	assert_int_equal(answered->state, RDMAT_REQUEST_FREE);
 	rdmat_rx_unpark_all(other);
-	pool_list_for_each(link, tmp, &other->lists[RDMAT_REQUEST_RECEIVED]) {
+	pool_list_for_each(link, tmp, &other->lists[rdmat_request_list(RDMAT_REQUEST_RECEIVED)]) {
 		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
 
 		rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);

@@ -66,26 +66,18 @@ static void write_comes(struct fake *fake, uint16_t cid, enum data data)
 	comes(fake, cid, NVME_OPC_WRITE, NVME_FUSE_SECOND, data);
 }
 
-static unsigned count_in(const struct fake *fake, enum rdmat_request_state state)
-{
-	struct pool_link *link, *tmp;
-	unsigned count = 0;
-
-	pool_list_for_each(link, tmp, &fake->qp->lists[state])
-		count++;
-	return count;
-}
-
 /* The answer to a command: SCT << 8 | SC. */
 static uint16_t answer_to(const struct fake *fake, uint16_t cid)
 {
 	struct pool_link *link, *tmp;
 
-	pool_list_for_each(link, tmp, &fake->qp->lists[RDMAT_REQUEST_RESPONDING]) {
+	pool_list_for_each(link, tmp,
+			   &fake->qp->lists[rdmat_request_list(RDMAT_REQUEST_RESPONDING)]) {
 		const struct rdmat_request *request =
 			pool_container(link, struct rdmat_request, link);
 
-		if (nvme_get16(request->nvme.cqe.cid) == cid)
+		if (request->state == RDMAT_REQUEST_RESPONDING &&
+		    nvme_get16(request->nvme.cqe.cid) == cid)
 			return nvme_get16(request->nvme.cqe.status) >> 1 & 0x7ff;
 	}
 	fail_msg("command %u has not been answered", cid);
@@ -101,11 +93,11 @@ static void the_write_comes_after_the_compare(void **state)
 	setup(&fake);
 	compare_comes(&fake, 1, IN_CAPSULE);
 	assert_int_equal(fake_io_count, 0);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_PAIR), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_PAIR), 1);
 	write_comes(&fake, 2, IN_CAPSULE);
 	assert_int_equal(fake_io_count, 1);
 	assert_int_equal(fake_ios[0]->opcode, WRASSE_IO_COMPARE);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_TURN), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_TURN), 1);
 	assert_int_equal(fake_holds(fake_io_request(0)),
 			 RDMAT_HOLD_SLOT | RDMAT_HOLD_BACKEND | RDMAT_HOLD_TURN);
 	fake_io_ends(0, wrasse_status_ok());
@@ -169,7 +161,7 @@ static void a_half_that_is_refused_takes_the_other_along(void **state)
 
 	setup(&fake);
 	comes(&fake, 1, NVME_OPC_READ, NVME_FUSE_FIRST, KEYED); /* Read is no first half */
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_RESPONDING), 0);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_RESPONDING), 0);
 	write_comes(&fake, 2, IN_CAPSULE);
 	assert_int_equal(answer_to(&fake, 1), 0x02);
 	assert_int_equal(answer_to(&fake, 2), 0x09);
@@ -223,14 +215,14 @@ static void a_pair_that_lacks_buffers_holds_none(void **state)
 	hog = pool_take(fake.group->small, FAKE_SMALL - fake.group->small_reserve - 1, 0, &other);
 	compare_comes(&fake, 1, KEYED);
 	write_comes(&fake, 2, KEYED);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 1);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_PAIR), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_PAIR), 1);
 	assert_int_equal(pool_free_count(fake.group->small), fake.group->small_reserve + 1);
 	rdmat_flow_resume(fake.group);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 1);
 	pool_give(fake.group->small, hog);
 	rdmat_flow_resume(fake.group);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_FETCHING), 2);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_FETCHING), 2);
 	rdmat_sendq_post(fake.qp);
 	fake_complete(&fake);
 	fake_io_ends(0, wrasse_status_ok());
@@ -277,7 +269,7 @@ static void a_turn_that_another_group_has_is_waited_for(void **state)
 	ns->pair_turn = true;
 	compare_comes(&fake, 1, IN_CAPSULE);
 	write_comes(&fake, 2, IN_CAPSULE);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_TURN), 2);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_TURN), 2);
 	assert_int_equal(rdmat_pair_resume(fake.group), 0);
 	ns->pair_turn = false;
 	assert_int_equal(rdmat_pair_resume(fake.group), 1);

@@ -87,16 +87,6 @@ static void all_end(struct fake *fake)
 	assert_int_equal(atomic_load(&fake_ctrl.io_waiting), 0);
 }
 
-static unsigned count_in(const struct fake *fake, enum rdmat_request_state state)
-{
-	struct pool_link *link, *tmp;
-	unsigned count = 0;
-
-	pool_list_for_each(link, tmp, &fake->qp->lists[state])
-		count++;
-	return count;
-}
-
 static uint16_t submitted_cid(unsigned which)
 {
 	return nvme_get16(pool_container(fake_ios[which], struct nvme_request, io)->cmd.cid);
@@ -114,7 +104,7 @@ static void new_io_of_a_paused_namespace_waits_with_nothing_in_hand(void **state
 	comes(&fake, NVME_OPC_WRITE, 1, 2, 8);
 	comes(&fake, NVME_OPC_FLUSH, 1, 3, 1);
 	assert_int_equal(fake_io_count, 0);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 3);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESUME), 3);
 	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL);
 	assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS);
 	assert_int_equal(rdmat_rx_held(fake.rx), 0);
@@ -188,9 +178,9 @@ static void who_waits_for_buffers_waits_for_the_resume_instead(void **state)
 	hog = pool_take(fake.group->small, FAKE_SMALL, 0, &other);
 	comes(&fake, NVME_OPC_READ, 1, 1, 8);
 	comes(&fake, NVME_OPC_READ, 2, 2, 8);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 2);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 2);
 	set_pause(&fake, &ns[0]->pause.on, true);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
 	assert_true(pool_link_is_on_list(&fake.qp->wait_link));
 	set_pause(&fake, &ns[1]->pause.on, true);
 	assert_false(pool_link_is_on_list(&fake.qp->wait_link));
@@ -220,12 +210,12 @@ static void what_was_hidden_when_it_was_paused_waits_once_it_is_shown(void **sta
 	comes(&fake, NVME_OPC_READ, 1, 1, 8);
 	atomic_store(&sees[0], 0);
 	set_pause(&fake, &ns[0]->pause.on, true);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 1);
 	atomic_store(&sees[0], 1);
 	pool_give(fake.group->small, hog);
 	rdmat_flow_resume(fake.group);
 	assert_int_equal(fake_io_count, 0);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
 	set_pause(&fake, &ns[0]->pause.on, false);
 	assert_int_equal(fake_io_count, 1);
 	all_end(&fake);
@@ -241,10 +231,10 @@ static void who_waits_to_fetch_gives_buffers_and_wrs_back(void **state)
 	begin(&fake);
 	fake.qp->reads_free = 0;
 	comes(&fake, NVME_OPC_WRITE, 1, 1, 128);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_FETCH), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_FETCH), 1);
 	assert_true(pool_free_count(fake.group->large) < FAKE_LARGE);
 	set_pause(&fake, &ns[0]->pause.on, true);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
 	assert_int_equal(pool_free_count(fake.group->large), FAKE_LARGE);
 	assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS);
 	fake.qp->reads_free = FAKE_READS;
@@ -268,10 +258,10 @@ static void what_was_being_fetched_is_fetched_again(void **state)
 	rdmat_sendq_post(fake.qp);
 	assert_int_equal(fake.posted_count, 1);
 	set_pause(&fake, &ns[0]->pause.on, true);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_FETCHING), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_FETCHING), 1);
 	fake_complete(&fake);
 	assert_int_equal(fake_io_count, 0);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESUME), 1);
 	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL);
 	set_pause(&fake, &ns[0]->pause.on, false);
 	rdmat_sendq_post(fake.qp);
@@ -298,7 +288,7 @@ static void io_goes_on_in_the_order_of_arrival(void **state)
 	/* The oldest comes last to those that wait. */
 	rdmat_sendq_post(fake.qp);
 	fake_complete(&fake);
-	assert_int_equal(count_in(&fake, RDMAT_REQUEST_WAIT_RESUME), 5);
+	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESUME), 5);
 	for (uint16_t cid = 1; cid < 6; cid++) {
 		struct pool_link *link =
 			pool_list_first(&fake.qp->lists[RDMAT_REQUEST_WAIT_RESUME]);

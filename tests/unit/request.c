@@ -288,8 +288,10 @@ static void a_move_leaves_nothing_that_the_states_row_does_not_hold(void **state
 				assert_int_equal(
 					fake_holds(request) & ~rdmat_request_states[to].holds, 0);
 				if (to != RDMAT_REQUEST_FREE)
-					assert_ptr_equal(pool_list_last(&fake.qp->lists[to]),
-							 &request->link);
+					assert_ptr_equal(
+						pool_list_last(
+							&fake.qp->lists[rdmat_request_list(to)]),
+						&request->link);
 				fake_fini(&fake);
 			}
 }
