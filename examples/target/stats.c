@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Statistics: what the poll groups counted since the last line, per second. Main thread.
+ * Statistics: what the poll groups counted since the last line, per second and per command. Main thread.
  */
 #include <inttypes.h>
 #include <time.h>
@@ -29,6 +29,9 @@ static void stats_sum(struct wrasse_poll_group_stats *sum, struct worker *const 
 
 		wrasse_poll_group_get_stats(worker_group(workers[i]), &one, sizeof(one));
 		sum->queue_pairs += one.queue_pairs;
+		sum->capsules += one.capsules;
+		sum->completions += one.completions;
+		sum->send_posts += one.send_posts;
 		sum->reads += one.reads;
 		sum->writes += one.writes;
 		sum->read_bytes += one.read_bytes;
@@ -41,14 +44,19 @@ static void stats_sum(struct wrasse_poll_group_stats *sum, struct worker *const 
 static void line_print(const struct wrasse_poll_group_stats *sum,
 		       const struct wrasse_poll_group_stats *last, double seconds, FILE *out)
 {
+	uint64_t commands = sum->capsules - last->capsules;
+	double per = commands ? 1.0 / (double)commands : 0;
+
 	fprintf(out,
 		"stats: queue pairs %" PRIu64 ", reads %.0f/s %.1f MB/s, writes %.0f/s %.1f MB/s, "
-		"errors %" PRIu64 ", hostile %" PRIu64 "\n",
+		"per command %.2f completions %.2f posts, errors %" PRIu64 ", hostile %" PRIu64
+		"\n",
 		sum->queue_pairs, (double)(sum->reads - last->reads) / seconds,
 		(double)(sum->read_bytes - last->read_bytes) / seconds / 1e6,
 		(double)(sum->writes - last->writes) / seconds,
-		(double)(sum->write_bytes - last->write_bytes) / seconds / 1e6, sum->errors,
-		sum->hostile);
+		(double)(sum->write_bytes - last->write_bytes) / seconds / 1e6,
+		(double)(sum->completions - last->completions) * per,
+		(double)(sum->send_posts - last->send_posts) * per, sum->errors, sum->hostile);
 	fflush(out);
 }
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tests/bench/report.py RESULTS DOCS COMMIT PART...: what the parts of ./dev bench have left in RESULTS, as tables and plots.
 
-Each table replaces what stands between its marks in DOCS/performance.md. The plots, of IOPS against depth, of latency
-against IOPS and of instructions against queue pairs, are drawn with gnuplot below DOCS/plots.
+Each table replaces what stands between its marks in DOCS/performance.md; if all parts were measured the first one says how
+they stand to the goals. The plots, of IOPS against depth, of latency against IOPS and of instructions against queue pairs,
+are drawn with gnuplot below DOCS/plots.
 """
 import collections
 import os
@@ -15,13 +16,17 @@ TARGETS = ("limit", "wrasse", "busy", "nvmet")
 COLOURS = {"limit": "#999999", "wrasse": "#0072b2", "busy": "#009e73", "nvmet": "#d55e00"}
 
 
+def rows(path):
+    """The fields of each line."""
+    with open(path, encoding="utf-8") as file:
+        return [line.rstrip("\n").split("\t") for line in file]
+
+
 def read(path):
     """{what: {job: {target: [(iops, mean, p50, p99), ...]}}}, in the order of the file."""
     result = collections.defaultdict(lambda: collections.defaultdict(lambda: collections.defaultdict(list)))
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            what, _, job, target, *figures = line.rstrip("\n").split("\t")
-            result[what][job][target].append(tuple(int(f) for f in figures))
+    for what, _, job, target, *figures in rows(path):
+        result[what][job][target].append(tuple(int(f) for f in figures))
     return result
 
 
@@ -107,34 +112,40 @@ def machine(path, _):
     return [f"Medians of {rounds} rounds; those of one target and job differ by {spread:.1%} at most.", "", *lines]
 
 
+def host(path, _):
+    lines = ["| mode | depth | completions per read | send posts per read | completions per write | send posts per write |",
+             "|---|--:|--:|--:|--:|--:|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows(path)]
+
+
+def starts(path):
+    """Milliseconds from exec until hosts can connect, and kB that are resident then, of each start."""
+    return zip(*((int(ms), int(kib)) for name, ms, kib, *_ in rows(path) if name == "start"))
+
+
 def idle(path, _):
-    lines = ["| mode | CPU at rest, % of a core | p50 us of a read that wakes it | p99 us |", "|---|--:|--:|--:|"]
-    with open(path, encoding="utf-8") as file:
-        lines += ["| " + line.rstrip("\n").replace("\t", " | ") + " |" for line in file]
-    return lines
+    times, memory = starts(path)
+    return [f"With its defaults wrasse-target takes {statistics.median(times):.0f} ms from exec until hosts can connect (of "
+            f"{len(times)} starts the median; {min(times)} to {max(times)}), and has {max(memory) / 1024:.1f} MiB resident "
+            "then, no huge pages.", "",
+            "| mode | CPU at rest, % of a core | p50 us of a read that wakes it | p99 us |", "|---|--:|--:|--:|",
+            *("| " + " | ".join(row) + " |" for row in rows(path) if row[0] != "start")]
 
 
 def cost(path, _):
     lines = ["| per I/O | instructions | atomics | cache lines | completions | doorbells | WRs sent |",
              "|---|--:|--:|--:|--:|--:|--:|"]
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            name, *figures = line.rstrip("\n").split("\t")
-            instructions, atomics, touched, *others = (float(figure) for figure in figures)
-            cells = [name, f"{instructions:.0f}", f"{atomics:.2f}", f"{touched:.1f}", *(f"{x:.3f}" for x in others)]
-            lines.append("| " + " | ".join(cells) + " |")
+    for name, *figures in rows(path):
+        instructions, atomics, touched, *others = (float(figure) for figure in figures)
+        cells = [name, f"{instructions:.0f}", f"{atomics:.2f}", f"{touched:.1f}", *(f"{x:.3f}" for x in others)]
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
 def scale_read(path):
     """[(queues, namespaces, {name: value}), ...]"""
-    runs = []
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            queues, namespaces, *figures = line.rstrip("\n").split("\t")
-            named = (figure.split("=") for figure in figures)
-            runs.append((int(queues), int(namespaces), {name: float(value) for name, value in named}))
-    return runs
+    return [(int(queues), int(namespaces), {name: float(value) for name, value in (figure.split("=") for figure in figures)})
+            for queues, namespaces, *figures in rows(path)]
 
 
 def further(run, first, count):
@@ -175,12 +186,16 @@ def scale(path, docs):
     return lines
 
 
-def groups(path, _):
+def groups_read(path):
+    """{groups: [reads a second, ...]}"""
     rates = collections.defaultdict(list)
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            count, rate = line.split()
-            rates[int(count)].append(int(rate))
+    for count, rate in (line.split() for line, in rows(path)):
+        rates[int(count)].append(int(rate))
+    return rates
+
+
+def groups(path, _):
+    rates = groups_read(path)
     one = statistics.median(rates[1])
     lines = [f"Medians of {len(rates[1])} rounds.", "", "| poll groups | reads a second | times one group | least | most |",
              "|--:|--:|--:|--:|--:|"]
@@ -188,6 +203,86 @@ def groups(path, _):
         median = statistics.median(runs)
         lines.append(f"| {count} | {median:,.0f} | {median / one:.2f} | {min(runs):,} | {max(runs):,} |")
     return lines
+
+
+def beside(runs, job, column, spdk, goal):
+    """A line of goals() for what is told as a multiple of nvmet's: of IOPS (column 0) or of the median latency (2)."""
+    ratio = {target: medians(runs[job][target])[column] / medians(runs[job]["nvmet"])[column] for target in TARGETS}
+    best = min(ratio["wrasse"], ratio["busy"]) if column else max(ratio["wrasse"], ratio["busy"])
+    return (f"{job}: {'p50' if column else 'IOPS'}, nvmet's = 1", spdk, f"{ratio['limit']:.2f}", f"{goal:.2f}",
+            f"{ratio['wrasse']:.2f}, busy {ratio['busy']:.2f}", best <= goal if column else best >= goal)
+
+
+def below(runs, job):
+    """What one I/O takes of the whole machine, as a multiple of the roof's."""
+    each = {target: statistics.median([1 / iops for iops, *_ in runs[job][target]]) for target in ("limit_event", "event")}
+    return each["event"] / each["limit_event"]
+
+
+def goals(results):
+    """[(what, SPDK's, the roof's, the goal, wrasse's, whether that reaches it), ...], of a run of all parts."""
+    def path(name):
+        return os.path.join(results, name)
+
+    costs = {name: [float(figure) for figure in figures] for name, *figures in rows(path("cost"))}
+    counts = {(mode, depth): figures for mode, depth, *figures in rows(path("host"))}
+    queues = {count: run for count, namespaces, run in scale_read(path("scale")) if namespaces == 1}
+    rest = {mode: float(cpu) for mode, cpu, *_ in rows(path("idle"))}
+    jobs, whole = read(path("peers"))["job"], read(path("machine"))["machine"]
+    times, memory = starts(path("idle"))
+    one, most = queues[1], queues[max(queues)]
+    further_bytes = (most["memory"] - one["memory"]) / (max(queues) - 1)
+    rates = groups_read(path("groups"))
+    two = statistics.median(rates[2]) / statistics.median(rates[1])
+
+    def instructions(what, spdk, goal, value):
+        return (what, spdk, "", f"{goal:,}", f"{value:,.0f}", value <= goal)
+
+    lines = [
+        instructions("own instructions per read, saturated", "2,258", 350, costs["read 4 KiB, saturated"][0]),
+        instructions("the same, depth 32", "3,580", 900, costs["read 4 KiB"][0]),
+        instructions("the same, write in the capsule, depth 32", "10,500", 1200, costs["write 4 KiB in the capsule"][0]),
+        instructions("the same, empty poll", "720", 80, one["idle"]),
+        ("completions per read, saturated", "2.00", "", "1.15", f"{costs['read 4 KiB, saturated'][3]:.3f}",
+         costs["read 4 KiB, saturated"][3] <= 1.15),
+        ("posts per read, of sends and receives, saturated", "0.062 of sends", "", "0.062",
+         f"{costs['read 4 KiB, saturated'][4]:.3f}", costs["read 4 KiB, saturated"][4] <= 0.062),
+    ]
+    for column, what, depth, spdk, goal in ((0, "completions", "32", 2.00, 1.15), (1, "send posts", "32", 0.48, 0.48),
+                                            (1, "send posts", "1", 1.00, 1.00)):
+        figures = [float(counts[mode, depth][column]) for mode in ("default", "busy")]
+        lines.append((f"{what} per read, Linux's host, depth {depth}", f"{spdk:.2f}", "", f"{goal:.2f}",
+                      f"{figures[0]:.2f}, busy {figures[1]:.2f}", min(figures) <= goal))
+    lines += [
+        beside(jobs, "read 4 KiB, depth 32", 0, "1.34", 1.40),
+        beside(jobs, "read 4 KiB, depth 1", 2, "0.74", 0.72),
+        beside(jobs, "write 4 KiB, depth 32", 0, "1.14", 1.25),
+        beside(jobs, "write 4 KiB, depth 1", 2, "0.69", 0.67),
+        beside(jobs, "read 128 KiB, depth 8", 0, "1.10", 1.12),
+        beside(jobs, "write 128 KiB, depth 8", 0, "1.20", 1.25),
+    ]
+    for job, inverse, goal in (("read 4 KiB, depth 32", True, 0.95), ("write 4 KiB, depth 32", True, 0.95),
+                               ("read 4 KiB, depth 1", False, 1.10), ("write 4 KiB, depth 1", False, 1.10)):
+        value = below(whole, job)
+        lines.append((f"{job}: {'IOPS' if inverse else 'latency'}, the roof's = 1, counted", "", "1", f"{goal:.2f}",
+                      f"{1 / value if inverse else value:.2f}", 1 / value >= goal if inverse else value <= goal))
+    return lines + [
+        ("resident at start, MiB", "63 + 392 of huge pages", "", "32", f"{max(memory) / 1024:.1f}", max(memory) <= 32 * 1024),
+        ("exec to listening, ms", "2,200", "", "200", f"{statistics.median(times):.0f}", statistics.median(times) <= 200),
+        ("CPU at rest, % of a core", "100", "", "0.5", f"{rest['adaptive']:.2f}, event {rest['event']:.2f}",
+         max(rest["adaptive"], rest["event"]) < 0.5),
+        ("bytes for an idle queue pair", "", "", "2,048", f"{further_bytes:.0f}", further_bytes <= 2048),
+        (f"instructions per read with {max(queues):,} queue pairs, with one = 1", "", "", "1.03",
+         f"{most['read'] / one['read']:.3f}", most["read"] <= 1.03 * one["read"]),
+        ("the same of an empty poll", "", "", "1.10", f"{most['idle'] / one['idle']:.3f}", most["idle"] <= 1.1 * one["idle"]),
+        ("reads a second of two groups, one = 1", "", "", "1.90", f"{two:.2f}", two >= 1.9),
+    ]
+
+
+def goals_table(results):
+    lines = ["| | SPDK | the roof | goal | wrasse | |", "|---|--:|--:|--:|--:|---|"]
+    return lines + ["| " + " | ".join(cells) + (" | reached |" if reached else " | **not reached** |")
+                    for *cells, reached in goals(results)]
 
 
 def replace(document, name, commit, lines):
@@ -205,9 +300,13 @@ def main(results, docs, commit, *parts):
         lines = PARTS[name](os.path.join(results, name), docs)
         replace(os.path.join(docs, "performance.md"), name, commit, lines)
         print("\n".join(lines))
+    if set(parts) == set(PARTS):
+        lines = goals_table(results)
+        replace(os.path.join(docs, "performance.md"), "goals", commit, lines)
+        print("\n".join(lines))
 
 
-PARTS = {"cost": cost, "peers": peers, "machine": machine, "idle": idle, "scale": scale, "groups": groups}
+PARTS = {"cost": cost, "peers": peers, "machine": machine, "host": host, "idle": idle, "scale": scale, "groups": groups}
 
 
 if __name__ == "__main__":
