@@ -358,6 +358,11 @@ uint32_t pool_free_count(struct pool *pool)
 	return collect(pool);
 }
 
+ALWAYS_INLINE bool pool_has_plenty(const struct pool *pool)
+{
+	return get_free(pool) > pool->capacity / 2;
+}
+
 void pool_get_books(const struct pool *pool, struct pool_books *books)
 {
 	uint32_t count = get_free(pool);

@@ -69,6 +69,9 @@ uint32_t pool_capacity(const struct pool *pool);
 /* The owner: what is free now, remote returns included. */
 uint32_t pool_free_count(struct pool *pool);
 
+/* The owner: whether more than half is free, without a look at remote returns. */
+bool pool_has_plenty(const struct pool *pool);
+
 /* The books; any thread. */
 struct pool_books {
 	const char *name;

@@ -14,6 +14,7 @@
 #include "transport/group.h"
 #include "transport/pair.h"
 #include "transport/pause.h"
+#include "transport/quiet.h"
 #include "transport/resources.h"
 #include "transport/sendq.h"
 
@@ -239,6 +240,7 @@ void rdmat_flow_wait_resources(struct rdmat_request *request)
 	struct rdmat_qp *qp = request->qp;
 
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESOURCES);
+	rdmat_quiet_wanted(qp->group);
 	if (!pool_link_is_on_list(&qp->wait_link))
 		pool_list_add_tail(&qp->group->waiting[qp->class->admin], &qp->wait_link);
 }
@@ -309,6 +311,13 @@ static ALWAYS_INLINE void begin(struct rdmat_qp *qp, struct rdmat_slot *slot, ui
 		rdmat_flow_respond(request);
 }
 
+static __attribute__((noinline)) void park(struct rdmat_qp *qp, struct rdmat_slot *slot,
+					   uint32_t len)
+{
+	rdmat_rx_park(slot, qp, len);
+	rdmat_quiet_wanted(qp->group);
+}
+
 void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
 	/* Once a drain has begun, what was not started is for the host to send again elsewhere. */
@@ -329,7 +338,7 @@ void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t l
 	if (qp->class->free_count && pool_list_is_empty(&qp->class->parked))
 		begin(qp, slot, len);
 	else
-		rdmat_rx_park(slot, qp, len);
+		park(qp, slot, len);
 }
 
 static int unpark(struct rdmat_class *class)

@@ -13,6 +13,7 @@
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/pair.h"
+#include "transport/quiet.h"
 #include "transport/sendq.h"
 
 /* Polls between two looks at the clock, timers and CM events of a group that never sleeps. */
@@ -363,11 +364,12 @@ static __attribute__((noinline)) void wake_up(struct wrasse_poll_group *group)
 /* Whether nothing is left that must be looked at in the next poll, whatever that finds. */
 static bool is_at_rest(const struct wrasse_poll_group *group)
 {
-	return pool_list_is_empty(&group->receivers) && !group->device_failed && !group->leaving &&
-	       !may_unpark(&group->classes[0]) && !may_unpark(&group->classes[1]) &&
-	       pool_list_is_empty(&group->waiting[0]) && pool_list_is_empty(&group->waiting[1]) &&
-	       pool_list_is_empty(&group->pairs) && pool_list_is_empty(&group->auths) &&
-	       pool_list_is_empty(&group->dirty) && pool_list_is_empty(&group->dying);
+	return pool_list_is_empty(&group->receivers) && !group->settling && !group->device_failed &&
+	       !group->leaving && !may_unpark(&group->classes[0]) &&
+	       !may_unpark(&group->classes[1]) && pool_list_is_empty(&group->waiting[0]) &&
+	       pool_list_is_empty(&group->waiting[1]) && pool_list_is_empty(&group->pairs) &&
+	       pool_list_is_empty(&group->auths) && pool_list_is_empty(&group->dirty) &&
+	       pool_list_is_empty(&group->dying);
 }
 
 static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int drain)
@@ -386,8 +388,12 @@ static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int dr
 		count += rdmat_flow_unpark(group);
 		count += run_local(group);
 	}
-	if (drain != RDMAT_DRAIN_NO)
+	if (drain != RDMAT_DRAIN_NO) {
 		count += drain_step(group, drain);
+		rdmat_quiet_wanted(group);
+	}
+	if (group->settling)
+		rdmat_quiet_settle(group);
 	post_all(group);
 	/* Last, and after what others wait for is posted: it takes long. */
 	if (!pool_list_is_empty(&group->auths)) {

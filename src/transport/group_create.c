@@ -71,9 +71,10 @@ static int pools_create(struct wrasse_poll_group *group, const struct wrasse_pol
 
 static void lists_init(struct wrasse_poll_group *group)
 {
-	struct pool_list *lists[] = {&group->devices,    &group->receivers, &group->qps,
-				     &group->dying,      &group->dirty,     &group->waiting[0],
-				     &group->waiting[1], &group->auths,     &group->pairs};
+	struct pool_list *lists[] = {&group->devices,    &group->receivers,  &group->qps,
+				     &group->dying,      &group->dirty,      &group->quiet,
+				     &group->waiting[0], &group->waiting[1], &group->auths,
+				     &group->pairs};
 
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		pool_list_init(lists[i]);

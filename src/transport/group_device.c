@@ -18,11 +18,11 @@
 
 static uint32_t cq_depth(const struct wrasse_poll_group *group)
 {
-	/* Each request has a WR of its own for data and one for the response. A receive queue of a
-	 * queue pair posts at most as many slots as requests were reserved for it. */
+	/* Each request has a WR of its own for data and one for the response, and may have a mark. A receive
+	 * queue of a queue pair posts at most as many slots as requests were reserved for it. */
 	uint32_t requests = group->classes[0].capacity + group->classes[1].capacity;
 
-	return 3 * requests + pool_capacity(group->wr_pool) + group->io_slots + group->admin_slots;
+	return 4 * requests + pool_capacity(group->wr_pool) + group->io_slots + group->admin_slots;
 }
 
 static int cq_create(struct rdmat_group_device *device)

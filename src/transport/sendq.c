@@ -12,6 +12,7 @@
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/group.h"
+#include "transport/quiet.h"
 
 /* Puts @count WRs of a request, linked by wr.next, at the end of what is posted next. They take slots, of which
  * there are as many. */
@@ -189,6 +190,25 @@ void rdmat_sendq_fill(struct rdmat_qp *qp)
 	fill_fetches(qp);
 }
 
+bool rdmat_sendq_mark(struct rdmat_qp *qp)
+{
+	struct rdmat_wr *newest = qp->sq_newest, *mark = &qp->mark;
+
+	if (!newest || (newest->wr.send_flags & IBV_SEND_SIGNALED))
+		return true;
+	if (qp->marked || !qp->sq_free)
+		return false;
+	qp->marked = true;
+	mark->request = newest->request;
+	mark->request->whole = false; /* its last WR is the mark */
+	mark->wr.wr_id = (uintptr_t)mark;
+	mark->wr.opcode = IBV_WR_RDMA_WRITE;
+	mark->wr.send_flags = IBV_SEND_SIGNALED;
+	rdmat_count(&qp->group->stats.signaled_wrs, 1);
+	queue_wrs(qp, mark, mark, 1);
+	return true;
+}
+
 /* WRs from @bad on did not reach the hardware. */
 static void post_failed(struct rdmat_qp *qp, struct rdmat_wr *bad, int rc)
 {
@@ -208,8 +228,11 @@ void rdmat_sendq_post(struct rdmat_qp *qp)
 
 	if (!first)
 		return;
-	/* The end of each post is signaled, so that the FIFO always empties. */
-	if (!(qp->sq_newest->wr.send_flags & IBV_SEND_SIGNALED)) {
+	/* The end of a post is signaled, or a mark will be, so that the FIFO always empties. */
+	if (qp->sq_newest->wr.send_flags & IBV_SEND_SIGNALED) {
+		qp->sq_quiet = 0;
+	} else if (!rdmat_quiet_post(qp)) {
+		qp->sq_quiet = 0;
 		qp->sq_newest->wr.send_flags |= IBV_SEND_SIGNALED;
 		rdmat_count(&group->stats.signaled_wrs, 1);
 	}
@@ -233,6 +256,8 @@ static bool give_back(struct rdmat_qp *qp, struct rdmat_wr *wr)
 		qp->reads_free++;
 		request->reads_out--;
 	}
+	if (wr == &qp->mark)
+		qp->marked = false;
 	return request->sq_out == 0;
 }
 

@@ -20,6 +20,15 @@ void rdmat_sendq_fill(struct rdmat_qp *qp);
 /* Posts what is queued. */
 void rdmat_sendq_post(struct rdmat_qp *qp);
 
+/*
+ * If the newest WR asks for no completion, queues one behind it that does nothing else: an RDMA WRITE of no
+ * bytes, for which nothing of the host's is needed (IBA 9.4.3.1, C9-88). It belongs to the newest request.
+ *
+ * Return: whether a completion will tell of all that is queued now. If not, a mark is on its way, or there is no
+ * slot for one: then something else is.
+ */
+bool rdmat_sendq_mark(struct rdmat_qp *qp);
+
 /* A completion for @wr came, good or bad: it and everything before it is no longer the hardware's.
  */
 void rdmat_sendq_retire(struct rdmat_qp *qp, struct rdmat_wr *wr);

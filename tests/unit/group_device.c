@@ -104,7 +104,7 @@ static void a_device_with_small_completion_queues_is_refused_with_a_line(void **
 	said[0] = '\0';
 	assert_null(rdmat_group_device_get(fake.group, &fake.device));
 	assert_string_equal(said, "device fake0: its completion queues hold 100 entries, this "
-				  "group's sizes need 176");
+				  "group's sizes need 208");
 	assert_true(pool_list_is_empty(&fake.group->devices));
 	fake.rdmat.opts.log = NULL;
 	fake_fini(&fake);
