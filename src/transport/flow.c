@@ -14,7 +14,7 @@
 #include "transport/group.h"
 #include "transport/pair.h"
 #include "transport/pause.h"
-#include "transport/quiet.h"
+#include "transport/unsignaled.h"
 #include "transport/resources.h"
 #include "transport/sendq.h"
 
@@ -240,7 +240,7 @@ void rdmat_flow_wait_resources(struct rdmat_request *request)
 	struct rdmat_qp *qp = request->qp;
 
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESOURCES);
-	rdmat_quiet_wanted(qp->group);
+	rdmat_unsignaled_wanted(qp->group);
 	if (!pool_link_is_on_list(&qp->wait_link))
 		pool_list_add_tail(&qp->group->waiting[qp->class->admin], &qp->wait_link);
 }
@@ -315,7 +315,7 @@ static __attribute__((noinline)) void park(struct rdmat_qp *qp, struct rdmat_slo
 					   uint32_t len)
 {
 	rdmat_rx_park(slot, qp, len);
-	rdmat_quiet_wanted(qp->group);
+	rdmat_unsignaled_wanted(qp->group);
 }
 
 void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)

@@ -13,7 +13,7 @@
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/pair.h"
-#include "transport/quiet.h"
+#include "transport/unsignaled.h"
 #include "transport/sendq.h"
 
 /* Polls between two looks at the clock, timers and CM events of a group that never sleeps. */
@@ -390,10 +390,10 @@ static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int dr
 	}
 	if (drain != RDMAT_DRAIN_NO) {
 		count += drain_step(group, drain);
-		rdmat_quiet_wanted(group);
+		rdmat_unsignaled_wanted(group);
 	}
 	if (group->settling)
-		rdmat_quiet_settle(group);
+		rdmat_unsignaled_settle(group);
 	post_all(group);
 	/* Last, and after what others wait for is posted: it takes long. */
 	if (!pool_list_is_empty(&group->auths)) {

@@ -100,9 +100,9 @@ struct wrasse_poll_group {
 	struct pool_list qps;
 	struct pool_list dying;
 	struct pool_list dirty;
-	struct pool_list quiet; /* queue pairs whose last post is not signaled, or was not */
-	uint64_t quiet_until;   /* when those are marked; 0: there are none */
-	bool settling;          /* somebody waits for what they have: they are marked now */
+	struct pool_list unsignaled; /* queue pairs whose last post is not signaled, or was not */
+	uint64_t unsignaled_until;   /* when those are marked; 0: there are none */
+	bool settling;               /* somebody waits for what they have: they are marked now */
 	struct pool_list
 		waiting[2]; /* queue pairs with requests in WAIT_RESOURCES: [0] I/O, [1] admin */
 	struct pool_list auths; /* queue pairs whose authentication waits for its turn */

@@ -72,7 +72,7 @@ static int pools_create(struct wrasse_poll_group *group, const struct wrasse_pol
 static void lists_init(struct wrasse_poll_group *group)
 {
 	struct pool_list *lists[] = {&group->devices,    &group->receivers,  &group->qps,
-				     &group->dying,      &group->dirty,      &group->quiet,
+				     &group->dying,      &group->dirty,      &group->unsignaled,
 				     &group->waiting[0], &group->waiting[1], &group->auths,
 				     &group->pairs};
 

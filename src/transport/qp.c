@@ -14,7 +14,7 @@
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/group.h"
-#include "transport/quiet.h"
+#include "transport/unsignaled.h"
 #include "transport/sendq.h"
 
 /* Requests that an admin queue is sure to have: the asynchronous events that it may hold, and as
@@ -162,7 +162,8 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 	qp->sq_free = sq_depth;
 	/* Of an RDMA WRITE of no bytes iWARP says nothing to the side that gets it. */
 	if (!qp->class->admin && !device->device->iwarp)
-		qp->sq_quiet_max = sq_depth / 2 < RDMAT_QUIET_WRS ? sq_depth / 2 : RDMAT_QUIET_WRS;
+		qp->sq_unsignaled_max =
+			sq_depth / 2 < RDMAT_UNSIGNALED_WRS ? sq_depth / 2 : RDMAT_UNSIGNALED_WRS;
 	return 0;
 }
 
@@ -359,7 +360,7 @@ static void disconnect(struct rdmat_qp *qp, enum wrasse_log_level level, const c
 	nvme_queue_end(&qp->nvme, &actions);
 	rdmat_unlock(group->rdmat);
 	ibv_modify_qp(qp->qp, &attr, IBV_QP_STATE);
-	rdmat_quiet_end(qp);
+	rdmat_unsignaled_end(qp);
 	rdma_disconnect(qp->id);
 	if (qp->rx)
 		qp->rx->stopped = true;
@@ -417,7 +418,7 @@ bool rdmat_qp_reap(struct rdmat_qp *qp)
 
 	if (qp->state == RDMAT_QP_DISCONNECTING) {
 		if (qp->qp) {
-			rdmat_quiet_end(qp);
+			rdmat_unsignaled_end(qp);
 			if (!flushed(qp))
 				return false;
 			rdma_destroy_qp(qp->id);

@@ -75,15 +75,15 @@ struct rdmat_qp {
 	unsigned device_index;      /* device->device->index */
 	struct rdmat_wr *sq_oldest; /* FIFO of all WRs queued or posted and not retired */
 	struct rdmat_wr *sq_newest;
-	struct rdmat_wr *sq_unposted; /* the first that the hardware does not have yet */
-	uint32_t sq_unposted_count;   /* it, and those behind it */
-	uint32_t sq_quiet;            /* posted behind the last signaled one */
-	uint32_t sq_quiet_max;        /* 0: the end of each post is signaled */
-	uint64_t posted_ns;           /* when the last post was */
-	struct pool_link quiet_link;  /* group->quiet */
-	struct rdmat_wr mark;         /* see rdmat_sendq_mark() */
-	bool marked;                  /* it is in the FIFO */
-	struct rdmat_request *half;   /* a first half of a fused pair whose second has not come */
+	struct rdmat_wr *sq_unposted;     /* the first that the hardware does not have yet */
+	uint32_t sq_unposted_count;       /* it, and those behind it */
+	uint32_t sq_unsignaled;           /* WRs posted behind the last signaled one */
+	uint32_t sq_unsignaled_max;       /* 0: the end of each post is signaled */
+	uint64_t posted_ns;               /* when the last post was */
+	struct pool_link unsignaled_link; /* group->unsignaled */
+	struct rdmat_wr mark;             /* see rdmat_sendq_mark() */
+	bool marked;                      /* it is in the FIFO */
+	struct rdmat_request *half; /* a first half of a fused pair whose second has not come */
 	/* Requests that src/nvme wants to be asked about again, linked by nvme.next. */
 	struct nvme_request *retry;
 	struct nvme_request **retry_tail;

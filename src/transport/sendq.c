@@ -12,7 +12,7 @@
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/group.h"
-#include "transport/quiet.h"
+#include "transport/unsignaled.h"
 
 /* Puts @count WRs of a request, linked by wr.next, at the end of what is posted next. They take slots, of which
  * there are as many. */
@@ -230,9 +230,9 @@ void rdmat_sendq_post(struct rdmat_qp *qp)
 		return;
 	/* The end of a post is signaled, or a mark will be, so that the FIFO always empties. */
 	if (qp->sq_newest->wr.send_flags & IBV_SEND_SIGNALED) {
-		qp->sq_quiet = 0;
-	} else if (!rdmat_quiet_post(qp)) {
-		qp->sq_quiet = 0;
+		qp->sq_unsignaled = 0;
+	} else if (!rdmat_unsignaled_post(qp)) {
+		qp->sq_unsignaled = 0;
 		qp->sq_newest->wr.send_flags |= IBV_SEND_SIGNALED;
 		rdmat_count(&group->stats.signaled_wrs, 1);
 	}

@@ -11,7 +11,7 @@
 #include "transport/listener.h"
 #include "transport/overdue.h"
 #include "transport/pause.h"
-#include "transport/quiet.h"
+#include "transport/unsignaled.h"
 
 /* ---- namespaces ---- */
 
@@ -310,7 +310,7 @@ int rdmat_group_sync(struct wrasse_poll_group *group)
 	if (discovery)
 		tell_discovery(group);
 	/* What pauses, or goes, waits for what it lent. */
-	rdmat_quiet_wanted(group);
+	rdmat_unsignaled_wanted(group);
 	fail_devices(group);
 	rdmat_group_fence(group);
 	return count + end_queue_pairs(group);
@@ -368,7 +368,7 @@ int rdmat_group_timers(struct wrasse_poll_group *group)
 		next = earlier(next, qp_timers(pool_container(link, struct rdmat_qp, link), now));
 	next = earlier(next, rdmat_abort_timers(group, now));
 	next = earlier(next, rdmat_overdue_timers(group, now));
-	next = earlier(next, rdmat_quiet_timers(group, now));
+	next = earlier(next, rdmat_unsignaled_timers(group, now));
 	group->next_timer_ns = earlier(group->next_timer_ns, next);
 	return 0;
 }

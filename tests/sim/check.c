@@ -174,19 +174,20 @@ static void check_progress(const struct rdmat_qp *qp)
 }
 
 /* What asked for no completion gets a mark in time. */
-static void check_quiet(const struct rdmat_qp *qp)
+static void check_unsignaled(const struct rdmat_qp *qp)
 {
 	const struct wrasse_poll_group *group = qp->group;
-	bool is_quiet = qp->sq_newest && !(qp->sq_newest->wr.send_flags & IBV_SEND_SIGNALED);
+	bool is_unsignaled = qp->sq_newest && !(qp->sq_newest->wr.send_flags & IBV_SEND_SIGNALED);
 
-	if (qp->sq_quiet > qp->sq_quiet_max)
-		sim_fail("queue pair %u has %u quiet WRs, more than %u", qp->qpn, qp->sq_quiet,
-			 qp->sq_quiet_max);
-	if (is_quiet && !pool_link_is_on_list(&qp->quiet_link))
+	if (qp->sq_unsignaled > qp->sq_unsignaled_max)
+		sim_fail("queue pair %u has %u unsignaled WRs, more than %u", qp->qpn,
+			 qp->sq_unsignaled, qp->sq_unsignaled_max);
+	if (is_unsignaled && !pool_link_is_on_list(&qp->unsignaled_link))
 		sim_fail("queue pair %u asked for no completion, and nobody knows", qp->qpn);
-	if (is_quiet && (!group->quiet_until || group->next_timer_ns > group->quiet_until))
+	if (is_unsignaled &&
+	    (!group->unsignaled_until || group->next_timer_ns > group->unsignaled_until))
 		sim_fail("queue pair %u asked for no completion, and no timer runs", qp->qpn);
-	if (is_quiet && (!group->settling || group->at_rest) &&
+	if (is_unsignaled && (!group->settling || group->at_rest) &&
 	    (!pool_list_is_empty(&group->waiting[0]) || !pool_list_is_empty(&group->waiting[1]) ||
 	     !pool_list_is_empty(&qp->class->parked)))
 		sim_fail("queue pair %u asked for no completion, and others wait for what it has",
@@ -197,12 +198,12 @@ static void check_quiet(const struct rdmat_qp *qp)
 static void check_tearing(const struct rdmat_qp *qp)
 {
 	if (pool_link_is_on_list(&qp->wait_link) || pool_link_is_on_list(&qp->dirty_link) ||
-	    pool_link_is_on_list(&qp->quiet_link) || qp->retry)
+	    pool_link_is_on_list(&qp->unsignaled_link) || qp->retry)
 		sim_fail("queue pair %u ends and is on a list of those that %s", qp->qpn,
-			 pool_link_is_on_list(&qp->wait_link)  ? "wait for resources" :
-			 pool_link_is_on_list(&qp->dirty_link) ? "post" :
-			 pool_link_is_on_list(&qp->quiet_link) ? "are to be marked" :
-								 "try again");
+			 pool_link_is_on_list(&qp->wait_link)       ? "wait for resources" :
+			 pool_link_is_on_list(&qp->dirty_link)      ? "post" :
+			 pool_link_is_on_list(&qp->unsignaled_link) ? "are to be marked" :
+								      "try again");
 }
 
 static void check_qp(struct rdmat_qp *qp, struct sums *sums)
@@ -238,7 +239,7 @@ static void check_qp(struct rdmat_qp *qp, struct sums *sums)
 		sim_fail("queue pair %u has %u commands to answer, counts %u and may have %u",
 			 qp->qpn, unanswered, qp->outstanding, qp->nvme.conn.depth);
 	check_progress(qp);
-	check_quiet(qp);
+	check_unsignaled(qp);
 }
 
 static void check_pool(const struct wrasse_pool_line *line, uint32_t held)

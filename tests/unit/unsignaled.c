@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * src/transport/quiet.c: posts that ask for no completion, and what brings back what they have.
+ * src/transport/unsignaled.c: posts that ask for no completion, and what brings back what they have.
  */
 #include "fake_verbs.h"
 #include "transport/flow.h"
-#include "transport/quiet.h"
+#include "transport/unsignaled.h"
 #include "transport/resources.h"
 
 static void begin(struct fake *fake)
 {
 	fake_init(fake);
-	fake->qp->sq_quiet_max = 6;
+	fake->qp->sq_unsignaled_max = 6;
 	fake->qp->posted_ns = fake->now_ns = 1000 * RDMAT_NS_PER_MS;
 	fake->group->now_ns = 0;
 	fake->group->next_timer_ns = UINT64_MAX;
@@ -87,7 +87,7 @@ static void who_posts_seldom_asks_for_a_completion(void **state)
 	end(&fake);
 }
 
-static void after_a_moment_a_mark_brings_back_what_is_quiet(void **state)
+static void after_a_moment_a_mark_brings_back_what_is_unsignaled(void **state)
 {
 	struct rdmat_request *request;
 	struct fake fake;
@@ -97,11 +97,11 @@ static void after_a_moment_a_mark_brings_back_what_is_quiet(void **state)
 	request = fake.qp->sq_newest->request;
 	assert_int_equal(fake.group->next_timer_ns, fake.now_ns + 5 * RDMAT_NS_PER_MS);
 	time_passes(&fake, 4);
-	assert_int_equal(rdmat_quiet_timers(fake.group, fake.now_ns),
+	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns),
 			 fake.now_ns + RDMAT_NS_PER_MS);
 	assert_int_equal(fake.posted_count, 1);
 	time_passes(&fake, 1);
-	assert_int_equal(rdmat_quiet_timers(fake.group, fake.now_ns), UINT64_MAX);
+	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns), UINT64_MAX);
 	rdmat_sendq_post(fake.qp);
 	assert_int_equal(fake.posted_count, 2);
 	expect_mark(&fake);
@@ -109,14 +109,37 @@ static void after_a_moment_a_mark_brings_back_what_is_quiet(void **state)
 	assert_int_equal(fake.qp->sq_free, FAKE_SQ_DEPTH - 2);
 	fake_complete(&fake);
 	assert_int_equal(request->state, RDMAT_REQUEST_FREE);
-	/* Nothing is quiet any more: no second one. */
+	/* All is back: no second one. */
 	time_passes(&fake, 5);
-	assert_int_equal(rdmat_quiet_timers(fake.group, fake.now_ns), UINT64_MAX);
+	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns), UINT64_MAX);
 	assert_null(fake.qp->sq_unposted);
 	end(&fake);
 }
 
-/* The mark is on its way, and another quiet post behind it: that gets the mark when it is back. */
+/* It has posted since the timer began to run: it will again, and that post brings all back. */
+static void who_goes_on_posting_needs_no_mark(void **state)
+{
+	struct fake fake;
+
+	begin(&fake);
+	assert_false(answers(&fake));
+	time_passes(&fake, 3);
+	assert_false(answers(&fake));
+	time_passes(&fake, 2);
+	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns),
+			 fake.now_ns + 5 * RDMAT_NS_PER_MS);
+	assert_null(fake.qp->sq_unposted);
+	assert_true(answers(&fake));
+	/* Or it does not after all. */
+	assert_false(answers(&fake));
+	time_passes(&fake, 5);
+	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns), UINT64_MAX);
+	rdmat_sendq_post(fake.qp);
+	expect_mark(&fake);
+	end(&fake);
+}
+
+/* The mark is on its way, and another post behind it: that gets the mark when it is back. */
 static void there_is_one_mark_at_a_time(void **state)
 {
 	struct fake fake;
@@ -124,25 +147,25 @@ static void there_is_one_mark_at_a_time(void **state)
 	begin(&fake);
 	assert_false(answers(&fake));
 	time_passes(&fake, 5);
-	rdmat_quiet_timers(fake.group, fake.now_ns);
+	rdmat_unsignaled_timers(fake.group, fake.now_ns);
 	rdmat_sendq_post(fake.qp);
 	expect_mark(&fake);
 	assert_false(answers(&fake));
 	time_passes(&fake, 5);
-	assert_int_equal(rdmat_quiet_timers(fake.group, fake.now_ns),
+	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns),
 			 fake.now_ns + 5 * RDMAT_NS_PER_MS);
 	assert_null(fake.qp->sq_unposted);
 	rdmat_sendq_retire(fake.qp, &fake.qp->mark);
 	assert_int_equal(fake.qp->requests_out, 1);
 	time_passes(&fake, 5);
-	assert_int_equal(rdmat_quiet_timers(fake.group, fake.now_ns), UINT64_MAX);
+	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns), UINT64_MAX);
 	rdmat_sendq_post(fake.qp);
 	expect_mark(&fake);
 	end(&fake);
 }
 
-/* While somebody waits nothing is quiet, and what was is marked in the same poll. */
-static void who_waits_for_requests_or_buffers_gets_what_is_quiet(void **state)
+/* While somebody waits each post is signaled, and those that were not are marked in the same poll. */
+static void who_waits_for_requests_or_buffers_gets_what_is_unsignaled(void **state)
 {
 	for (unsigned what = 0; what < 2; what++) {
 		struct rdmat_slot *slot;
@@ -154,7 +177,7 @@ static void who_waits_for_requests_or_buffers_gets_what_is_quiet(void **state)
 			struct rdmat_request *request = fake_request(&fake);
 
 			rdmat_flow_wait_resources(request);
-			rdmat_quiet_settle(fake.group);
+			rdmat_unsignaled_settle(fake.group);
 			assert_true(fake.group->settling);
 			rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
 			rdmat_request_settle(request);
@@ -164,7 +187,7 @@ static void who_waits_for_requests_or_buffers_gets_what_is_quiet(void **state)
 			fake.qp->outstanding = 0;
 			rdmat_flow_capsule(fake.qp, slot, 64);
 			fake.qp->class->free_count = FAKE_REQUESTS - 1;
-			rdmat_quiet_settle(fake.group);
+			rdmat_unsignaled_settle(fake.group);
 			assert_true(fake.group->settling);
 			rdmat_rx_unpark_all(fake.qp);
 			fake.qp->outstanding = 0;
@@ -172,7 +195,7 @@ static void who_waits_for_requests_or_buffers_gets_what_is_quiet(void **state)
 		rdmat_sendq_post(fake.qp);
 		expect_mark(&fake);
 		/* The wait is over. */
-		rdmat_quiet_settle(fake.group);
+		rdmat_unsignaled_settle(fake.group);
 		assert_false(fake.group->settling);
 		end(&fake);
 	}
@@ -186,7 +209,7 @@ static void what_is_not_posted_yet_needs_no_mark(void **state)
 	assert_false(answers(&fake));
 	response_waits(&fake);
 	rdmat_sendq_fill(fake.qp);
-	rdmat_quiet_settle(fake.group);
+	rdmat_unsignaled_settle(fake.group);
 	rdmat_sendq_post(fake.qp);
 	assert_int_equal(fake.posted_count, 2);
 	assert_int_equal(fake.posted[1]->opcode, IBV_WR_SEND);
@@ -218,7 +241,7 @@ static void a_post_that_somebody_waits_for_asks_for_a_completion(void **state)
 		else if (what == 5)
 			fake.qp->class->free_count -= FAKE_REQUESTS / 2;
 		else
-			fake.qp->sq_quiet_max = 0;
+			fake.qp->sq_unsignaled_max = 0;
 		rdmat_sendq_fill(fake.qp);
 		rdmat_sendq_post(fake.qp);
 		assert_int_equal(fake.posted[0]->send_flags, IBV_SEND_SIGNALED);
@@ -241,7 +264,7 @@ static void a_post_that_its_queue_pair_waits_for_asks_for_a_completion(void **st
 
 		begin(&fake);
 		fake.qp->sq_free = 2;
-		fake.qp->sq_quiet_max = 2;
+		fake.qp->sq_unsignaled_max = 2;
 		response_waits(&fake);
 		response_waits(&fake);
 		request = response_waits(&fake);
@@ -254,7 +277,7 @@ static void a_post_that_its_queue_pair_waits_for_asks_for_a_completion(void **st
 			assert_true(rdmat_request_take_resources(request));
 			rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 			fake.qp->sq_free = 3;
-			fake.qp->sq_quiet_max = 3;
+			fake.qp->sq_unsignaled_max = 3;
 		}
 		rdmat_sendq_fill(fake.qp);
 		rdmat_sendq_post(fake.qp);
@@ -268,7 +291,7 @@ static void a_post_that_its_queue_pair_waits_for_asks_for_a_completion(void **st
 }
 
 /* In the error state the device flushes the mark behind what it has, be that through or not. */
-static void the_end_of_a_queue_pair_brings_back_what_is_quiet(void **state)
+static void the_end_of_a_queue_pair_brings_back_what_is_unsignaled(void **state)
 {
 	struct fake fake;
 
@@ -278,7 +301,7 @@ static void the_end_of_a_queue_pair_brings_back_what_is_quiet(void **state)
 	rdmat_qp_disconnect(fake.qp, NULL);
 	assert_int_equal(fake.posted_count, 3);
 	expect_mark(&fake);
-	assert_false(pool_link_is_on_list(&fake.qp->quiet_link));
+	assert_false(pool_link_is_on_list(&fake.qp->unsignaled_link));
 	assert_false(pool_link_is_on_list(&fake.qp->dirty_link));
 	assert_int_equal(fake.qp->requests_out, 2);
 	fake_complete(&fake);
@@ -323,30 +346,30 @@ static void without_a_slot_there_is_no_mark(void **state)
 	end(&fake);
 }
 
-static void only_io_queues_are_ever_quiet(void **state)
+static void only_io_queues_post_unsignaled(void **state)
 {
 	struct rdmat_qp *qp;
 	struct fake fake;
 
 	fake_init(&fake);
 	qp = fake_connect(&fake, 1, 4);
-	assert_int_equal(qp->sq_quiet_max, 8); /* half of its slots */
+	assert_int_equal(qp->sq_unsignaled_max, 8); /* half of its slots */
 	fake_end(&fake, qp);
 	fake_fini(&fake);
 	fake_init(&fake);
 	qp = fake_connect(&fake, 1, FAKE_SLOTS);
-	assert_int_equal(qp->sq_quiet_max, 12);
+	assert_int_equal(qp->sq_unsignaled_max, 12);
 	fake_end(&fake, qp);
 	fake_fini(&fake);
 	fake_init(&fake);
 	qp = fake_connect(&fake, 0, 4);
-	assert_int_equal(qp->sq_quiet_max, 0);
+	assert_int_equal(qp->sq_unsignaled_max, 0);
 	fake_end(&fake, qp);
 	fake_fini(&fake);
 	fake_init(&fake);
 	fake.device.iwarp = true;
 	qp = fake_connect(&fake, 1, 4);
-	assert_int_equal(qp->sq_quiet_max, 0);
+	assert_int_equal(qp->sq_unsignaled_max, 0);
 	fake_end(&fake, qp);
 	fake_fini(&fake);
 }
@@ -356,16 +379,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_few_wrs_are_posted_without_a_completion),
 		cmocka_unit_test(who_posts_seldom_asks_for_a_completion),
-		cmocka_unit_test(after_a_moment_a_mark_brings_back_what_is_quiet),
+		cmocka_unit_test(after_a_moment_a_mark_brings_back_what_is_unsignaled),
+		cmocka_unit_test(who_goes_on_posting_needs_no_mark),
 		cmocka_unit_test(there_is_one_mark_at_a_time),
-		cmocka_unit_test(who_waits_for_requests_or_buffers_gets_what_is_quiet),
+		cmocka_unit_test(who_waits_for_requests_or_buffers_gets_what_is_unsignaled),
 		cmocka_unit_test(what_is_not_posted_yet_needs_no_mark),
 		cmocka_unit_test(a_post_that_somebody_waits_for_asks_for_a_completion),
 		cmocka_unit_test(a_post_that_its_queue_pair_waits_for_asks_for_a_completion),
-		cmocka_unit_test(the_end_of_a_queue_pair_brings_back_what_is_quiet),
+		cmocka_unit_test(the_end_of_a_queue_pair_brings_back_what_is_unsignaled),
 		cmocka_unit_test(the_end_of_a_queue_pair_marks_again),
 		cmocka_unit_test(without_a_slot_there_is_no_mark),
-		cmocka_unit_test(only_io_queues_are_ever_quiet),
+		cmocka_unit_test(only_io_queues_post_unsignaled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
