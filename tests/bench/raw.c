@@ -15,15 +15,16 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define AREA_LEN    (1u << 20)
-#define MAX_DEPTH   128u
-#define CQ_DEPTH    16384
-#define BATCH       64
-#define SLOW_ROUNDS 256 /* between two looks at CM events while there is work */
-#define LOOK_ROUNDS 16  /* between two looks at the clock while there is none */
-#define SGL_LEN     8
-#define SGL_KEY     11
-#define SGL_ID      15
+#define AREA_LEN       (1u << 20)
+#define MAX_DEPTH      128u
+#define CQ_DEPTH       16384
+#define BATCH          64
+#define UNSIGNALED_MAX 16  /* WRs of a queue that ask for no completion, in a row */
+#define SLOW_ROUNDS    256 /* between two looks at CM events while there is work */
+#define LOOK_ROUNDS    16  /* between two looks at the clock while there is none */
+#define SGL_LEN        8
+#define SGL_KEY        11
+#define SGL_ID         15
 
 static struct raw_ns ns = {.nqn = "nqn.2026-11.io.wrasse:limit"};
 static struct rdma_event_channel *events;
@@ -101,9 +102,13 @@ static void queue_post(struct raw_queue *queue)
 	queue->recv_link = &queue->recv_first;
 	if (!last)
 		return;
-	while (last->next)
-		last = last->next;
-	last->send_flags |= IBV_SEND_SIGNALED;
+	for (queue->unsignaled++; last->next; last = last->next)
+		queue->unsignaled++;
+	/* Nothing is given back: a completion only tells that there is room for more. */
+	if (queue->unsignaled > UNSIGNALED_MAX) {
+		last->send_flags |= IBV_SEND_SIGNALED;
+		queue->unsignaled = 0;
+	}
 	if (ibv_post_send(queue->id->qp, queue->first, &bad_send))
 		die("ibv_post_send");
 	queue->first = NULL;

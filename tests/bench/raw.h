@@ -42,6 +42,7 @@ struct raw_queue {
 	struct ibv_recv_wr *recv_first, **recv_link;
 	struct raw_queue *dirty_next;
 	uint32_t depth;
+	uint32_t unsignaled; /* WRs posted behind the last signaled one */
 	uint16_t qid;
 	uint16_t sqhd;
 	bool dirty;
