@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Unsignaled posts: which there may be, and the marks that bring back what they have. The list of queue pairs
+ * with such posts, and its timer, belong to this file. Poll group's thread.
+ */
 #include "transport/unsignaled.h"
 
 #include "transport/group.h"
