@@ -14,9 +14,9 @@
 #include "transport/group.h"
 #include "transport/pair.h"
 #include "transport/pause.h"
-#include "transport/unsignaled.h"
 #include "transport/resources.h"
 #include "transport/sendq.h"
+#include "transport/unsignaled.h"
 
 /* The second half of a fused pair, after the first. */
 static void go_on(struct rdmat_request *second, bool good)

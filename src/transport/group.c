@@ -13,8 +13,8 @@
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/pair.h"
-#include "transport/unsignaled.h"
 #include "transport/sendq.h"
+#include "transport/unsignaled.h"
 
 /* Polls between two looks at the clock, timers and CM events of a group that never sleeps. */
 #define SLOW_POLLS 256
@@ -317,6 +317,7 @@ static int drain_step(struct wrasse_poll_group *group, int drain)
 /* What need not be looked at in every poll. Like act() not inline: an empty poll would save registers for it. */
 static __attribute__((noinline)) int slow_poll(struct wrasse_poll_group *group)
 {
+	uint64_t now = rdmat_group_now(group);
 	int count;
 
 	if (!group->owned) {
@@ -325,8 +326,10 @@ static __attribute__((noinline)) int slow_poll(struct wrasse_poll_group *group)
 	}
 	group->until_slow = SLOW_POLLS;
 	count = rdmat_group_cm_events(group);
-	if (rdmat_group_now(group) >= group->next_timer_ns)
+	if (now >= group->next_timer_ns)
 		count += rdmat_group_timers(group);
+	if (now >= group->unsignaled_until)
+		rdmat_unsignaled_timer(group);
 	return count;
 }
 
@@ -454,18 +457,20 @@ int wrasse_poll_group_poll(struct wrasse_poll_group *group)
 
 static int timeout_ms(struct wrasse_poll_group *group)
 {
-	uint64_t now = rdmat_group_now(group);
+	uint64_t now = rdmat_group_now(group), next = group->next_timer_ns;
 
+	if (group->unsignaled_until < next)
+		next = group->unsignaled_until;
 	/* What is on its way out waits for no event that the descriptor would show. */
 	if (!pool_list_is_empty(&group->dying) || group->leaving ||
 	    !pool_list_is_empty(&group->pairs) ||
 	    atomic_load(&group->drain) == RDMAT_DRAIN_GRACEFUL)
 		return 2;
-	if (group->next_timer_ns == UINT64_MAX)
+	if (next == UINT64_MAX)
 		return -1;
-	if (group->next_timer_ns <= now)
+	if (next <= now)
 		return 0;
-	return (int)((group->next_timer_ns - now) / RDMAT_NS_PER_MS) + 1;
+	return (int)((next - now) / RDMAT_NS_PER_MS) + 1;
 }
 
 int wrasse_poll_group_arm(struct wrasse_poll_group *group, int *timeout)

@@ -101,7 +101,7 @@ struct wrasse_poll_group {
 	struct pool_list dying;
 	struct pool_list dirty;
 	struct pool_list unsignaled; /* queue pairs whose last post is not signaled, or was not */
-	uint64_t unsignaled_until;   /* when those are marked; 0: there are none */
+	uint64_t unsignaled_until;   /* when those are looked at; UINT64_MAX: there are none */
 	bool settling;               /* somebody waits for what they have: they are marked now */
 	struct pool_list
 		waiting[2]; /* queue pairs with requests in WAIT_RESOURCES: [0] I/O, [1] admin */

@@ -78,6 +78,7 @@ static void lists_init(struct wrasse_poll_group *group)
 
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		pool_list_init(lists[i]);
+	group->unsignaled_until = UINT64_MAX;
 	pool_inbox_init(&group->inbox);
 	group->local_done_tail = &group->local_done;
 }

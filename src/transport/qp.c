@@ -14,8 +14,8 @@
 #include "pool/panic.h"
 #include "transport/flow.h"
 #include "transport/group.h"
-#include "transport/unsignaled.h"
 #include "transport/sendq.h"
+#include "transport/unsignaled.h"
 
 /* Requests that an admin queue is sure to have: the asynchronous events that it may hold, and as
  * many commands. */
@@ -160,7 +160,7 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 	qp->qp = id->qp;
 	qp->qpn = id->qp->qp_num;
 	qp->sq_free = sq_depth;
-	/* Of an RDMA WRITE of no bytes iWARP says nothing to the side that gets it. */
+	/* No iWARP device was tried with RDMA WRITEs of no bytes. */
 	if (!qp->class->admin && !device->device->iwarp)
 		qp->sq_unsignaled_max =
 			sq_depth / 2 < RDMAT_UNSIGNALED_WRS ? sq_depth / 2 : RDMAT_UNSIGNALED_WRS;

@@ -368,7 +368,6 @@ int rdmat_group_timers(struct wrasse_poll_group *group)
 		next = earlier(next, qp_timers(pool_container(link, struct rdmat_qp, link), now));
 	next = earlier(next, rdmat_abort_timers(group, now));
 	next = earlier(next, rdmat_overdue_timers(group, now));
-	next = earlier(next, rdmat_unsignaled_timers(group, now));
 	group->next_timer_ns = earlier(group->next_timer_ns, next);
 	return 0;
 }

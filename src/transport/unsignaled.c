@@ -37,11 +37,8 @@ bool rdmat_unsignaled_post(struct rdmat_qp *qp)
 	qp->sq_unsignaled += qp->sq_unposted_count;
 	if (!pool_link_is_on_list(&qp->unsignaled_link))
 		pool_list_add_tail(&group->unsignaled, &qp->unsignaled_link);
-	if (!group->unsignaled_until) {
+	if (group->unsignaled_until == UINT64_MAX)
 		group->unsignaled_until = now + UNSIGNALED_NS;
-		if (group->unsignaled_until < group->next_timer_ns)
-			group->next_timer_ns = group->unsignaled_until;
-	}
 	return true;
 }
 
@@ -71,7 +68,7 @@ static void mark_all(struct wrasse_poll_group *group, uint64_t since)
 			pool_list_del(link);
 	}
 	if (pool_list_is_empty(&group->unsignaled))
-		group->unsignaled_until = 0;
+		group->unsignaled_until = UINT64_MAX;
 }
 
 void rdmat_unsignaled_settle(struct wrasse_poll_group *group)
@@ -84,14 +81,12 @@ void rdmat_unsignaled_settle(struct wrasse_poll_group *group)
 			  !pool_list_is_empty(&group->classes[1].parked);
 }
 
-uint64_t rdmat_unsignaled_timers(struct wrasse_poll_group *group, uint64_t now_ns)
+void rdmat_unsignaled_timer(struct wrasse_poll_group *group)
 {
-	if (group->unsignaled_until && now_ns >= group->unsignaled_until) {
-		mark_all(group, now_ns - UNSIGNALED_NS);
-		if (group->unsignaled_until)
-			group->unsignaled_until = now_ns + UNSIGNALED_NS;
-	}
-	return group->unsignaled_until ? group->unsignaled_until : UINT64_MAX;
+	uint64_t now = rdmat_group_now(group);
+
+	group->unsignaled_until = now + UNSIGNALED_NS;
+	mark_all(group, now - UNSIGNALED_NS);
 }
 
 void rdmat_unsignaled_end(struct rdmat_qp *qp)

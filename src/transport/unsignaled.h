@@ -22,8 +22,9 @@ void rdmat_unsignaled_wanted(struct wrasse_poll_group *group);
 /* Does so, as long as somebody waits. */
 void rdmat_unsignaled_settle(struct wrasse_poll_group *group);
 
-/* Marks who has waited for long enough. Return: when to look again. */
-uint64_t rdmat_unsignaled_timers(struct wrasse_poll_group *group, uint64_t now_ns);
+/* group->unsignaled_until has come: marks who is idle. It has a timer of its own, since those of all queue pairs are
+ * looked at when one of them is due. */
+void rdmat_unsignaled_timer(struct wrasse_poll_group *group);
 
 /* A queue pair is in the error state: posts a mark, which is flushed behind all that it has. */
 void rdmat_unsignaled_end(struct rdmat_qp *qp);

@@ -13,7 +13,6 @@ static void begin(struct fake *fake)
 	fake->qp->sq_unsignaled_max = 6;
 	fake->qp->posted_ns = fake->now_ns = 1000 * RDMAT_NS_PER_MS;
 	fake->group->now_ns = 0;
-	fake->group->next_timer_ns = UINT64_MAX;
 }
 
 static void time_passes(struct fake *fake, uint64_t ms)
@@ -38,6 +37,13 @@ static bool answers(struct fake *fake)
 	rdmat_sendq_fill(fake->qp);
 	rdmat_sendq_post(fake->qp);
 	return fake->posted[fake->posted_count - 1]->send_flags & IBV_SEND_SIGNALED;
+}
+
+/* The poll loop's look at the timer, which is due at @at. */
+static void timer(struct fake *fake, uint64_t at)
+{
+	assert_int_equal(fake->group->unsignaled_until, at);
+	rdmat_unsignaled_timer(fake->group);
 }
 
 static void expect_mark(const struct fake *fake)
@@ -95,13 +101,9 @@ static void after_a_moment_a_mark_brings_back_what_is_unsignaled(void **state)
 	begin(&fake);
 	assert_false(answers(&fake));
 	request = fake.qp->sq_newest->request;
-	assert_int_equal(fake.group->next_timer_ns, fake.now_ns + 5 * RDMAT_NS_PER_MS);
-	time_passes(&fake, 4);
-	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns),
-			 fake.now_ns + RDMAT_NS_PER_MS);
-	assert_int_equal(fake.posted_count, 1);
-	time_passes(&fake, 1);
-	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns), UINT64_MAX);
+	time_passes(&fake, 5);
+	timer(&fake, fake.now_ns);
+	assert_int_equal(fake.group->unsignaled_until, UINT64_MAX);
 	rdmat_sendq_post(fake.qp);
 	assert_int_equal(fake.posted_count, 2);
 	expect_mark(&fake);
@@ -109,10 +111,25 @@ static void after_a_moment_a_mark_brings_back_what_is_unsignaled(void **state)
 	assert_int_equal(fake.qp->sq_free, FAKE_SQ_DEPTH - 2);
 	fake_complete(&fake);
 	assert_int_equal(request->state, RDMAT_REQUEST_FREE);
-	/* All is back: no second one. */
+	assert_true(pool_list_is_empty(&fake.group->unsignaled));
+	end(&fake);
+}
+
+static void a_group_does_not_sleep_longer_than_that(void **state)
+{
+	struct fake fake;
+	int timeout = -1;
+
+	begin(&fake);
+	fake_open(&fake);
+	fake.group->next_timer_ns = UINT64_MAX;
+	assert_false(answers(&fake));
+	while (wrasse_poll_group_arm(fake.group, &timeout))
+		;
+	assert_int_equal(timeout, 6);
 	time_passes(&fake, 5);
-	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns), UINT64_MAX);
-	assert_null(fake.qp->sq_unposted);
+	wrasse_poll_group_poll(fake.group);
+	expect_mark(&fake);
 	end(&fake);
 }
 
@@ -126,14 +143,15 @@ static void who_goes_on_posting_needs_no_mark(void **state)
 	time_passes(&fake, 3);
 	assert_false(answers(&fake));
 	time_passes(&fake, 2);
-	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns),
-			 fake.now_ns + 5 * RDMAT_NS_PER_MS);
+	timer(&fake, fake.now_ns);
+	assert_int_equal(fake.group->unsignaled_until, fake.now_ns + 5 * RDMAT_NS_PER_MS);
 	assert_null(fake.qp->sq_unposted);
 	assert_true(answers(&fake));
 	/* Or it does not after all. */
 	assert_false(answers(&fake));
 	time_passes(&fake, 5);
-	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns), UINT64_MAX);
+	timer(&fake, fake.now_ns);
+	assert_int_equal(fake.group->unsignaled_until, UINT64_MAX);
 	rdmat_sendq_post(fake.qp);
 	expect_mark(&fake);
 	end(&fake);
@@ -147,18 +165,19 @@ static void there_is_one_mark_at_a_time(void **state)
 	begin(&fake);
 	assert_false(answers(&fake));
 	time_passes(&fake, 5);
-	rdmat_unsignaled_timers(fake.group, fake.now_ns);
+	timer(&fake, fake.now_ns);
 	rdmat_sendq_post(fake.qp);
 	expect_mark(&fake);
 	assert_false(answers(&fake));
 	time_passes(&fake, 5);
-	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns),
-			 fake.now_ns + 5 * RDMAT_NS_PER_MS);
+	timer(&fake, fake.now_ns);
+	assert_int_equal(fake.group->unsignaled_until, fake.now_ns + 5 * RDMAT_NS_PER_MS);
 	assert_null(fake.qp->sq_unposted);
 	rdmat_sendq_retire(fake.qp, &fake.qp->mark);
 	assert_int_equal(fake.qp->requests_out, 1);
 	time_passes(&fake, 5);
-	assert_int_equal(rdmat_unsignaled_timers(fake.group, fake.now_ns), UINT64_MAX);
+	timer(&fake, fake.now_ns);
+	assert_int_equal(fake.group->unsignaled_until, UINT64_MAX);
 	rdmat_sendq_post(fake.qp);
 	expect_mark(&fake);
 	end(&fake);
@@ -380,6 +399,7 @@ int main(void)
 		cmocka_unit_test(a_few_wrs_are_posted_without_a_completion),
 		cmocka_unit_test(who_posts_seldom_asks_for_a_completion),
 		cmocka_unit_test(after_a_moment_a_mark_brings_back_what_is_unsignaled),
+		cmocka_unit_test(a_group_does_not_sleep_longer_than_that),
 		cmocka_unit_test(who_goes_on_posting_needs_no_mark),
 		cmocka_unit_test(there_is_one_mark_at_a_time),
 		cmocka_unit_test(who_waits_for_requests_or_buffers_gets_what_is_unsignaled),
