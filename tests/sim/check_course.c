@@ -178,6 +178,9 @@ static void check_deadlines(unsigned index, const struct wrasse_poll_group *grou
 	course->next_timer_ns = group->next_timer_ns;
 	if (!looked)
 		return;
+	if (fabric_now_ns() >= group->unsignaled_until)
+		sim_fail("group %u looked at its timers, and not at who asked for no completion",
+			 index);
 	if (due)
 		backend_check_timers(index);
 	pool_list_for_each(link, tmp, &group->qps) {
