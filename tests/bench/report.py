@@ -189,7 +189,7 @@ def scale(path, docs):
 def groups_read(path):
     """{groups: [reads a second, ...]}"""
     rates = collections.defaultdict(list)
-    for count, rate in (line.split() for line, in rows(path)):
+    for count, rate in rows(path):
         rates[int(count)].append(int(rate))
     return rates
 
