@@ -522,6 +522,7 @@ void control_step(enum fault which)
 
 void control_mend(void)
 {
+	plan.allocs_failed = plan.fault[FAULT_ALLOC];
 	memset(plan.fault, 0, sizeof(plan.fault));
 	plan.auth_denied = plan.auth_rotate = 0;
 	fabric_fail_call(PARTY_TARGET, 0, 0);

@@ -96,7 +96,7 @@ static bool may_fail(const struct queue *queue, const struct slot *slot, uint16_
 		return queue->qid && plan.reservations &&
 		       slot->cmd->opcode >= NVME_OPC_RESV_REGISTER;
 	case ST_INTERNAL: /* no memory for what a host reserves */
-		return queue->qid && plan.fault[FAULT_ALLOC] &&
+		return queue->qid && (plan.fault[FAULT_ALLOC] || plan.allocs_failed) &&
 		       slot->cmd->opcode >= NVME_OPC_RESV_REGISTER;
 	case ST_SQ_DELETED:
 		return (queue->qid || slot->patient) && upset;

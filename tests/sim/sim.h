@@ -97,6 +97,7 @@ struct plan {
 	uint32_t kato_ms;
 	uint32_t read_credits;       /* that hosts grant */
 	uint32_t fault[FAULT_COUNT]; /* happens once in so many steps; 0: never */
+	bool allocs_failed;          /* before the end's calm: answers to that may come later */
 	enum host_kind kind[SIM_MAX_HOSTS];
 	struct fabric_device device;
 	struct wrasse_target_opts target;
