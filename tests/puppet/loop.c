@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The loop of the one thread: it sleeps until the target, its group or standard input has something
- * for it. Each line is answered with one: "ok", or "error" and why.
+ * for it. Hosts that keep it busy do not keep it from its input. Each line is answered with one:
+ * "ok", or "error" and why.
  */
 #include <errno.h>
 #include <poll.h>
@@ -65,7 +66,8 @@ static int least(int a, int b)
 	return (unsigned)a < (unsigned)b ? a : b; /* -1 is for ever */
 }
 
-static void wait_for_work(void)
+/* @busy: there may be more work, and only what lies in standard input already is wanted. */
+static void wait_for_more(bool busy)
 {
 	struct pollfd fds[] = {
 		{.fd = wrasse_target_fd(puppet.target), .events = POLLIN},
@@ -74,22 +76,25 @@ static void wait_for_work(void)
 	};
 	int group_ms = 0;
 
-	if (wrasse_poll_group_arm(puppet.group, &group_ms) > 0)
-		return;
-	/* A signal that comes from here on finds the group's descriptor readable. */
-	poll(fds, 3, least(group_ms, wrasse_target_timeout_ms(puppet.target)));
+	/* A signal that comes after the group was armed finds its descriptor readable. */
+	if (busy || wrasse_poll_group_arm(puppet.group, &group_ms) > 0)
+		poll(fds, 3, 0);
+	else
+		poll(fds, 3, least(group_ms, wrasse_target_timeout_ms(puppet.target)));
 	if (fds[2].revents)
 		input_read();
 }
 
 void loop_run(void)
 {
+	int found;
+
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
 	while (!puppet.drained) {
 		if ((stop || end_of_input) && !draining)
 			draining = !wrasse_target_drain(puppet.target, 5000, on_drained, NULL);
-		if (wrasse_target_poll(puppet.target) + wrasse_poll_group_poll(puppet.group) == 0)
-			wait_for_work();
+		found = wrasse_target_poll(puppet.target) + wrasse_poll_group_poll(puppet.group);
+		wait_for_more(found > 0);
 	}
 }
