@@ -149,8 +149,12 @@ static void plan_auth(void)
 	plan.auth_groups = WRASSE_AUTH_DH_NULL;
 	if (rng_one_in(16))
 		plan.auth_groups |= WRASSE_AUTH_FFDHE2048;
-	if (plan.calm)
+	if (plan.calm) {
+		/* Queue pairs that end there keep requests from others until the flush timeout, and
+		 * that is longer than a host may take to authenticate itself. */
+		plan.device.never_flushes = false;
 		return;
+	}
 	plan.auth_wrong = rng_one_in(3) ? 0 : ONE_OF(1, 2, 4);
 	/* Who is lost to faults is not refused. */
 	if (plan.auth_wrong && !rng_one_in(3))
