@@ -20,6 +20,7 @@
 #define CREATE_NMIC    30
 
 #define ST_CAPACITY     0x115
+#define ST_NO_NSID      0x116
 #define ST_ATTACHED     0x118
 #define ST_NOT_ATTACHED 0x11a
 #define ST_CTRL_LIST    0x11c
@@ -194,10 +195,13 @@ static void create_answered(struct queue *queue, struct slot *slot, const struct
 {
 	uint32_t nsid = (uint32_t)answer->value;
 
+	/* As many as the model and the subsystem have room for: whoever looks first says so. */
+	bool full = media_count == SIM_MAX_MEDIA && answer->status == ST_NO_NSID;
+
 	if (!answer->status &&
 	    (nsid - 1 >= media_count || media[nsid - 1].subsystem != queue->ctrl->subsystem))
 		sim_fail("a host created namespace %u, which is not there", nsid);
-	manage_check(queue, slot, answer->status, ST_CAPACITY);
+	manage_check(queue, slot, answer->status, full ? ST_NO_NSID : ST_CAPACITY);
 }
 
 static uint32_t delete_make(struct queue *queue, struct slot *slot, uint8_t *capsule)
