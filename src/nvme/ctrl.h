@@ -238,16 +238,15 @@ static inline bool nvme_io_queue_must_end(const struct nvme_queue *queue)
 /* Whether a reservation forbids a controller's host an access. */
 static inline bool nvme_ctrl_denies(const struct nvme_ctrl *ctrl, uint32_t nsid, uint8_t access)
 {
-	return nsid - 1 < ctrl->ns_count &&
-	       (atomic_load_explicit(&ctrl->ns[nsid - 1].denied, memory_order_relaxed) & access);
+	return nsid - 1 < ctrl->ns_count && (relaxed_load(&ctrl->ns[nsid - 1].denied) & access);
 }
 
 /* Whether a command, whose line has an access, must not be executed. */
-static inline bool nvme_request_is_denied(const struct nvme_request *request)
+static inline bool nvme_request_is_denied(const struct nvme_request *request,
+					  const struct nvme_op *op)
 {
 	return request->preempted ||
-	       nvme_ctrl_denies(request->queue->ctrl, nvme_get32(request->cmd.nsid),
-				request->op->access);
+	       nvme_ctrl_denies(request->queue->ctrl, nvme_get32(request->cmd.nsid), op->access);
 }
 
 /* Answers it. */

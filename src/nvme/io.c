@@ -34,24 +34,29 @@ bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_na
 }
 
 /* Of commands with SLBA and NLB. Return: bytes in the range, or NVME_REFUSED. */
-static ALWAYS_INLINE int64_t range_len(struct nvme_request *request)
+static ALWAYS_INLINE int64_t range_len(struct nvme_request *request, const struct nvme_op *op)
 {
 	const struct wrasse_namespace *ns = request->at->ns;
 	uint64_t count = nvme_get16(request->cmd.rw.nlb) + 1ull;
 
 	if (!nvme_io_check_range(request, ns, nvme_get64(request->cmd.rw.slba), count))
 		return NVME_REFUSED;
-	if ((request->op->effects & NVME_EFFECT_DATA) && !nvme_io_check_writable(request, ns))
+	if ((op->effects & NVME_EFFECT_DATA) && !nvme_io_check_writable(request, ns))
 		return NVME_REFUSED;
 	return (int64_t)(count << ns->block_shift);
 }
 
-ALWAYS_INLINE int64_t nvme_rw_data_len(struct nvme_request *request)
+ALWAYS_INLINE int64_t nvme_rw_data_len_as(struct nvme_request *request, const struct nvme_op *op)
 {
 	const struct wrasse_namespace *ns = request->at->ns;
-	int64_t len = range_len(request);
+	int64_t len = range_len(request, op);
 
 	return len > 0 && ns->pi_type ? nvme_pi_data_len(request, ns, len) : len;
+}
+
+int64_t nvme_rw_data_len(struct nvme_request *request)
+{
+	return nvme_rw_data_len_as(request, request->op);
 }
 
 static void need_scratch(struct nvme_request *request, uint64_t len)
@@ -61,7 +66,7 @@ static void need_scratch(struct nvme_request *request, uint64_t len)
 
 static int64_t compare_data_len(struct nvme_request *request)
 {
-	int64_t len = range_len(request);
+	int64_t len = range_len(request, request->op);
 
 	if (len > 0 && !nvme_io_is_native(request, request->at->ns))
 		need_scratch(request, (uint64_t)len);
@@ -71,7 +76,7 @@ static int64_t compare_data_len(struct nvme_request *request)
 /* Of a command that moves nothing, of which the backend or we take so many bytes at once. */
 static int64_t check_blank(struct nvme_request *request, uint64_t max)
 {
-	int64_t len = range_len(request);
+	int64_t len = range_len(request, request->op);
 
 	if (len < 0)
 		return NVME_REFUSED;
@@ -124,7 +129,8 @@ static bool range_is_as_it_was(struct nvme_request *request)
 
 /* The namespace of a command that is about to be executed: it may have gone, or changed, while the
  * request waited for its data. NULL: refused. */
-static ALWAYS_INLINE struct nvme_ns_port *io_port(struct nvme_request *request)
+static ALWAYS_INLINE struct nvme_ns_port *io_port(struct nvme_request *request,
+						  const struct nvme_op *op)
 {
 	struct nvme_ns_port *port = request->at;
 
@@ -133,8 +139,7 @@ static ALWAYS_INLINE struct nvme_ns_port *io_port(struct nvme_request *request)
 			    "the namespace was removed");
 		return NULL;
 	}
-	return request->straight || !request->op->data_len || range_is_as_it_was(request) ? port :
-											    NULL;
+	return request->straight || !op->data_len || range_is_as_it_was(request) ? port : NULL;
 }
 
 ALWAYS_INLINE void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
@@ -162,7 +167,7 @@ static ALWAYS_INLINE enum nvme_next io_submit(struct nvme_request *request,
 					      enum wrasse_io_opcode opcode, uint64_t offset,
 					      uint64_t length)
 {
-	switch (atomic_load_explicit(&port->state, memory_order_relaxed)) {
+	switch (relaxed_load(&port->state)) {
 	case NVME_NS_PORT_FAILED:
 		return nvme_refuse(request, wrasse_status_make(0, WRASSE_SC_NS_NOT_READY, false),
 				   NVME_AT_NSID, "the backend could not be attached");
@@ -267,21 +272,21 @@ static enum nvme_next flush_io(struct nvme_request *request, struct nvme_ns_port
 	return port ? nvme_io_flush(request, port) : nvme_flush_steps(request);
 }
 
-ALWAYS_INLINE enum nvme_next nvme_io_execute(struct nvme_request *request)
+ALWAYS_INLINE enum nvme_next nvme_io_execute(struct nvme_request *request, const struct nvme_op *op)
 {
 	struct nvme_ns_port *port = NULL;
 
-	if (!request->op->all || nvme_get32(request->cmd.nsid) != NVME_NSID_ALL) {
-		port = io_port(request);
+	if (!op->all || nvme_get32(request->cmd.nsid) != NVME_NSID_ALL) {
+		port = io_port(request, op);
 		if (!port)
 			return NVME_RESPOND;
 	}
 	/* Most commands are Reads and Writes. */
-	if (request->op->io == read_io)
+	if (op->io == read_io)
 		return read_io(request, port);
-	if (request->op->io == write_io)
+	if (op->io == write_io)
 		return write_io(request, port);
-	return request->op->io(request, port);
+	return op->io(request, port);
 }
 
 static const struct nvme_op io_ops[] = {
@@ -477,8 +482,11 @@ bool nvme_request_must_wait(const struct nvme_request *request)
 	return port && port->paused;
 }
 
-ALWAYS_INLINE bool nvme_request_must_wait_at_once(const struct nvme_request *request)
+ALWAYS_INLINE bool nvme_request_must_wait_at_once(const struct nvme_request *request,
+						  enum nvme_kind kind)
 {
+	if (kind != NVME_KIND_ANY)
+		return request->at->paused;
 	if (request->queue->on != NVME_ON_IO)
 		return false;
 	return request->at ? request->at->paused : nvme_request_must_wait(request);
@@ -487,20 +495,24 @@ ALWAYS_INLINE bool nvme_request_must_wait_at_once(const struct nvme_request *req
 /* Only this thread writes a counter; others read it. */
 static void counter_add(_Atomic(uint64_t) *counter, uint64_t more)
 {
-	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+	relaxed_add(counter, more);
+}
 
-	atomic_store_explicit(counter, value + more, memory_order_relaxed);
+static ALWAYS_INLINE void io_count(struct nvme_ns_port *port, const struct nvme_request *request,
+				   enum nvme_kind kind, uint64_t len)
+{
+	if (nvme_is_read(request, kind)) {
+		counter_add(&port->reads, 1);
+		counter_add(&port->read_bytes, len);
+	} else if (nvme_is_write(request, kind)) {
+		counter_add(&port->writes, 1);
+		counter_add(&port->written_bytes, len);
+	}
 }
 
 void nvme_io_count(struct nvme_ns_port *port, const struct nvme_request *request, uint64_t len)
 {
-	if (request->cmd.opcode == NVME_OPC_READ) {
-		counter_add(&port->reads, 1);
-		counter_add(&port->read_bytes, len);
-	} else if (request->cmd.opcode == NVME_OPC_WRITE) {
-		counter_add(&port->writes, 1);
-		counter_add(&port->written_bytes, len);
-	}
+	io_count(port, request, NVME_KIND_ANY, len);
 }
 
 /* What the backend gave up because it took too long was not aborted by the host, which may try again. */
@@ -538,16 +550,17 @@ void nvme_request_let_go(struct nvme_request *request)
 		nvme_fence_leave(request, port);
 }
 
-ALWAYS_INLINE enum nvme_next nvme_request_complete_io(struct nvme_request *request,
-						      struct wrasse_status status)
+ALWAYS_INLINE enum nvme_next nvme_request_complete_io_as(struct nvme_request *request,
+							 enum nvme_kind kind,
+							 struct wrasse_status status)
 {
 	struct nvme_ns_port *port = request->port;
 
-	if (request->hook)
+	if (kind == NVME_KIND_ANY && request->hook)
 		return nvme_hook_complete(request, status);
 	request->port = NULL;
 	port->in_flight--;
-	if (request->fenced) {
+	if (kind == NVME_KIND_ANY && request->fenced) {
 		nvme_fence_leave(request, port);
 		request->preempted = true;
 	}
@@ -556,6 +569,12 @@ ALWAYS_INLINE enum nvme_next nvme_request_complete_io(struct nvme_request *reque
 	if (request->steps.next)
 		return nvme_request_may_go_on(request) ? request->steps.next(request, port) :
 							 NVME_RESPOND;
-	nvme_io_count(port, request, request->io.length);
+	io_count(port, request, kind, request->io.length);
 	return NVME_RESPOND;
+}
+
+ALWAYS_INLINE enum nvme_next nvme_request_complete_io(struct nvme_request *request,
+						      struct wrasse_status status)
+{
+	return nvme_request_complete_io_as(request, NVME_KIND_ANY, status);
 }

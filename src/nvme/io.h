@@ -19,9 +19,10 @@ bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_na
 
 /* Of Read and Write. Return: bytes that the host moves, or NVME_REFUSED. */
 int64_t nvme_rw_data_len(struct nvme_request *request);
+int64_t nvme_rw_data_len_as(struct nvme_request *request, const struct nvme_op *op);
 
-/* Executes a command whose line has io. */
-enum nvme_next nvme_io_execute(struct nvme_request *request);
+/* Executes a command whose line, @op, has io. */
+enum nvme_next nvme_io_execute(struct nvme_request *request, const struct nvme_op *op);
 
 /* Fills request->io, without its iov. Bytes. */
 void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,

@@ -301,6 +301,19 @@ void nvme_queue_wait_end(struct nvme_queue *queue);
 /* ---- requests ---- */
 
 /*
+ * What is known of a command before it is parsed. Where it is a constant, the functions that are told are made for
+ * that command alone.
+ */
+enum nvme_kind {
+	NVME_KIND_ANY,
+	NVME_KIND_READ,  /* Read on an I/O queue, with its flags as they should be */
+	NVME_KIND_WRITE, /* Write likewise */
+};
+
+/* Of what was received on a queue; at least 64 bytes. */
+enum nvme_kind nvme_capsule_kind(const struct nvme_queue *queue, const uint8_t *capsule);
+
+/*
  * Takes a capsule: copies the command, advances SQHD, checks everything that needs only the capsule
  * (opcode known and its direction, PSDT, SGL against the bytes that really came, data length
  * against the limit and, for Read and Write, against NLB), fills request->data.
@@ -312,12 +325,16 @@ void nvme_queue_wait_end(struct nvme_queue *queue);
  */
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len);
 
+/* The same for one that is known. */
+bool nvme_request_parse_as(struct nvme_request *request, enum nvme_kind kind,
+			   const uint8_t *capsule, uint32_t len);
+
 /* Whether the request is I/O of a namespace that is paused, in its group's view: it must not be
  * executed before a resume. Admin and Fabrics commands never are. */
 bool nvme_request_must_wait(const struct nvme_request *request);
 
 /* The same for one that was parsed just now. */
-bool nvme_request_must_wait_at_once(const struct nvme_request *request);
+bool nvme_request_must_wait_at_once(const struct nvme_request *request, enum nvme_kind kind);
 
 /*
  * Asks the backend to lend the memory for a parsed request's data. What is lent goes back with
@@ -339,7 +356,7 @@ enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_n
 /* The same for one that is I/O: it has no effect on others, and says NVME_RESPOND, NVME_SUBMIT or
  * NVME_WAIT. */
 bool nvme_request_is_io(const struct nvme_request *request);
-enum nvme_next nvme_request_execute_io(struct nvme_request *request);
+enum nvme_next nvme_request_execute_io(struct nvme_request *request, enum nvme_kind kind);
 
 /* REGISTRY. As above, for those that said NVME_REGISTRY (Connect, discovery log, reservations). Never
  * says NVME_REGISTRY. */
@@ -360,6 +377,10 @@ enum nvme_next nvme_request_execute_auth(struct nvme_request *request, uint64_t 
  * this is the next one, which never happens once the queue has ended.
  */
 enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
+
+/* The same where nothing was done since nvme_request_execute_io() of a command of that kind. */
+enum nvme_next nvme_request_complete_io_as(struct nvme_request *request, enum nvme_kind kind,
+					   struct wrasse_status status);
 
 /*
  * The backend has had an I/O of a command for too long. Return: true: the command is answered with Command
@@ -430,6 +451,28 @@ static inline struct wrasse_status nvme_request_status(const struct nvme_request
 static inline bool nvme_request_is_fabrics(const struct nvme_request *request)
 {
 	return request->cmd.opcode == NVME_OPC_FABRICS;
+}
+
+/* Which way the data of a parsed command goes. */
+static inline enum nvme_xfer nvme_request_xfer(const struct nvme_request *request,
+					       enum nvme_kind kind)
+{
+	return kind == NVME_KIND_READ  ? NVME_XFER_C2H :
+	       kind == NVME_KIND_WRITE ? NVME_XFER_H2C :
+					 request->data.xfer;
+}
+
+/* Of a command of an I/O queue. */
+static inline bool nvme_is_read(const struct nvme_request *request, enum nvme_kind kind)
+{
+	return kind == NVME_KIND_READ ||
+	       (kind == NVME_KIND_ANY && request->cmd.opcode == NVME_OPC_READ);
+}
+
+static inline bool nvme_is_write(const struct nvme_request *request, enum nvme_kind kind)
+{
+	return kind == NVME_KIND_WRITE ||
+	       (kind == NVME_KIND_ANY && request->cmd.opcode == NVME_OPC_WRITE);
 }
 
 /* ---- fused.c: Compare and Write as one (NVMe Base 2.0 3.4.2, NVM Command Set 1.0 2.1.4) ---- */

@@ -85,6 +85,15 @@ static inline const struct nvme_op *nvme_op_find(const struct nvme_op_table *tab
 	return &table->op[opcode];
 }
 
+/* The line of a command, or a constant. */
+static ALWAYS_INLINE const struct nvme_op *nvme_request_op(const struct nvme_request *request,
+							   enum nvme_kind kind)
+{
+	return kind == NVME_KIND_READ  ? &nvme_io_ops.op[NVME_OPC_READ] :
+	       kind == NVME_KIND_WRITE ? &nvme_io_ops.op[NVME_OPC_WRITE] :
+					 request->op;
+}
+
 /* Statuses that say Do Not Retry, as most that blame the host do. */
 #define NVME_GENERIC(sc) wrasse_status_make(WRASSE_SCT_GENERIC, (sc), true)
 #define NVME_COMMAND(sc) wrasse_status_make(WRASSE_SCT_COMMAND, (sc), true)
@@ -183,7 +192,7 @@ static ALWAYS_INLINE struct nvme_ns_port *nvme_queue_port(const struct nvme_queu
 /* Whether the group has attached to the namespace's backend: else it must not call it. */
 static inline bool nvme_port_is_attached(const struct nvme_ns_port *port)
 {
-	return atomic_load_explicit(&port->state, memory_order_relaxed) == NVME_NS_PORT_ATTACHED;
+	return relaxed_load(&port->state) == NVME_NS_PORT_ATTACHED;
 }
 
 /* The namespace that a command names. */

@@ -14,6 +14,7 @@
 #include <wrasse/subsystem.h>
 
 #include "nvme/nvme.h"
+#include "relaxed.h"
 
 #define NVME_DISCOVERY_NQN "nqn.2014-08.org.nvmexpress.discovery"
 
@@ -131,7 +132,7 @@ struct wrasse_namespace {
 /* Whether hosts may not write, by the embedder's will or by that of a host. */
 static inline bool nvme_ns_is_read_only(const struct wrasse_namespace *ns)
 {
-	return ns->read_only || atomic_load_explicit(&ns->write_protected, memory_order_relaxed);
+	return ns->read_only || relaxed_load(&ns->write_protected);
 }
 
 /* A subsystem. */
@@ -239,7 +240,7 @@ void nvme_ns_index_remove(struct wrasse_namespace *ns);
 /* Blocks of a namespace now. A check reads it once: it may be resized meanwhile. Any thread. */
 static inline uint64_t nvme_ns_blocks(const struct wrasse_namespace *ns)
 {
-	return atomic_load_explicit(&ns->block_count, memory_order_relaxed);
+	return relaxed_load(&ns->block_count);
 }
 
 /* Return: 0, or -EINVAL with @why. */

@@ -16,8 +16,7 @@ static uint16_t request_retry_delay(const struct nvme_request *request, struct w
 {
 	const struct nvme_ctrl *ctrl = request->queue->ctrl;
 
-	if (status.crd == 0 || status.crd > 3 || !ctrl ||
-	    !atomic_load_explicit(&ctrl->retry_delays, memory_order_relaxed) ||
+	if (status.crd == 0 || status.crd > 3 || !ctrl || !relaxed_load(&ctrl->retry_delays) ||
 	    ctrl->subsystem->retry_delay_100ms[status.crd - 1] == 0)
 		return 0;
 	return (uint16_t)(status.crd << NVME_STATUS_CRD_SHIFT);
@@ -105,6 +104,18 @@ ALWAYS_INLINE void nvme_request_stamp(struct nvme_request *request)
 
 /* ---- capsules ---- */
 
+ALWAYS_INLINE enum nvme_kind nvme_capsule_kind(const struct nvme_queue *queue,
+					       const uint8_t *capsule)
+{
+	const struct nvme_cmd *cmd = (const struct nvme_cmd *)capsule;
+
+	if (queue->on != NVME_ON_IO || cmd->flags != NVME_PSDT_SGL)
+		return NVME_KIND_ANY;
+	return cmd->opcode == NVME_OPC_READ  ? NVME_KIND_READ :
+	       cmd->opcode == NVME_OPC_WRITE ? NVME_KIND_WRITE :
+					       NVME_KIND_ANY;
+}
+
 static void queue_advance(struct nvme_queue *queue)
 {
 	queue->sqhd = queue->sqhd >= queue->sqsize ? 0 : queue->sqhd + 1;
@@ -117,8 +128,8 @@ static void queue_show_activity(struct nvme_queue *queue)
 {
 	struct nvme_ctrl *ctrl = queue->ctrl;
 
-	if (!atomic_load_explicit(&ctrl->active, memory_order_relaxed))
-		atomic_store_explicit(&ctrl->active, true, memory_order_relaxed);
+	if (!relaxed_load(&ctrl->active))
+		relaxed_store(&ctrl->active, true);
 }
 
 static const struct nvme_op *request_find_op(const struct nvme_request *request)
@@ -216,35 +227,35 @@ static __attribute__((noinline)) bool request_check_again(struct nvme_request *r
 	       (!request->at || nvme_ana_check(request, request->at));
 }
 
-static bool request_check_capsule(struct nvme_request *request, const struct nvme_op *op)
+static ALWAYS_INLINE bool request_check_flags(struct nvme_request *request,
+					      const struct nvme_op *op)
 {
 	const struct nvme_cmd *cmd = &request->cmd;
-
 	uint8_t fuse = cmd->flags & NVME_CMD_FUSE;
 
 	if ((cmd->flags & NVME_CMD_PSDT) != NVME_PSDT_SGL || (fuse && fuse != op->fuse)) {
 		nvme_refuse_field(request, NVME_AT_FLAGS, "FUSE or PSDT is not supported");
 		return false;
 	}
-	return !op->ns || request_check_ns(request, op);
+	return true;
 }
 
 /* Finds where the data is. @need: bytes that the command moves. */
-static ALWAYS_INLINE bool request_parse_data(struct nvme_request *request, const uint8_t *capsule,
-					     uint32_t len, int64_t need)
+static ALWAYS_INLINE bool request_parse_data(struct nvme_request *request, const struct nvme_op *op,
+					     const uint8_t *capsule, uint32_t len, int64_t need)
 {
 	struct nvme_data *data = &request->data;
 	uint8_t sc;
 
-	data->xfer = request->op->xfer;
+	data->xfer = op->xfer;
 	sc = nvme_sgl_parse(data, capsule, len);
-	if (request->op->any_len)
+	if (op->any_len)
 		need = data->len;
 	if (need > request->queue->limits->max_data_len) {
 		nvme_refuse_field(request, NVME_AT_CDW10, "more data than MDTS");
 		return false;
 	}
-	if (!sc && (data->len < need || (request->op->exact && data->len != need)))
+	if (!sc && (data->len < need || (op->exact && data->len != need)))
 		sc = NVME_SC_SGL_LENGTH;
 	if (sc) {
 		nvme_refuse(request, NVME_GENERIC(sc), NVME_AT_SGL, "invalid SGL");
@@ -255,24 +266,30 @@ static ALWAYS_INLINE bool request_parse_data(struct nvme_request *request, const
 	return true;
 }
 
-static ALWAYS_INLINE bool request_parse(struct nvme_request *request, const uint8_t *capsule,
-					uint32_t len)
+static ALWAYS_INLINE bool request_parse(struct nvme_request *request, enum nvme_kind kind,
+					const uint8_t *capsule, uint32_t len)
 {
-	const struct nvme_op *op = request_find_op(request);
+	const struct nvme_op *op;
 	int64_t need;
 
+	if (kind == NVME_KIND_ANY)
+		request->op = request_find_op(request);
+	op = nvme_request_op(request, kind);
 	request->op = op;
-	if (!request_check_queue(request, op) || !request_check_capsule(request, op))
+	if (!request_check_queue(request, op) ||
+	    (kind == NVME_KIND_ANY && !request_check_flags(request, op)) ||
+	    (op->ns && !request_check_ns(request, op)))
 		return false;
 	if (op->any_len && op->xfer != NVME_XFER_NONE)
-		return request_parse_data(request, capsule, len, 0);
+		return request_parse_data(request, op, capsule, len, 0);
 	if (!op->data_len)
 		return true;
 	/* Most commands are Reads and Writes. */
-	need = op->data_len == nvme_rw_data_len ? nvme_rw_data_len(request) : op->data_len(request);
+	need = op->data_len == nvme_rw_data_len ? nvme_rw_data_len_as(request, op) :
+						  op->data_len(request);
 	if (need <= 0)
 		return need == 0;
-	return request_parse_data(request, capsule, len, need);
+	return request_parse_data(request, op, capsule, len, need);
 }
 
 /* A constant length. In two halves, of which gcc makes stores; of the whole a string instruction, which is slow. */
@@ -282,8 +299,8 @@ static inline void zero(uint8_t *at, size_t len)
 	memset(at + len / 2, 0, len - len / 2);
 }
 
-ALWAYS_INLINE bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule,
-				      uint32_t len)
+ALWAYS_INLINE bool nvme_request_parse_as(struct nvme_request *request, enum nvme_kind kind,
+					 const uint8_t *capsule, uint32_t len)
 {
 	memcpy(&request->cmd, capsule, sizeof(request->cmd));
 	memset(&request->cqe, 0, sizeof(request->cqe));
@@ -293,12 +310,18 @@ ALWAYS_INLINE bool nvme_request_parse(struct nvme_request *request, const uint8_
 	request->steps.next = NULL;
 
 	queue_advance(request->queue);
-	if (request->queue->state == NVME_QUEUE_CONNECTED && request->queue->on != NVME_ON_AUTH)
+	if (kind != NVME_KIND_ANY ||
+	    (request->queue->state == NVME_QUEUE_CONNECTED && request->queue->on != NVME_ON_AUTH))
 		queue_show_activity(request->queue);
-	if (request_parse(request, capsule, len))
+	if (request_parse(request, kind, capsule, len))
 		return true;
 	memset(&request->data, 0, offsetof(struct nvme_data, desc));
 	return false;
+}
+
+bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
+{
+	return nvme_request_parse_as(request, NVME_KIND_ANY, capsule, len);
 }
 
 bool nvme_request_may_go_on(struct nvme_request *request)
@@ -312,12 +335,13 @@ bool nvme_request_may_go_on(struct nvme_request *request)
 }
 
 /* Whether it may still be executed; else it is refused. */
-static ALWAYS_INLINE bool request_may_be_executed(struct nvme_request *request)
+static ALWAYS_INLINE bool request_may_be_executed(struct nvme_request *request,
+						  const struct nvme_op *op)
 {
 	if (!request->straight && !request_check_again(request))
 		return false;
 	/* Here, not when the capsule came: the reservation may be younger. */
-	if (!request->op->access || !nvme_request_is_denied(request))
+	if (!op->access || !nvme_request_is_denied(request, op))
 		return true;
 	nvme_request_deny(request);
 	return false;
@@ -328,9 +352,12 @@ bool nvme_request_is_io(const struct nvme_request *request)
 	return request->op->io;
 }
 
-ALWAYS_INLINE enum nvme_next nvme_request_execute_io(struct nvme_request *request)
+ALWAYS_INLINE enum nvme_next nvme_request_execute_io(struct nvme_request *request,
+						     enum nvme_kind kind)
 {
-	return request_may_be_executed(request) ? nvme_io_execute(request) : NVME_RESPOND;
+	const struct nvme_op *op = nvme_request_op(request, kind);
+
+	return request_may_be_executed(request, op) ? nvme_io_execute(request, op) : NVME_RESPOND;
 }
 
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
@@ -339,8 +366,8 @@ enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_n
 	enum nvme_next next;
 
 	if (request->op->io)
-		return nvme_request_execute_io(request);
-	if (!request_may_be_executed(request))
+		return nvme_request_execute_io(request, NVME_KIND_ANY);
+	if (!request_may_be_executed(request, request->op))
 		return NVME_RESPOND;
 	if (request->op->filtered)
 		request->hook = nvme_hook_find(request->queue, request->cmd.opcode);

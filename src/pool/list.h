@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "relaxed.h"
+
 #define pool_container(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct pool_link {
@@ -111,7 +113,7 @@ static inline void pool_inbox_init(struct pool_inbox *inbox)
  */
 static inline bool pool_inbox_push(struct pool_inbox *inbox, struct pool_inbox_link *link)
 {
-	struct pool_inbox_link *newest = atomic_load_explicit(&inbox->newest, memory_order_relaxed);
+	struct pool_inbox_link *newest = relaxed_load(&inbox->newest);
 
 	do
 		link->next = newest;
@@ -129,7 +131,7 @@ static inline struct pool_inbox_link *pool_inbox_take(struct pool_inbox *inbox)
 {
 	struct pool_inbox_link *oldest = NULL, *link, *next;
 
-	if (!atomic_load_explicit(&inbox->newest, memory_order_relaxed))
+	if (!relaxed_load(&inbox->newest))
 		return NULL;
 	for (link = atomic_exchange(&inbox->newest, NULL); link; link = next) {
 		next = link->next;

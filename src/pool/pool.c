@@ -190,19 +190,19 @@ struct pool_slab *pool_payload_slab(struct pool *pool)
 /* Only the owner stores them, so that reading its own value back needs no ordering. */
 static uint32_t get_free(const struct pool *pool)
 {
-	return atomic_load_explicit(&pool->free, memory_order_relaxed);
+	return relaxed_load(&pool->free);
 }
 
 static void set_free(struct pool *pool, uint32_t count)
 {
-	atomic_store_explicit(&pool->free, count, memory_order_relaxed);
+	relaxed_store(&pool->free, count);
 }
 
 static void count_wait(struct pool *pool)
 {
-	uint64_t waits = atomic_load_explicit(&pool->waits, memory_order_relaxed);
+	uint64_t waits = relaxed_load(&pool->waits);
 
-	atomic_store_explicit(&pool->waits, waits + 1, memory_order_relaxed);
+	relaxed_store(&pool->waits, waits + 1);
 }
 
 /* Empties the inbox, oldest chain first. Return: what is free now. */
@@ -217,8 +217,7 @@ static uint32_t collect(struct pool *pool)
 		item = first = &pool_container(link, struct slot, inbox)->item;
 		for (;; item = item->next) {
 			item->holder = NULL;
-			atomic_store_explicit(&item_slot(item)->returned, false,
-					      memory_order_relaxed);
+			relaxed_store(&item_slot(item)->returned, false);
 			count++;
 			if (!item->next)
 				break;
@@ -279,8 +278,8 @@ ALWAYS_INLINE struct pool_item *pool_take(struct pool *pool, uint32_t count, uin
 
 	left -= count;
 	set_free(pool, left);
-	if (left < atomic_load_explicit(&pool->free_min, memory_order_relaxed))
-		atomic_store_explicit(&pool->free_min, left, memory_order_relaxed);
+	if (left < relaxed_load(&pool->free_min))
+		relaxed_store(&pool->free_min, left);
 	return first;
 }
 
@@ -309,8 +308,7 @@ ALWAYS_INLINE uint32_t pool_give(struct pool *pool, struct pool_item *chain)
 	if (!chain)
 		return 0;
 	for (;; item = item->next) {
-		if (item->pool != pool || !item->holder ||
-		    atomic_load_explicit(&item_slot(item)->returned, memory_order_relaxed))
+		if (item->pool != pool || !item->holder || relaxed_load(&item_slot(item)->returned))
 			refuse(pool, item);
 		poison(pool, item);
 		item->holder = NULL;
@@ -320,7 +318,7 @@ ALWAYS_INLINE uint32_t pool_give(struct pool *pool, struct pool_item *chain)
 	}
 	item->next = pool->lifo;
 	pool->lifo = chain;
-	set_free(pool, get_free(pool) + count);
+	relaxed_add(&pool->free, count);
 	return count;
 }
 
@@ -366,7 +364,7 @@ ALWAYS_INLINE bool pool_has_plenty(const struct pool *pool)
 void pool_get_books(const struct pool *pool, struct pool_books *books)
 {
 	uint32_t count = get_free(pool);
-	uint32_t least = atomic_load_explicit(&pool->free_min, memory_order_relaxed);
+	uint32_t least = relaxed_load(&pool->free_min);
 
 	/* The owner may be between its two stores. */
 	if (least > count)
@@ -376,7 +374,7 @@ void pool_get_books(const struct pool *pool, struct pool_books *books)
 		.capacity = pool->capacity,
 		.free = count,
 		.peak = pool->capacity - least,
-		.waits = atomic_load_explicit(&pool->waits, memory_order_relaxed),
+		.waits = relaxed_load(&pool->waits),
 	};
 }
 

@@ -29,13 +29,14 @@ static void go_on(struct rdmat_request *second, bool good)
 	rdmat_flow_respond(second);
 }
 
-static ALWAYS_INLINE void respond(struct rdmat_request *request)
+static ALWAYS_INLINE void respond(struct rdmat_request *request, enum nvme_kind kind)
 {
 	struct rdmat_qp *qp = request->qp;
-	struct rdmat_request *second = request->pair ? rdmat_pair_part(request) : NULL;
+	struct rdmat_request *second =
+		kind == NVME_KIND_ANY && request->pair ? rdmat_pair_part(request) : NULL;
 	bool good = nvme_request_succeeded(&request->nvme);
 
-	request->with_data = request->nvme.data.xfer == NVME_XFER_C2H && good;
+	request->with_data = good && nvme_request_xfer(&request->nvme, kind) == NVME_XFER_C2H;
 	if (!good)
 		rdmat_count(&qp->group->stats.errors, 1);
 	rdmat_sendq_respond(request);
@@ -45,10 +46,31 @@ static ALWAYS_INLINE void respond(struct rdmat_request *request)
 
 void rdmat_flow_respond(struct rdmat_request *request)
 {
-	respond(request);
+	respond(request, NVME_KIND_ANY);
 }
 
-static ALWAYS_INLINE void submit(struct rdmat_request *request)
+static void executed(struct rdmat_request *request, enum nvme_next next);
+
+static inline void came_back(struct rdmat_request *request)
+{
+	request->backend = false;
+	request->io_done = false;
+}
+
+/* The backend has ended an I/O that came back. */
+static ALWAYS_INLINE void done(struct rdmat_request *request, enum nvme_kind kind)
+{
+	enum nvme_next next = nvme_request_complete_io_as(&request->nvme, kind, request->io_status);
+
+	if (kind == NVME_KIND_ANY && request->state != RDMAT_REQUEST_EXECUTING)
+		rdmat_request_settle(request);
+	else if (next == NVME_RESPOND)
+		respond(request, kind);
+	else
+		executed(request, next);
+}
+
+static ALWAYS_INLINE void submit(struct rdmat_request *request, enum nvme_kind kind)
 {
 	struct wrasse_poll_group *group = request->qp->group;
 	struct nvme_request *nvme = &request->nvme;
@@ -58,14 +80,24 @@ static ALWAYS_INLINE void submit(struct rdmat_request *request)
 	request->io_done = false;
 	request->seen_ns = 0;
 	/* Commands: those of several I/Os are none of these. */
-	if (nvme->cmd.opcode == NVME_OPC_READ) {
+	if (nvme_is_read(nvme, kind)) {
 		rdmat_count(&group->stats.reads, 1);
 		rdmat_count(&group->stats.read_bytes, nvme->io.length);
-	} else if (nvme->cmd.opcode == NVME_OPC_WRITE) {
+	} else if (nvme_is_write(nvme, kind)) {
 		rdmat_count(&group->stats.writes, 1);
 		rdmat_count(&group->stats.write_bytes, nvme->io.length);
 	}
+	group->submitting = request;
 	port->ns->ops.submit(&nvme->io);
+	if (group->submitting == request) {
+		group->submitting = NULL;
+	} else if (kind == NVME_KIND_ANY) {
+		/* What is several I/Os shall not be a stack of calls. */
+		rdmat_group_done(group, request);
+	} else {
+		came_back(request);
+		done(request, kind);
+	}
 }
 
 static void save(struct rdmat_request *request)
@@ -97,7 +129,7 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 		rdmat_flow_respond(request);
 		break;
 	case NVME_SUBMIT:
-		submit(request);
+		submit(request, NVME_KIND_ANY);
 		break;
 	case NVME_HOOK:
 		request->backend = true;
@@ -187,26 +219,26 @@ static void ask(struct rdmat_request *request, enum call call)
 	rdmat_flow_act(qp, &actions);
 }
 
-static ALWAYS_INLINE void execute(struct rdmat_request *request)
+static ALWAYS_INLINE void execute(struct rdmat_request *request, enum nvme_kind kind)
 {
 	enum nvme_next next;
 
 	request->nvme.straight = request->state == RDMAT_REQUEST_RECEIVED;
 	rdmat_request_move_to_executing(request);
-	if (!nvme_request_is_io(&request->nvme)) {
+	if (kind == NVME_KIND_ANY && !nvme_request_is_io(&request->nvme)) {
 		ask(request, CALL_EXECUTE);
 		return;
 	}
-	next = nvme_request_execute_io(&request->nvme);
+	next = nvme_request_execute_io(&request->nvme, kind);
 	if (next == NVME_SUBMIT)
-		submit(request);
+		submit(request, kind);
 	else
 		executed(request, next);
 }
 
 void rdmat_flow_execute(struct rdmat_request *request)
 {
-	execute(request);
+	execute(request, NVME_KIND_ANY);
 }
 
 /* The host's data is there. It is fetched once more if the namespace was paused meanwhile: who waits
@@ -225,13 +257,13 @@ static void fetched(struct rdmat_request *request)
 }
 
 /* Buffers and WRs are there. */
-static ALWAYS_INLINE void start_transfer(struct rdmat_request *request)
+static ALWAYS_INLINE void start_transfer(struct rdmat_request *request, enum nvme_kind kind)
 {
-	if (request->nvme.data.xfer == NVME_XFER_H2C && request->first) {
+	if (kind != NVME_KIND_READ && request->nvme.data.xfer == NVME_XFER_H2C && request->first) {
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 		rdmat_sendq_fill(request->qp);
 	} else {
-		execute(request);
+		execute(request, kind);
 	}
 }
 
@@ -245,40 +277,45 @@ void rdmat_flow_wait_resources(struct rdmat_request *request)
 		pool_list_add_tail(&qp->group->waiting[qp->class->admin], &qp->wait_link);
 }
 
-static ALWAYS_INLINE void go(struct rdmat_request *request)
+static ALWAYS_INLINE void go(struct rdmat_request *request, enum nvme_kind kind)
 {
 	struct wrasse_poll_group *group = request->qp->group;
 
-	if (!rdmat_request_needs_resources(request))
-		execute(request);
+	if (!rdmat_request_needs_resources(request, kind))
+		execute(request, kind);
 	else if (pool_list_is_empty(&group->waiting[request->class->admin]) &&
-		 rdmat_request_take_resources(request))
-		start_transfer(request);
+		 rdmat_request_take_resources(request, kind))
+		start_transfer(request, kind);
 	else
 		rdmat_flow_wait_resources(request);
 }
 
-static ALWAYS_INLINE void start(struct rdmat_request *request)
+void rdmat_flow_go(struct rdmat_request *request)
 {
-	if (nvme_request_must_wait_at_once(&request->nvme))
+	go(request, NVME_KIND_ANY);
+}
+
+static ALWAYS_INLINE void start(struct rdmat_request *request, enum nvme_kind kind)
+{
+	if (nvme_request_must_wait_at_once(&request->nvme, kind))
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
 	else
-		go(request);
+		go(request, kind);
 }
 
 void rdmat_flow_start(struct rdmat_request *request)
 {
-	start(request);
+	start(request, NVME_KIND_ANY);
 }
 
 /* Parses the capsule of a request. Return: whether it is good; else it is refused. */
-static ALWAYS_INLINE bool parse(struct rdmat_request *request, uint32_t len)
+static ALWAYS_INLINE bool parse(struct rdmat_request *request, enum nvme_kind kind, uint32_t len)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
-	if (!nvme_request_parse(&request->nvme, request->slot->capsule, len))
+	if (!nvme_request_parse_as(&request->nvme, kind, request->slot->capsule, len))
 		return false;
-	if (data->in_capsule) {
+	if (kind != NVME_KIND_READ && data->in_capsule) {
 		request->iov[0].iov_base = request->slot->capsule + data->icd_off;
 		request->iov[0].iov_len = data->len;
 		request->nvme.iov = request->iov;
@@ -295,20 +332,37 @@ static void hostile(struct rdmat_qp *qp, const char *why)
 
 static bool is_draining(const struct wrasse_poll_group *group)
 {
-	return atomic_load_explicit(&group->drain, memory_order_relaxed) != RDMAT_DRAIN_NO;
+	return relaxed_load(&group->drain) != RDMAT_DRAIN_NO;
+}
+
+static ALWAYS_INLINE void begin_as(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len,
+				   enum nvme_kind kind)
+{
+	struct rdmat_request *request = rdmat_request_take(qp->class, qp, slot);
+	bool good = parse(request, kind, len);
+
+	if (qp->half ||
+	    (kind == NVME_KIND_ANY && nvme_request_half(&request->nvme) != NVME_HALF_NONE))
+		rdmat_pair_capsule(request, good);
+	else if (good)
+		start(request, kind);
+	else
+		rdmat_flow_respond(request);
 }
 
 static ALWAYS_INLINE void begin(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
-	struct rdmat_request *request = rdmat_request_take(qp->class, qp, slot);
-	bool good = parse(request, len);
-
-	if (qp->half || nvme_request_half(&request->nvme) != NVME_HALF_NONE)
-		rdmat_pair_capsule(request, good);
-	else if (good)
-		start(request);
-	else
-		rdmat_flow_respond(request);
+	switch (nvme_capsule_kind(&qp->nvme, slot->capsule)) {
+	case NVME_KIND_READ:
+		begin_as(qp, slot, len, NVME_KIND_READ);
+		break;
+	case NVME_KIND_WRITE:
+		begin_as(qp, slot, len, NVME_KIND_WRITE);
+		break;
+	case NVME_KIND_ANY:
+		begin_as(qp, slot, len, NVME_KIND_ANY);
+		break;
+	}
 }
 
 static __attribute__((noinline)) void park(struct rdmat_qp *qp, struct rdmat_slot *slot,
@@ -318,7 +372,7 @@ static __attribute__((noinline)) void park(struct rdmat_qp *qp, struct rdmat_slo
 	rdmat_unsignaled_wanted(qp->group);
 }
 
-void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
+ALWAYS_INLINE void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
 	/* Once a drain has begun, what was not started is for the host to send again elsewhere. */
 	if (qp->tearing || is_draining(qp->group)) {
@@ -410,23 +464,15 @@ ALWAYS_INLINE void rdmat_flow_io_done(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->class->group;
 	struct nvme_ns_port *port = request->nvme.port;
-	enum nvme_next next;
 
-	request->backend = false;
-	request->io_done = false;
+	came_back(request);
 	if (request->nvme.saving) {
 		saved(request);
 	} else if (request->nvme.interrupted) {
 		nvme_request_let_go(&request->nvme);
 		rdmat_request_settle(request);
 	} else {
-		next = nvme_request_complete_io(&request->nvme, request->io_status);
-		if (request->state != RDMAT_REQUEST_EXECUTING)
-			rdmat_request_settle(request);
-		else if (next == NVME_RESPOND)
-			respond(request);
-		else
-			executed(request, next);
+		done(request, NVME_KIND_ANY);
 	}
 	/* After what follows from it: that may be the next I/O of the same command or pair. */
 	if (port)
@@ -444,9 +490,9 @@ static bool resume(struct rdmat_request *request)
 	} else if (nvme_request_must_wait(&request->nvme)) {
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
 	} else {
-		if (!rdmat_request_take_resources(request))
+		if (!rdmat_request_take_resources(request, NVME_KIND_ANY))
 			return false;
-		start_transfer(request);
+		start_transfer(request, NVME_KIND_ANY);
 	}
 	return true;
 }
@@ -476,49 +522,6 @@ void rdmat_flow_resume(struct wrasse_poll_group *group)
 {
 	resume_class(group, &group->waiting[1]);
 	resume_class(group, &group->waiting[0]);
-}
-
-/* What has not been handed to the hardware waits from now on. */
-static void hold_back(struct rdmat_qp *qp, enum rdmat_request_state state)
-{
-	struct pool_link *link, *tmp;
-
-	pool_list_for_each(link, tmp, &qp->lists[state]) {
-		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
-
-		/* A pair goes as far as its turn, which does not come: see pair.c. */
-		if (!request->pair && nvme_request_must_wait(&request->nvme))
-			rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
-	}
-}
-
-static void let_go_on(struct rdmat_qp *qp)
-{
-	struct pool_link *link, *tmp;
-
-	pool_list_for_each(link, tmp, &qp->lists[RDMAT_REQUEST_WAIT_RESUME]) {
-		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
-
-		if (nvme_request_must_wait(&request->nvme))
-			continue;
-		go(request);
-		if (qp->tearing)
-			return;
-	}
-}
-
-void rdmat_flow_pause(struct wrasse_poll_group *group)
-{
-	struct pool_link *link, *tmp;
-
-	pool_list_for_each(link, tmp, &group->qps) {
-		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
-
-		hold_back(qp, RDMAT_REQUEST_WAIT_FETCH);
-		hold_back(qp, RDMAT_REQUEST_WAIT_RESOURCES);
-		let_go_on(qp);
-		rdmat_pair_go_on(qp);
-	}
 }
 
 uint32_t rdmat_flow_not_started(const struct rdmat_qp *qp)

@@ -26,6 +26,7 @@ int rdmat_flow_unpark(struct wrasse_poll_group *group);
 
 /* A request that goes on: taken from its capsule, with its data, or with an answer. */
 void rdmat_flow_start(struct rdmat_request *request);
+void rdmat_flow_go(struct rdmat_request *request); /* which need not wait for a resume */
 void rdmat_flow_execute(struct rdmat_request *request);
 void rdmat_flow_respond(struct rdmat_request *request);
 
@@ -34,9 +35,6 @@ void rdmat_flow_wait_resources(struct rdmat_request *request);
 
 /* Hands resources to those that wait for them. */
 void rdmat_flow_resume(struct wrasse_poll_group *group);
-
-/* Namespaces were paused, resumed or removed: I/O that must wait does, other I/O that waited goes on. */
-void rdmat_flow_pause(struct wrasse_poll_group *group);
 
 /* How many requests wait for a resume, or for the other half of a pair: a drain does not wait for them. */
 uint32_t rdmat_flow_not_started(const struct rdmat_qp *qp);

@@ -51,31 +51,52 @@ void rdmat_group_send(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 	wake_if_armed(group);
 }
 
+void rdmat_group_done(struct wrasse_poll_group *group, struct rdmat_request *request)
+{
+	request->msg.link.next = NULL;
+	*group->local_done_tail = &request->msg.link;
+	group->local_done_tail = &request->msg.link.next;
+	wake_if_armed(group);
+}
+
 static void io_done(struct wrasse_poll_group *group, struct rdmat_msg *msg)
 {
 	rdmat_flow_io_done(pool_container(msg, struct rdmat_request, msg));
 }
 
-static void complete(struct nvme_request *nvme, struct wrasse_status status, const char *function)
+static __attribute__((noreturn, noinline, cold)) void completed_twice(const char *function)
+{
+	pool_panic("%s() was called twice for one command, or for one that was not submitted",
+		   function);
+}
+
+static __attribute__((noinline)) void complete_later(struct rdmat_request *request)
+{
+	struct wrasse_poll_group *group = request->class->group;
+
+	if (pthread_equal(group->owner, pthread_self())) {
+		rdmat_group_done(group, request);
+		return;
+	}
+	request->msg.run = io_done;
+	rdmat_group_send(group, &request->msg);
+}
+
+static ALWAYS_INLINE void complete(struct nvme_request *nvme, struct wrasse_status status,
+				   const char *function)
 {
 	struct rdmat_request *request = rdmat_request_of_nvme(nvme);
 	struct wrasse_poll_group *group = request->class->group;
 
 	if (!request->backend || request->io_done)
-		pool_panic(
-			"%s() was called twice for one command, or for one that was not submitted",
-			function);
-	__atomic_store_n(&request->io_done, true, __ATOMIC_RELAXED); /* see abort.c */
+		completed_twice(function);
+	relaxed_store(&request->io_done, true); /* see abort.c */
 	request->io_status = status;
-	if (!pthread_equal(group->owner, pthread_self())) {
-		request->msg.run = io_done;
-		rdmat_group_send(group, &request->msg);
-		return;
-	}
-	request->msg.link.next = NULL;
-	*group->local_done_tail = &request->msg.link;
-	group->local_done_tail = &request->msg.link.next;
-	wake_if_armed(group);
+	/* submit() acts on it, soon. */
+	if (pthread_equal(group->owner, pthread_self()) && group->submitting == request)
+		group->submitting = NULL;
+	else
+		complete_later(request);
 }
 
 void wrasse_io_complete(struct wrasse_io *io, struct wrasse_status status)
@@ -111,9 +132,9 @@ void wrasse_poll_group_get_stats(const struct wrasse_poll_group *group,
 
 	memset(stats, 0, size);
 	for (size_t i = 0; i < words; i++)
-		((uint64_t *)(void *)stats)[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+		((uint64_t *)(void *)stats)[i] = relaxed_load(&from[i]);
 	if (words)
-		stats->polls += __atomic_load_n(&group->stats.idle_polls, __ATOMIC_RELAXED);
+		stats->polls += relaxed_load(&group->stats.idle_polls);
 }
 
 /* ---- queue pairs by number ---- */
@@ -177,7 +198,7 @@ int rdmat_group_inbox(struct wrasse_poll_group *group)
 
 /* Acts on what backends completed on this thread; what that completes in turn is acted on as well.
  */
-static int run_local(struct wrasse_poll_group *group)
+static __attribute__((noinline)) int run_all(struct wrasse_poll_group *group)
 {
 	int count = 0;
 
@@ -192,6 +213,11 @@ static int run_local(struct wrasse_poll_group *group)
 		count++;
 	}
 	return count;
+}
+
+static inline int run_local(struct wrasse_poll_group *group)
+{
+	return group->local_done ? run_all(group) : 0;
 }
 
 static __attribute__((noinline)) int poll_backends(struct wrasse_poll_group *group)
@@ -421,7 +447,7 @@ static ALWAYS_INLINE int poll_once(struct wrasse_poll_group *group)
 
 	group->now_ns = 0;
 	count = pool_inbox_is_empty(&group->inbox) ? 0 : rdmat_group_inbox(group);
-	if (atomic_load_explicit(&group->attention, memory_order_relaxed)) {
+	if (relaxed_load(&group->attention)) {
 		group->at_rest = false;
 		count += rdmat_group_sync(group);
 	}
@@ -432,7 +458,7 @@ static ALWAYS_INLINE int poll_once(struct wrasse_poll_group *group)
 	count += poll_devices(group);
 	if (group->ports)
 		count += poll_backends(group);
-	drain = atomic_load_explicit(&group->drain, memory_order_relaxed);
+	drain = relaxed_load(&group->drain);
 	if (count || !group->at_rest || group->local_done || drain != RDMAT_DRAIN_NO)
 		count += act(group, drain);
 	if (count)
@@ -447,7 +473,7 @@ int wrasse_poll_group_poll(struct wrasse_poll_group *group)
 	if (group->polling)
 		return -EDEADLK;
 	group->polling = true;
-	if (atomic_load_explicit(&group->armed, memory_order_relaxed))
+	if (relaxed_load(&group->armed))
 		wake_up(group);
 	count = poll_once(group);
 	rdmat_count(count ? &group->stats.polls : &group->stats.idle_polls, 1);

@@ -115,6 +115,8 @@ struct wrasse_poll_group {
 	struct nvme_ns_port *leaving; /* wait for their last I/O */
 	uint64_t genctr;              /* of the discovery log, as last seen */
 	uint64_t fence;               /* of the registry, as last seen */
+	struct rdmat_request
+		*submitting; /* the backend is given it just now, and has not completed it */
 	struct pool_inbox_link *local_done,
 		**local_done_tail;     /* completions recorded on this thread */
 	bool at_rest;                  /* nothing of what follows, or of the lists, is left to do */
@@ -146,12 +148,12 @@ struct wrasse_poll_group {
 /* A counter that other threads read. */
 static inline void rdmat_count(uint64_t *counter, uint64_t n)
 {
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+	relaxed_add(counter, n);
 }
 
 static inline void rdmat_set(uint32_t *value, uint32_t to)
 {
-	__atomic_store_n(value, to, __ATOMIC_RELAXED);
+	relaxed_store(value, to);
 }
 
 /* Any thread. Queue pairs, those on their way included. */
@@ -184,6 +186,9 @@ int rdmat_group_open_cm(struct wrasse_poll_group *group);
 
 /* Any thread. Makes the group look at flags and views in its next poll, and wakes it. */
 void rdmat_group_attention(struct wrasse_poll_group *group);
+
+/* The backend has completed a request's I/O on this thread: the group acts on it in this poll, or the next. */
+void rdmat_group_done(struct wrasse_poll_group *group, struct rdmat_request *request);
 
 /* Any thread. Sends a message. */
 void rdmat_group_send(struct wrasse_poll_group *group, struct rdmat_msg *msg);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A poll group's part of a pause: ports that are paused, when they are quiet, and who keeps them
- * from it. Poll group's thread.
+ * A poll group's part of a pause: ports that are paused, requests that wait, when the ports are quiet, and
+ * who keeps them from it. Poll group's thread.
  */
 #include "transport/pause.h"
 
 #include <stdio.h>
+
+#include "transport/flow.h"
+#include "transport/pair.h"
 
 static void note_quiet(struct wrasse_poll_group *group, struct nvme_ns_port *port)
 {
@@ -16,14 +19,14 @@ static void note_quiet(struct wrasse_poll_group *group, struct nvme_ns_port *por
 
 bool rdmat_pause_match(struct wrasse_poll_group *group, struct nvme_ns_port *port)
 {
-	enum nvme_ns_port_state state = atomic_load_explicit(&port->state, memory_order_relaxed);
+	enum nvme_ns_port_state state = relaxed_load(&port->state);
 	bool paused = nvme_ns_is_paused(port->ns);
 
 	if (state == NVME_NS_PORT_NONE || state == NVME_NS_PORT_LEAVING || paused == port->paused)
 		return false;
 	port->paused = paused;
 	if (!paused)
-		atomic_store_explicit(&port->quiet, false, memory_order_relaxed);
+		relaxed_store(&port->quiet, false);
 	else if (!port->in_flight)
 		note_quiet(group, port);
 	return true;
@@ -33,6 +36,51 @@ void rdmat_pause_settle(struct wrasse_poll_group *group, struct nvme_ns_port *po
 {
 	if (port->paused && !port->in_flight)
 		note_quiet(group, port);
+}
+
+/* ---- what waits ---- */
+
+/* What has not been handed to the hardware waits from now on. */
+static void hold_back(struct rdmat_qp *qp, enum rdmat_request_state state)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &qp->lists[state]) {
+		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
+
+		/* A pair goes as far as its turn, which does not come: see pair.c. */
+		if (!request->pair && nvme_request_must_wait(&request->nvme))
+			rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
+	}
+}
+
+static void let_go_on(struct rdmat_qp *qp)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &qp->lists[RDMAT_REQUEST_WAIT_RESUME]) {
+		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
+
+		if (nvme_request_must_wait(&request->nvme))
+			continue;
+		rdmat_flow_go(request);
+		if (qp->tearing)
+			return;
+	}
+}
+
+void rdmat_pause_requests(struct wrasse_poll_group *group)
+{
+	struct pool_link *link, *tmp;
+
+	pool_list_for_each(link, tmp, &group->qps) {
+		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
+
+		hold_back(qp, RDMAT_REQUEST_WAIT_FETCH);
+		hold_back(qp, RDMAT_REQUEST_WAIT_RESOURCES);
+		let_go_on(qp);
+		rdmat_pair_go_on(qp);
+	}
 }
 
 /* ---- blockers ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A poll group's part of a pause. The control plane says what is paused, the group compares (see
- * sync.c), holds I/O back (see flow.c), and says when the backend has nothing of it any more.
+ * sync.c), holds I/O back, and says when the backend has nothing of it any more.
  */
 #ifndef WRASSE_TRANSPORT_PAUSE_H
 #define WRASSE_TRANSPORT_PAUSE_H
@@ -32,8 +32,11 @@ struct rdmat_pause {
 };
 
 /* Group thread; the lock is held. Makes a port as paused as its namespace is. Return: whether that
- * changed anything: then rdmat_flow_pause() must follow before the next I/O is submitted. */
+ * changed anything: then rdmat_pause_requests() must follow before the next I/O is submitted. */
 bool rdmat_pause_match(struct wrasse_poll_group *group, struct nvme_ns_port *port);
+
+/* Group thread. Namespaces were paused, resumed or removed: I/O that must wait does, other I/O that waited goes on. */
+void rdmat_pause_requests(struct wrasse_poll_group *group);
 
 /* Group thread. I/O of a port ended: says so if it was the last one of a paused port. */
 void rdmat_pause_settle(struct wrasse_poll_group *group, struct nvme_ns_port *port);

@@ -16,6 +16,7 @@
 #include "nvme/registry.h"
 #include "pool/list.h"
 #include "pool/slab.h"
+#include "relaxed.h"
 #include "transport/admission.h"
 
 #define RDMAT_NS_PER_MS 1000000ull
@@ -43,7 +44,7 @@ struct rdmat_device {
 /* Any thread: the verdict may come while connections are served. */
 static inline bool rdmat_invalidates(const struct rdmat_device *device)
 {
-	return atomic_load_explicit(&device->invalidates, memory_order_relaxed);
+	return relaxed_load(&device->invalidates);
 }
 
 struct rdmat {

@@ -206,7 +206,7 @@ static ALWAYS_INLINE void came_free(struct rdmat_request *request)
 	} else {
 		pool_list_add_head(&class->free, &request->link);
 	}
-	rdmat_set(&class->free_count, class->free_count + 1);
+	relaxed_add(&class->free_count, 1);
 	request->qp->requests_out--;
 	if (request->qp->shared) {
 		request->qp->shared->out--;

@@ -245,7 +245,7 @@ static bool takes_one(const struct rdmat_request *request)
 		(data->len <= RDMAT_LARGE_LEN && wants_large(request, data->len)));
 }
 
-static ALWAYS_INLINE bool one_take(struct rdmat_request *request, bool small)
+static ALWAYS_INLINE bool one_take(struct rdmat_request *request, bool small, enum nvme_kind kind)
 {
 	const struct nvme_data *data = &request->nvme.data;
 	struct rdmat_wr *wr = &request->data_wr;
@@ -259,7 +259,8 @@ static ALWAYS_INLINE bool one_take(struct rdmat_request *request, bool small)
 	request->iov_count = 1;
 	request->nvme.iov = request->iov;
 	request->nvme.iov_count = 1;
-	rdmat_wr_begin(wr, data_opcode(data), data->desc[0].addr, data->desc[0].rkey);
+	rdmat_wr_begin(wr, kind == NVME_KIND_READ ? IBV_WR_RDMA_WRITE : data_opcode(data),
+		       data->desc[0].addr, data->desc[0].rkey);
 	rdmat_wr_add(wr, request->buffers->payload, data->len,
 		     lkey_of(request, pool_payload_slab(request->buffers->pool)));
 	wr->chain_next = NULL;
@@ -292,20 +293,20 @@ static __attribute__((noinline)) bool more_take(struct rdmat_request *request)
 	return false;
 }
 
-ALWAYS_INLINE bool rdmat_request_take_resources(struct rdmat_request *request)
+ALWAYS_INLINE bool rdmat_request_take_resources(struct rdmat_request *request, enum nvme_kind kind)
 {
 	if (!takes_one(request))
 		return more_take(request);
 	if (request->nvme.data.len <= RDMAT_SMALL_LEN)
-		return one_take(request, true);
-	return one_take(request, false);
+		return one_take(request, true, kind);
+	return one_take(request, false, kind);
 }
 
 bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second)
 {
-	if (!rdmat_request_take_resources(first))
+	if (!rdmat_request_take_resources(first, NVME_KIND_ANY))
 		return false;
-	if (rdmat_request_take_resources(second))
+	if (rdmat_request_take_resources(second, NVME_KIND_ANY))
 		return true;
 	rdmat_buffers_give(first);
 	rdmat_chain_give(first);

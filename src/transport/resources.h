@@ -7,12 +7,13 @@
 
 #include "transport/request.h"
 
-/* Whether it needs anything of the pools. */
-static inline bool rdmat_request_needs_resources(const struct rdmat_request *request)
+/* Whether it needs anything of the pools. A Read always does. */
+static inline bool rdmat_request_needs_resources(const struct rdmat_request *request,
+						 enum nvme_kind kind)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
-	return data->scratch_len || (data->len && !data->in_capsule);
+	return kind == NVME_KIND_READ || data->scratch_len || (data->len && !data->in_capsule);
 }
 
 /*
@@ -21,7 +22,7 @@ static inline bool rdmat_request_needs_resources(const struct rdmat_request *req
  *
  * Return: whether it got them. One that did not holds nothing.
  */
-bool rdmat_request_take_resources(struct rdmat_request *request);
+bool rdmat_request_take_resources(struct rdmat_request *request, enum nvme_kind kind);
 
 /* The same for both halves of a fused pair: all that both need, or nothing for either. */
 bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second);

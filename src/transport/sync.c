@@ -305,7 +305,7 @@ int rdmat_group_sync(struct wrasse_poll_group *group)
 		port_attach(group, port);
 	}
 	if (pauses || leave)
-		rdmat_flow_pause(group);
+		rdmat_pause_requests(group);
 	sync_controllers(group);
 	if (discovery)
 		tell_discovery(group);

@@ -178,7 +178,7 @@ static void a_command_that_waits_is_ended_at_once(void **state)
 		command = victim(&fake, NVME_XFER_H2C);
 		fake.qp->reads_free = 0;
 		if (states[i] == RDMAT_REQUEST_WAIT_FETCH)
-			assert_true(rdmat_request_take_resources(command));
+			assert_true(rdmat_request_take_resources(command, NVME_KIND_ANY));
 		rdmat_request_move(command, states[i]);
 		request = abort_comes(1, CID);
 		expect_waits(request);
@@ -200,7 +200,7 @@ static void a_fetch_ends_when_it_has_landed(void **state)
 
 	begin(&fake);
 	command = victim(&fake, NVME_XFER_H2C);
-	assert_true(rdmat_request_take_resources(command));
+	assert_true(rdmat_request_take_resources(command, NVME_KIND_ANY));
 	rdmat_request_move(command, RDMAT_REQUEST_WAIT_FETCH);
 	rdmat_sendq_fill(fake.qp);
 	rdmat_sendq_post(fake.qp);
@@ -431,7 +431,7 @@ static void a_fetch_that_lands_after_that_is_executed(void **state)
 
 	begin(&fake);
 	command = victim(&fake, NVME_XFER_H2C);
-	assert_true(rdmat_request_take_resources(command));
+	assert_true(rdmat_request_take_resources(command, NVME_KIND_ANY));
 	rdmat_request_move(command, RDMAT_REQUEST_WAIT_FETCH);
 	rdmat_sendq_fill(fake.qp);
 	rdmat_sendq_post(fake.qp);

@@ -375,7 +375,7 @@ bool fake_take_small(struct rdmat_request *request)
 	static int other;
 	struct pool *large = request->class->group->large;
 	struct pool_item *hog = pool_take(large, FAKE_LARGE / 2, 0, &other);
-	bool taken = rdmat_request_take_resources(request);
+	bool taken = rdmat_request_take_resources(request, NVME_KIND_ANY);
 
 	pool_give(large, hog);
 	return taken;

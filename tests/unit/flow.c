@@ -487,7 +487,7 @@ static struct rdmat_request *op_executes(struct fake *fake, const struct nvme_op
 	memset(&request->nvme.cqe, 0, sizeof(request->nvme.cqe));
 	request->nvme.why = NULL;
 	fake_data(request, NVME_XFER_H2C, 1, 512);
-	assert_true(rdmat_request_take_resources(request));
+	assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 	rdmat_sendq_fill(fake->qp);
 	rdmat_sendq_post(fake->qp);

@@ -12,7 +12,7 @@ static struct rdmat_request *fetch_start(struct fake *fake, uint32_t descs)
 	struct rdmat_request *request = fake_request(fake);
 
 	fake_data(request, NVME_XFER_H2C, descs, 8192);
-	assert_true(rdmat_request_take_resources(request));
+	assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 	return request;
 }
@@ -23,7 +23,7 @@ static struct rdmat_request *read_start(struct fake *fake, uint32_t descs)
 
 	if (descs) {
 		fake_data(request, NVME_XFER_C2H, descs, 4096);
-		assert_true(rdmat_request_take_resources(request));
+		assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
 		request->with_data = true;
 	}
 	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
