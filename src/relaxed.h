@@ -2,14 +2,15 @@
 /*
  * Values that one thread writes and others read: whole, and in no order with anything else. gcc takes an atomic access
  * for one that may change any memory, and reads anew after each counter what it had in registers. A volatile access of
- * a word is one instruction just as well and changes nothing else. The thread sanitizer is told the truth.
+ * a word is one instruction just as well and changes nothing else. The thread sanitizer is told the truth, and machines
+ * whose words are smaller than a counter.
  */
 #ifndef WRASSE_RELAXED_H
 #define WRASSE_RELAXED_H
 
 #include <stdatomic.h>
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || __SIZEOF_POINTER__ < 8
 #define RELAXED_ATOMIC 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
