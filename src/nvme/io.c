@@ -492,21 +492,16 @@ ALWAYS_INLINE bool nvme_request_must_wait_at_once(const struct nvme_request *req
 	return request->at ? request->at->paused : nvme_request_must_wait(request);
 }
 
-/* Only this thread writes a counter; others read it. */
-static void counter_add(_Atomic(uint64_t) *counter, uint64_t more)
-{
-	relaxed_add(counter, more);
-}
-
+/* Only this thread writes the counters; others read them. */
 static ALWAYS_INLINE void io_count(struct nvme_ns_port *port, const struct nvme_request *request,
 				   enum nvme_kind kind, uint64_t len)
 {
 	if (nvme_is_read(request, kind)) {
-		counter_add(&port->reads, 1);
-		counter_add(&port->read_bytes, len);
+		relaxed_add(&port->reads, 1);
+		relaxed_add(&port->read_bytes, len);
 	} else if (nvme_is_write(request, kind)) {
-		counter_add(&port->writes, 1);
-		counter_add(&port->written_bytes, len);
+		relaxed_add(&port->writes, 1);
+		relaxed_add(&port->written_bytes, len);
 	}
 }
 
