@@ -34,7 +34,7 @@
 	do {                                                 \
 		RELAXED_TYPE(at) *relaxed_at = (void *)(at); \
 		*relaxed_at += (more);                       \
-		__asm__("" : "+m"(*relaxed_at));             \
+		__asm__ volatile("" : : "m"(*relaxed_at));   \
 	} while (0)
 #endif
 

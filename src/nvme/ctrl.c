@@ -91,6 +91,7 @@ void nvme_ctrl_put(struct nvme_ctrl *ctrl)
 void nvme_ctrl_end(struct nvme_ctrl *ctrl)
 {
 	atomic_store_explicit(&ctrl->ended, true, memory_order_release);
+	atomic_fetch_add_explicit(&ctrl->io_epoch, 1, memory_order_release);
 }
 
 /* ---- CC and CSTS ---- */

@@ -90,7 +90,8 @@ struct nvme_ctrl {
 	_Atomic(bool) proven; /* its host has authenticated itself, or need not */
 	_Atomic(bool) active; /* a command came since the timer looked: TBKAS */
 	_Atomic(enum nvme_ctrl_state) state;
-	_Atomic(uint32_t) io_epoch;   /* changes when state is READY no more, after state */
+	_Atomic(uint32_t)
+		io_epoch; /* changes when state is READY no more, or it has ended: after that */
 	_Atomic(uint32_t) io_queues;  /* from Connect to nvme_queue_fini() */
 	_Atomic(uint32_t) io_waiting; /* commands that wait for a resume */
 	_Atomic(uint32_t) cc;
@@ -231,22 +232,13 @@ static inline bool nvme_io_queue_must_end(const struct nvme_queue *queue)
 	const struct nvme_ctrl *ctrl = queue->ctrl;
 
 	return ctrl &&
-	       (atomic_load_explicit(&ctrl->ended, memory_order_acquire) ||
-		queue->io_epoch != atomic_load_explicit(&ctrl->io_epoch, memory_order_acquire));
+	       queue->io_epoch != atomic_load_explicit(&ctrl->io_epoch, memory_order_acquire);
 }
 
-/* Whether a reservation forbids a controller's host an access. */
+/* Whether a reservation forbids a controller's host an access. @nsid: up to ctrl->ns_count. */
 static inline bool nvme_ctrl_denies(const struct nvme_ctrl *ctrl, uint32_t nsid, uint8_t access)
 {
-	return nsid - 1 < ctrl->ns_count && (relaxed_load(&ctrl->ns[nsid - 1].denied) & access);
-}
-
-/* Whether a command, whose line has an access, must not be executed. */
-static inline bool nvme_request_is_denied(const struct nvme_request *request,
-					  const struct nvme_op *op)
-{
-	return request->preempted ||
-	       nvme_ctrl_denies(request->queue->ctrl, nvme_get32(request->cmd.nsid), op->access);
+	return relaxed_load(&ctrl->ns[(size_t)nsid - 1].denied) & access;
 }
 
 /* Answers it. */

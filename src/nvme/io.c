@@ -33,10 +33,9 @@ bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_na
 	return false;
 }
 
-/* Of commands with SLBA and NLB. Return: bytes in the range, or NVME_REFUSED. */
-static ALWAYS_INLINE int64_t range_len(struct nvme_request *request, const struct nvme_op *op)
+ALWAYS_INLINE int64_t nvme_io_range_len(struct nvme_request *request, const struct nvme_op *op,
+					const struct wrasse_namespace *ns)
 {
-	const struct wrasse_namespace *ns = request->at->ns;
 	uint64_t count = nvme_get16(request->cmd.rw.nlb) + 1ull;
 
 	if (!nvme_io_check_range(request, ns, nvme_get64(request->cmd.rw.slba), count))
@@ -46,17 +45,17 @@ static ALWAYS_INLINE int64_t range_len(struct nvme_request *request, const struc
 	return (int64_t)(count << ns->block_shift);
 }
 
-ALWAYS_INLINE int64_t nvme_rw_data_len_as(struct nvme_request *request, const struct nvme_op *op)
+static int64_t range_len(struct nvme_request *request)
 {
-	const struct wrasse_namespace *ns = request->at->ns;
-	int64_t len = range_len(request, op);
-
-	return len > 0 && ns->pi_type ? nvme_pi_data_len(request, ns, len) : len;
+	return nvme_io_range_len(request, request->op, request->at->ns);
 }
 
-int64_t nvme_rw_data_len(struct nvme_request *request)
+static int64_t rw_data_len(struct nvme_request *request)
 {
-	return nvme_rw_data_len_as(request, request->op);
+	const struct wrasse_namespace *ns = request->at->ns;
+	int64_t len = range_len(request);
+
+	return len > 0 && ns->pi_type ? nvme_pi_data_len(request, ns, len) : len;
 }
 
 static void need_scratch(struct nvme_request *request, uint64_t len)
@@ -66,7 +65,7 @@ static void need_scratch(struct nvme_request *request, uint64_t len)
 
 static int64_t compare_data_len(struct nvme_request *request)
 {
-	int64_t len = range_len(request, request->op);
+	int64_t len = range_len(request);
 
 	if (len > 0 && !nvme_io_is_native(request, request->at->ns))
 		need_scratch(request, (uint64_t)len);
@@ -76,7 +75,7 @@ static int64_t compare_data_len(struct nvme_request *request)
 /* Of a command that moves nothing, of which the backend or we take so many bytes at once. */
 static int64_t check_blank(struct nvme_request *request, uint64_t max)
 {
-	int64_t len = range_len(request, request->op);
+	int64_t len = range_len(request);
 
 	if (len < 0)
 		return NVME_REFUSED;
@@ -129,8 +128,7 @@ static bool range_is_as_it_was(struct nvme_request *request)
 
 /* The namespace of a command that is about to be executed: it may have gone, or changed, while the
  * request waited for its data. NULL: refused. */
-static ALWAYS_INLINE struct nvme_ns_port *io_port(struct nvme_request *request,
-						  const struct nvme_op *op)
+static struct nvme_ns_port *io_port(struct nvme_request *request)
 {
 	struct nvme_ns_port *port = request->at;
 
@@ -139,17 +137,19 @@ static ALWAYS_INLINE struct nvme_ns_port *io_port(struct nvme_request *request,
 			    "the namespace was removed");
 		return NULL;
 	}
-	return request->straight || !op->data_len || range_is_as_it_was(request) ? port : NULL;
+	return request->straight || !request->op->data_len || range_is_as_it_was(request) ? port :
+											    NULL;
 }
 
-ALWAYS_INLINE void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
-				enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
+static ALWAYS_INLINE void io_fill(struct nvme_request *request, const struct nvme_op *op,
+				  const struct nvme_ns_port *port, enum wrasse_io_opcode opcode,
+				  uint64_t offset, uint64_t length)
 {
 	struct wrasse_io *io = &request->io;
 
 	io->opcode = opcode;
 	io->flags = 0;
-	if (request->op->fua && (nvme_get16(request->cmd.rw.control) & NVME_RW_FUA))
+	if (op->fua && (nvme_get16(request->cmd.rw.control) & NVME_RW_FUA))
 		io->flags = WRASSE_IO_FUA;
 	io->offset = offset;
 	io->length = length;
@@ -162,10 +162,14 @@ ALWAYS_INLINE void nvme_io_fill(struct nvme_request *request, const struct nvme_
 	io->group_ctx = port->group_ctx;
 }
 
-static ALWAYS_INLINE enum nvme_next io_submit(struct nvme_request *request,
-					      struct nvme_ns_port *port,
-					      enum wrasse_io_opcode opcode, uint64_t offset,
-					      uint64_t length)
+void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
+		  enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
+{
+	io_fill(request, request->op, port, opcode, offset, length);
+}
+
+enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
+			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
 {
 	switch (relaxed_load(&port->state)) {
 	case NVME_NS_PORT_FAILED:
@@ -183,23 +187,17 @@ static ALWAYS_INLINE enum nvme_next io_submit(struct nvme_request *request,
 	return NVME_SUBMIT;
 }
 
-enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
-			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
-{
-	return io_submit(request, port, opcode, offset, length);
-}
-
 enum nvme_next nvme_io_flush(struct nvme_request *request, struct nvme_ns_port *port)
 {
 	return nvme_io_submit(request, port, WRASSE_IO_FLUSH, 0, 0);
 }
 
 /* The command's range with the command's data. */
-static ALWAYS_INLINE enum nvme_next
-data_submit(struct nvme_request *request, struct nvme_ns_port *port, enum wrasse_io_opcode opcode)
+static enum nvme_next data_submit(struct nvme_request *request, struct nvme_ns_port *port,
+				  enum wrasse_io_opcode opcode)
 {
 	uint64_t offset = nvme_get64(request->cmd.rw.slba) << port->ns->block_shift;
-	enum nvme_next next = io_submit(request, port, opcode, offset, request->data.len);
+	enum nvme_next next = nvme_io_submit(request, port, opcode, offset, request->data.len);
 
 	request->io.iov = request->iov;
 	request->io.iov_count = request->iov_count;
@@ -218,14 +216,13 @@ static enum nvme_next blank_submit(struct nvme_request *request, struct nvme_ns_
 
 /* ---- commands ---- */
 
-static ALWAYS_INLINE enum nvme_next read_io(struct nvme_request *request, struct nvme_ns_port *port)
+static enum nvme_next read_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
 	return port->ns->pi_type ? nvme_pi_steps(request, port) :
 				   data_submit(request, port, WRASSE_IO_READ);
 }
 
-static ALWAYS_INLINE enum nvme_next write_io(struct nvme_request *request,
-					     struct nvme_ns_port *port)
+static enum nvme_next write_io(struct nvme_request *request, struct nvme_ns_port *port)
 {
 	return port->ns->pi_type ? nvme_pi_steps(request, port) :
 				   data_submit(request, port, WRASSE_IO_WRITE);
@@ -272,21 +269,30 @@ static enum nvme_next flush_io(struct nvme_request *request, struct nvme_ns_port
 	return port ? nvme_io_flush(request, port) : nvme_flush_steps(request);
 }
 
-ALWAYS_INLINE enum nvme_next nvme_io_execute(struct nvme_request *request, const struct nvme_op *op)
+enum nvme_next nvme_io_execute(struct nvme_request *request)
 {
+	const struct nvme_op *op = request->op;
 	struct nvme_ns_port *port = NULL;
 
 	if (!op->all || nvme_get32(request->cmd.nsid) != NVME_NSID_ALL) {
-		port = io_port(request, op);
+		port = io_port(request);
 		if (!port)
 			return NVME_RESPOND;
 	}
-	/* Most commands are Reads and Writes. */
-	if (op->io == read_io)
-		return read_io(request, port);
-	if (op->io == write_io)
-		return write_io(request, port);
 	return op->io(request, port);
+}
+
+ALWAYS_INLINE void nvme_io_execute_known(struct nvme_request *request, enum nvme_kind kind)
+{
+	struct nvme_ns_port *port = request->at;
+
+	io_fill(request, nvme_request_op(request, kind), port,
+		kind == NVME_KIND_READ ? WRASSE_IO_READ : WRASSE_IO_WRITE,
+		nvme_get64(request->cmd.rw.slba) << port->ns->block_shift, request->data.len);
+	request->io.iov = request->iov;
+	request->io.iov_count = request->iov_count;
+	request->port = port;
+	port->in_flight++;
 }
 
 static const struct nvme_op io_ops[] = {
@@ -312,7 +318,7 @@ static const struct nvme_op io_ops[] = {
 			.lends = true,
 			.fuse = NVME_FUSE_SECOND,
 			.effects = NVME_EFFECT_DATA,
-			.data_len = nvme_rw_data_len,
+			.data_len = rw_data_len,
 			.io = write_io,
 		},
 	[NVME_OPC_READ] =
@@ -325,7 +331,7 @@ static const struct nvme_op io_ops[] = {
 			.exact = true,
 			.fua = true,
 			.lends = true,
-			.data_len = nvme_rw_data_len,
+			.data_len = rw_data_len,
 			.io = read_io,
 		},
 	[NVME_OPC_WRITE_UNCORRECTABLE] =
@@ -486,7 +492,7 @@ ALWAYS_INLINE bool nvme_request_must_wait_at_once(const struct nvme_request *req
 						  enum nvme_kind kind)
 {
 	if (kind != NVME_KIND_ANY)
-		return request->at->paused;
+		return false;
 	if (request->queue->on != NVME_ON_IO)
 		return false;
 	return request->at ? request->at->paused : nvme_request_must_wait(request);
@@ -561,7 +567,7 @@ ALWAYS_INLINE enum nvme_next nvme_request_complete_io_as(struct nvme_request *re
 	}
 	if (!wrasse_status_is_ok(status))
 		return io_failed(request, port, status);
-	if (request->steps.next)
+	if (kind == NVME_KIND_ANY && request->steps.next)
 		return nvme_request_may_go_on(request) ? request->steps.next(request, port) :
 							 NVME_RESPOND;
 	io_count(port, request, kind, request->io.length);

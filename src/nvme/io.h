@@ -17,12 +17,20 @@ bool nvme_io_check_range(struct nvme_request *request, const struct wrasse_names
 /* Refuses a command that writes to a namespace that is read-only. */
 bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_namespace *ns);
 
-/* Of Read and Write. Return: bytes that the host moves, or NVME_REFUSED. */
-int64_t nvme_rw_data_len(struct nvme_request *request);
-int64_t nvme_rw_data_len_as(struct nvme_request *request, const struct nvme_op *op);
+/*
+ * Of commands with SLBA and NLB.
+ *
+ * @op: the command's line. @ns: the command's namespace.
+ * Return: bytes in the range, or NVME_REFUSED.
+ */
+int64_t nvme_io_range_len(struct nvme_request *request, const struct nvme_op *op,
+			  const struct wrasse_namespace *ns);
 
-/* Executes a command whose line, @op, has io. */
-enum nvme_next nvme_io_execute(struct nvme_request *request, const struct nvme_op *op);
+/* Executes a command whose line has io. */
+enum nvme_next nvme_io_execute(struct nvme_request *request);
+
+/* The same of one that is known: NVME_SUBMIT. */
+void nvme_io_execute_known(struct nvme_request *request, enum nvme_kind kind);
 
 /* Fills request->io, without its iov. Bytes. */
 void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,

@@ -179,6 +179,7 @@ static void ns_fill(struct wrasse_namespace *ns, struct wrasse_subsystem *subsys
 		ns->port[i].ns = ns;
 		ns->port[i].ana_group = ns->ana_group;
 		ns->port[i].restricted = ns->restricted;
+		ns->port[i].protected = ns->pi_type != 0;
 	}
 }
 

@@ -95,10 +95,16 @@ struct nvme_ns_port {
 	struct wrasse_namespace *ns;
 	void *group_ctx;    /* from attach() */
 	uint32_t ana_group; /* constant: ANAGRPID */
-	bool restricted;    /* constant: only hosts that were allowed see it */
-	_Atomic(enum nvme_ns_port_state) state;
+	union {
+		struct {
+			_Atomic(uint8_t) state; /* enum nvme_ns_port_state */
+			bool restricted;        /* constant: only hosts that were allowed see it */
+			bool paused;            /* new I/O waits: see nvme_request_must_wait() */
+			bool protected;         /* constant: it has protection information */
+		};
+		uint32_t conditions; /* all four: see nvme_port_is_plain() */
+	};
 	bool attach_failed;  /* while LEAVING: attach() had failed, so no detach() */
-	bool paused;         /* new I/O waits: see nvme_request_must_wait() */
 	_Atomic(bool) quiet; /* paused and nothing in flight, which stays so until a resume; read
 				by the control plane */
 	uint32_t in_flight;  /* I/Os that the backend has: counted by src/nvme from NVME_SUBMIT to
@@ -306,12 +312,29 @@ void nvme_queue_wait_end(struct nvme_queue *queue);
  */
 enum nvme_kind {
 	NVME_KIND_ANY,
-	NVME_KIND_READ,  /* Read on an I/O queue, with its flags as they should be */
+	NVME_KIND_READ, /* Read on an I/O queue, with its flags as they should be, of a namespace that is one I/O
+			    of the backend's: see nvme_port_is_plain() */
 	NVME_KIND_WRITE, /* Write likewise */
 };
 
-/* Of what was received on a queue; at least 64 bytes. */
-enum nvme_kind nvme_capsule_kind(const struct nvme_queue *queue, const uint8_t *capsule);
+/*
+ * Whether nothing but its ANA state and a reservation can be in the way of a command of a namespace: its group has
+ * attached to it, every host sees it, it is not paused, and it has no protection information.
+ */
+static inline bool nvme_port_is_plain(const struct nvme_ns_port *port)
+{
+	static const struct nvme_ns_port plain = {.state = NVME_NS_PORT_ATTACHED};
+
+	return port->conditions == plain.conditions;
+}
+
+/*
+ * Of what was received on a queue that has not ended; at least 64 bytes.
+ *
+ * @port: the namespace of a command that is known.
+ */
+enum nvme_kind nvme_capsule_kind(const struct nvme_queue *queue, const uint8_t *capsule,
+				 struct nvme_ns_port **port);
 
 /*
  * Takes a capsule: copies the command, advances SQHD, checks everything that needs only the capsule
@@ -325,9 +348,9 @@ enum nvme_kind nvme_capsule_kind(const struct nvme_queue *queue, const uint8_t *
  */
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len);
 
-/* The same for one that is known. */
+/* The same for one that is known, with the namespace that nvme_capsule_kind() found. */
 bool nvme_request_parse_as(struct nvme_request *request, enum nvme_kind kind,
-			   const uint8_t *capsule, uint32_t len);
+			   struct nvme_ns_port *port, const uint8_t *capsule, uint32_t len);
 
 /* Whether the request is I/O of a namespace that is paused, in its group's view: it must not be
  * executed before a resume. Admin and Fabrics commands never are. */
@@ -451,15 +474,6 @@ static inline struct wrasse_status nvme_request_status(const struct nvme_request
 static inline bool nvme_request_is_fabrics(const struct nvme_request *request)
 {
 	return request->cmd.opcode == NVME_OPC_FABRICS;
-}
-
-/* Which way the data of a parsed command goes. */
-static inline enum nvme_xfer nvme_request_xfer(const struct nvme_request *request,
-					       enum nvme_kind kind)
-{
-	return kind == NVME_KIND_READ  ? NVME_XFER_C2H :
-	       kind == NVME_KIND_WRITE ? NVME_XFER_H2C :
-					 request->data.xfer;
 }
 
 /* Of a command of an I/O queue. */

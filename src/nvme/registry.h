@@ -321,7 +321,7 @@ int nvme_path_get_ana(struct wrasse_subsystem *subsystem, uint16_t portal, uint3
 /* The state of a group now. Any thread. */
 static inline uint8_t nvme_path_state(const struct nvme_path *path, uint32_t group)
 {
-	return atomic_load_explicit(&path->ana[group - 1].state, memory_order_acquire);
+	return atomic_load_explicit(&path->ana[(size_t)group - 1].state, memory_order_acquire);
 }
 
 /* Whether a controller sees a restricted namespace. Any thread. */

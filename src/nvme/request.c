@@ -90,30 +90,35 @@ void nvme_request_fail(struct nvme_request *request, struct wrasse_status status
 		nvme_refuse(request, status, NVME_AT_NONE, request->why);
 }
 
+static bool is_connect(const struct nvme_request *request)
+{
+	return nvme_request_is_fabrics(request) && request->cmd.fctype == NVME_FCTYPE_CONNECT;
+}
+
 ALWAYS_INLINE void nvme_request_stamp(struct nvme_request *request)
 {
 	const struct nvme_queue *queue = request->queue;
-	bool connect =
-		nvme_request_is_fabrics(request) && request->cmd.fctype == NVME_FCTYPE_CONNECT;
 
 	if (!queue->sqflow_off)
 		nvme_put16(&request->cqe.sqhd, queue->sqhd);
 	else
-		nvme_put16(&request->cqe.sqhd, connect ? NVME_SQHD_NO_FLOW : 0);
+		nvme_put16(&request->cqe.sqhd, is_connect(request) ? NVME_SQHD_NO_FLOW : 0);
 }
 
 /* ---- capsules ---- */
 
 ALWAYS_INLINE enum nvme_kind nvme_capsule_kind(const struct nvme_queue *queue,
-					       const uint8_t *capsule)
+					       const uint8_t *capsule, struct nvme_ns_port **port)
 {
 	const struct nvme_cmd *cmd = (const struct nvme_cmd *)capsule;
 
-	if (queue->on != NVME_ON_IO || cmd->flags != NVME_PSDT_SGL)
+	if (queue->on != NVME_ON_IO || cmd->flags != NVME_PSDT_SGL ||
+	    (cmd->opcode != NVME_OPC_READ && cmd->opcode != NVME_OPC_WRITE))
 		return NVME_KIND_ANY;
-	return cmd->opcode == NVME_OPC_READ  ? NVME_KIND_READ :
-	       cmd->opcode == NVME_OPC_WRITE ? NVME_KIND_WRITE :
-					       NVME_KIND_ANY;
+	*port = nvme_queue_allocated(queue, nvme_get32(cmd->nsid));
+	if (!*port || !nvme_port_is_plain(*port))
+		return NVME_KIND_ANY;
+	return cmd->opcode == NVME_OPC_READ ? NVME_KIND_READ : NVME_KIND_WRITE;
 }
 
 static void queue_advance(struct nvme_queue *queue)
@@ -266,30 +271,42 @@ static ALWAYS_INLINE bool request_parse_data(struct nvme_request *request, const
 	return true;
 }
 
-static ALWAYS_INLINE bool request_parse(struct nvme_request *request, enum nvme_kind kind,
-					const uint8_t *capsule, uint32_t len)
+static bool request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
 {
-	const struct nvme_op *op;
+	const struct nvme_op *op = request_find_op(request);
 	int64_t need;
 
-	if (kind == NVME_KIND_ANY)
-		request->op = request_find_op(request);
-	op = nvme_request_op(request, kind);
 	request->op = op;
-	if (!request_check_queue(request, op) ||
-	    (kind == NVME_KIND_ANY && !request_check_flags(request, op)) ||
+	if (!request_check_queue(request, op) || !request_check_flags(request, op) ||
 	    (op->ns && !request_check_ns(request, op)))
 		return false;
 	if (op->any_len && op->xfer != NVME_XFER_NONE)
 		return request_parse_data(request, op, capsule, len, 0);
 	if (!op->data_len)
 		return true;
-	/* Most commands are Reads and Writes. */
-	need = op->data_len == nvme_rw_data_len ? nvme_rw_data_len_as(request, op) :
-						  op->data_len(request);
+	need = op->data_len(request);
 	if (need <= 0)
 		return need == 0;
 	return request_parse_data(request, op, capsule, len, need);
+}
+
+/* The same for what is known, as far as that does not say it. */
+static ALWAYS_INLINE bool request_parse_known(struct nvme_request *request,
+					      const struct nvme_op *op, struct nvme_ns_port *port,
+					      const uint8_t *capsule, uint32_t len)
+{
+	int64_t need;
+
+	request->op = op;
+	if (nvme_io_queue_must_end(request->queue)) {
+		refuse_by_queue(request, op);
+		return false;
+	}
+	request->at = port;
+	if (!nvme_ana_check(request, port))
+		return false;
+	need = nvme_io_range_len(request, op, port->ns);
+	return need != NVME_REFUSED && request_parse_data(request, op, capsule, len, need);
 }
 
 /* A constant length. In two halves, of which gcc makes stores; of the whole a string instruction, which is slow. */
@@ -300,8 +317,12 @@ static inline void zero(uint8_t *at, size_t len)
 }
 
 ALWAYS_INLINE bool nvme_request_parse_as(struct nvme_request *request, enum nvme_kind kind,
-					 const uint8_t *capsule, uint32_t len)
+					 struct nvme_ns_port *port, const uint8_t *capsule,
+					 uint32_t len)
 {
+	struct nvme_queue *queue = request->queue;
+	bool good;
+
 	memcpy(&request->cmd, capsule, sizeof(request->cmd));
 	memset(&request->cqe, 0, sizeof(request->cqe));
 	request->cqe.cid = request->cmd.cid;
@@ -309,19 +330,21 @@ ALWAYS_INLINE bool nvme_request_parse_as(struct nvme_request *request, enum nvme
 	     offsetof(struct nvme_request, data.desc) - offsetof(struct nvme_request, at));
 	request->steps.next = NULL;
 
-	queue_advance(request->queue);
+	queue_advance(queue);
 	if (kind != NVME_KIND_ANY ||
-	    (request->queue->state == NVME_QUEUE_CONNECTED && request->queue->on != NVME_ON_AUTH))
-		queue_show_activity(request->queue);
-	if (request_parse(request, kind, capsule, len))
-		return true;
-	memset(&request->data, 0, offsetof(struct nvme_data, desc));
-	return false;
+	    (queue->state == NVME_QUEUE_CONNECTED && queue->on != NVME_ON_AUTH))
+		queue_show_activity(queue);
+	good = kind == NVME_KIND_ANY ? request_parse(request, capsule, len) :
+				       request_parse_known(request, nvme_request_op(request, kind),
+							   port, capsule, len);
+	if (!good)
+		memset(&request->data, 0, offsetof(struct nvme_data, desc));
+	return good;
 }
 
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
 {
-	return nvme_request_parse_as(request, NVME_KIND_ANY, capsule, len);
+	return nvme_request_parse_as(request, NVME_KIND_ANY, NULL, capsule, len);
 }
 
 bool nvme_request_may_go_on(struct nvme_request *request)
@@ -334,14 +357,23 @@ bool nvme_request_may_go_on(struct nvme_request *request)
 	return false;
 }
 
+/* Whether its host may not do that. Asked last, not when the capsule came: the reservation may be younger. */
+static bool request_is_denied(const struct nvme_request *request)
+{
+	const struct nvme_ctrl *ctrl = request->queue->ctrl;
+	uint32_t nsid = nvme_get32(request->cmd.nsid);
+
+	return request->op->access &&
+	       (request->preempted ||
+		(nsid - 1 < ctrl->ns_count && nvme_ctrl_denies(ctrl, nsid, request->op->access)));
+}
+
 /* Whether it may still be executed; else it is refused. */
-static ALWAYS_INLINE bool request_may_be_executed(struct nvme_request *request,
-						  const struct nvme_op *op)
+static bool request_may_be_executed(struct nvme_request *request)
 {
 	if (!request->straight && !request_check_again(request))
 		return false;
-	/* Here, not when the capsule came: the reservation may be younger. */
-	if (!op->access || !nvme_request_is_denied(request, op))
+	if (!request_is_denied(request))
 		return true;
 	nvme_request_deny(request);
 	return false;
@@ -355,9 +387,13 @@ bool nvme_request_is_io(const struct nvme_request *request)
 ALWAYS_INLINE enum nvme_next nvme_request_execute_io(struct nvme_request *request,
 						     enum nvme_kind kind)
 {
-	const struct nvme_op *op = nvme_request_op(request, kind);
-
-	return request_may_be_executed(request, op) ? nvme_io_execute(request, op) : NVME_RESPOND;
+	if (kind == NVME_KIND_ANY)
+		return request_may_be_executed(request) ? nvme_io_execute(request) : NVME_RESPOND;
+	if (nvme_ctrl_denies(request->queue->ctrl, nvme_get32(request->cmd.nsid),
+			     nvme_request_op(request, kind)->access))
+		return nvme_request_deny(request);
+	nvme_io_execute_known(request, kind);
+	return NVME_SUBMIT;
 }
 
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
@@ -367,7 +403,7 @@ enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_n
 
 	if (request->op->io)
 		return nvme_request_execute_io(request, NVME_KIND_ANY);
-	if (!request_may_be_executed(request, request->op))
+	if (!request_may_be_executed(request))
 		return NVME_RESPOND;
 	if (request->op->filtered)
 		request->hook = nvme_hook_find(request->queue, request->cmd.opcode);

@@ -32,7 +32,7 @@ static inline uint8_t nvme_sgl_add(struct nvme_data *data, const struct nvme_sgl
 	data->desc[count].len = len;
 	data->desc[count].rkey = nvme_get32(sgl->keyed.key);
 	data->desc_count = count + 1;
-	data->len += len;
+	data->len = count ? data->len + len : len;
 	return 0;
 }
 

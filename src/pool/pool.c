@@ -46,9 +46,9 @@ struct slot {
 struct pool {
 	/* The owner writes this line; the counters without read-modify-write, for all to read. */
 	struct pool_item *lifo; /* the free ones of the first @touched items */
-	uint32_t touched;       /* items whose heads were written */
+	/* Items whose heads were written: as many as ever were out, since one is written when no other is free. */
+	_Atomic uint32_t touched;
 	_Atomic uint32_t free;
-	_Atomic uint32_t free_min;
 	_Atomic uint64_t waits;
 	uint32_t capacity;
 	uint32_t poison_len;
@@ -63,6 +63,17 @@ struct pool {
 	struct pool_slab heads; /* the payloads too unless registered */
 	struct pool_slab payloads;
 };
+
+/* Only the owner stores them, so that reading its own value back needs no ordering. */
+static uint32_t get_free(const struct pool *pool)
+{
+	return relaxed_load(&pool->free);
+}
+
+static uint32_t get_touched(const struct pool *pool)
+{
+	return relaxed_load(&pool->touched);
+}
 
 static struct slot *item_slot(struct pool_item *item)
 {
@@ -135,7 +146,6 @@ int pool_create(const struct pool_opts *opts, struct pool **pool)
 	p->item_size = opts->item_size;
 	p->poison_len = opts->registered ? REGISTERED_POISON_LEN : opts->item_size;
 	atomic_init(&p->free, opts->capacity);
-	atomic_init(&p->free_min, opts->capacity);
 	atomic_init(&p->waits, 0);
 	pool_inbox_init(&p->inbox);
 	for (i = 0; i < p->capacity; i++)
@@ -173,7 +183,7 @@ void pool_destroy(struct pool *pool)
 	pool_for_each_out(pool, stop_at_item_out, pool);
 	for (i = 0; i < pool->capacity; i++)
 		ASAN_UNPOISON_MEMORY_REGION(payload_at(pool, i), pool->item_size);
-	for (i = 0; DEBUG_BUILD && i < pool->touched; i++)
+	for (i = 0; DEBUG_BUILD && i < get_touched(pool); i++)
 		check_poison(pool, slot_at(pool, i));
 	pool_slab_fini(&pool->payloads);
 	pool_slab_fini(&pool->heads);
@@ -185,13 +195,12 @@ struct pool_slab *pool_payload_slab(struct pool *pool)
 	return pool->payloads.base ? &pool->payloads : NULL;
 }
 
-/* Take and give */
-
-/* Only the owner stores them, so that reading its own value back needs no ordering. */
-static uint32_t get_free(const struct pool *pool)
+ALWAYS_INLINE uint32_t pool_lkey(const struct pool_item *item, unsigned index)
 {
-	return relaxed_load(&pool->free);
+	return item->pool->payloads.lkey[index];
 }
+
+/* Take and give */
 
 static void set_free(struct pool *pool, uint32_t count)
 {
@@ -231,10 +240,12 @@ static uint32_t collect(struct pool *pool)
 
 static __attribute__((noinline)) struct pool_item *touch(struct pool *pool)
 {
-	struct slot *slot = slot_at(pool, pool->touched);
+	uint32_t index = get_touched(pool);
+	struct slot *slot = slot_at(pool, index);
 
 	slot->item.pool = pool;
-	slot->item.payload = payload_at(pool, pool->touched++);
+	slot->item.payload = payload_at(pool, index);
+	relaxed_store(&pool->touched, index + 1);
 	return &slot->item;
 }
 
@@ -276,10 +287,7 @@ ALWAYS_INLINE struct pool_item *pool_take(struct pool *pool, uint32_t count, uin
 		last = last->next = take_one(pool, holder);
 	last->next = NULL;
 
-	left -= count;
-	set_free(pool, left);
-	if (left < relaxed_load(&pool->free_min))
-		relaxed_store(&pool->free_min, left);
+	set_free(pool, left - count);
 	return first;
 }
 
@@ -300,26 +308,44 @@ static inline void poison(const struct pool *pool, struct pool_item *item)
 	ASAN_POISON_MEMORY_REGION(item->payload, pool->item_size);
 }
 
-ALWAYS_INLINE uint32_t pool_give(struct pool *pool, struct pool_item *chain)
+static ALWAYS_INLINE void give_one(const struct pool *pool, struct pool_item *item)
+{
+	if (item->pool != pool || !item->holder || relaxed_load(&item_slot(item)->returned))
+		refuse(pool, item);
+	poison(pool, item);
+	item->holder = NULL;
+}
+
+static void add_free(struct pool *pool, struct pool_item *first, struct pool_item *last,
+		     uint32_t count)
+{
+	last->next = pool->lifo;
+	pool->lifo = first;
+	relaxed_add(&pool->free, count);
+}
+
+static __attribute__((noinline)) uint32_t give_many(struct pool *pool, struct pool_item *chain)
 {
 	struct pool_item *item = chain;
-	uint32_t count = 0;
+	uint32_t count = 1;
 
+	for (give_one(pool, item); item->next; count++) {
+		item = item->next;
+		give_one(pool, item);
+	}
+	add_free(pool, chain, item, count);
+	return count;
+}
+
+ALWAYS_INLINE uint32_t pool_give(struct pool *pool, struct pool_item *chain)
+{
 	if (!chain)
 		return 0;
-	for (;; item = item->next) {
-		if (item->pool != pool || !item->holder || relaxed_load(&item_slot(item)->returned))
-			refuse(pool, item);
-		poison(pool, item);
-		item->holder = NULL;
-		count++;
-		if (!item->next)
-			break;
-	}
-	item->next = pool->lifo;
-	pool->lifo = chain;
-	relaxed_add(&pool->free, count);
-	return count;
+	if (chain->next)
+		return give_many(pool, chain);
+	give_one(pool, chain);
+	add_free(pool, chain, chain, 1);
+	return 1;
 }
 
 void pool_give_remote(struct pool *pool, struct pool_item *chain)
@@ -364,16 +390,16 @@ ALWAYS_INLINE bool pool_has_plenty(const struct pool *pool)
 void pool_get_books(const struct pool *pool, struct pool_books *books)
 {
 	uint32_t count = get_free(pool);
-	uint32_t least = relaxed_load(&pool->free_min);
+	uint32_t peak = get_touched(pool);
 
-	/* The owner may be between its two stores. */
-	if (least > count)
-		least = count;
+	/* Another take may have come between the two loads. */
+	if (peak < pool->capacity - count)
+		peak = pool->capacity - count;
 	*books = (struct pool_books){
 		.name = pool->name,
 		.capacity = pool->capacity,
 		.free = count,
-		.peak = pool->capacity - least,
+		.peak = peak,
 		.waits = relaxed_load(&pool->waits),
 	};
 }
@@ -385,7 +411,7 @@ uint32_t pool_for_each_out(struct pool *pool, void (*each)(void *ctx, const stru
 	uint32_t i, count = 0;
 
 	collect(pool);
-	for (i = 0; i < pool->touched; i++) {
+	for (i = 0; i < get_touched(pool); i++) {
 		slot = slot_at(pool, i);
 		if (!slot->item.holder)
 			continue;
@@ -408,7 +434,7 @@ static bool is_own_item(const struct pool *pool, const struct pool_item *item)
 static void check_lifo(const struct pool *pool)
 {
 	const struct pool_item *item = pool->lifo;
-	uint32_t i, count = get_free(pool) - (pool->capacity - pool->touched);
+	uint32_t i, count = get_free(pool) - (pool->capacity - get_touched(pool));
 
 	for (i = 0; i < count; i++, item = item->next) {
 		if (!item)
@@ -434,7 +460,7 @@ void pool_check(struct pool *pool)
 	check_lifo(pool);
 	for (i = 0; i < pool->capacity; i++) {
 		slot = slot_at(pool, i);
-		if (slot->item.pool != (i < pool->touched ? pool : NULL))
+		if (slot->item.pool != (i < get_touched(pool) ? pool : NULL))
 			pool_panic("%s: the head of item %p was overwritten", pool->name,
 				   (const void *)&slot->item);
 		out += slot->item.holder != NULL;

@@ -48,6 +48,9 @@ size_t pool_payload_len(const struct pool_opts *opts);
 /* The slab that the payloads of a registered pool lie in. */
 struct pool_slab *pool_payload_slab(struct pool *pool);
 
+/* The key of the payloads with a device, of an item whose payload is registered. @index: the device's. */
+uint32_t pool_lkey(const struct pool_item *item, unsigned index);
+
 /*
  * The owner. Takes @count items as one chain if at least @count + @reserve are free, else none.
  *

@@ -86,16 +86,12 @@ static void send_back(struct rdmat_abort *abort, bool aborted)
 
 static struct rdmat_request *find_cid(const struct rdmat_qp *qp, uint16_t cid)
 {
-	struct pool_link *link, *tmp;
+	struct rdmat_request *request;
 
-	for (unsigned state = RDMAT_REQUEST_RECEIVED; state < RDMAT_REQUEST_OVERDUE; state++) {
-		pool_list_for_each(link, tmp, &qp->lists[state]) {
-			struct rdmat_request *request =
-				pool_container(link, struct rdmat_request, link);
-
-			if (nvme_get16(request->nvme.cmd.cid) == cid)
-				return request;
-		}
+	rdmat_request_for_each(request, qp->class) {
+		if (request->qp == qp && request->state < RDMAT_REQUEST_OVERDUE &&
+		    nvme_get16(request->nvme.cmd.cid) == cid)
+			return request;
 	}
 	return NULL;
 }
@@ -120,9 +116,8 @@ static struct rdmat_request *find_victim(const struct wrasse_poll_group *group,
  */
 static bool backend_can_abort(const struct rdmat_request *victim)
 {
-	return victim->backend && victim->nvme.port && !victim->nvme.saving && !victim->nvme.hook &&
-	       !__atomic_load_n(&victim->io_done, __ATOMIC_RELAXED) &&
-	       victim->nvme.port->ns->ops.abort;
+	return relaxed_load(&victim->io_out) && victim->nvme.port && !victim->nvme.saving &&
+	       !victim->nvme.hook && victim->nvme.port->ns->ops.abort;
 }
 
 /* One Abort at a time; and half of a fused pair is ended with its other half or not at all. */

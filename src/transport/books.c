@@ -19,12 +19,16 @@ static void line_of_pool(struct wrasse_pool_line *line, const struct wrasse_poll
 
 static void line_of_class(struct wrasse_pool_line *line, const struct rdmat_class *class)
 {
+	uint32_t free = relaxed_load(&class->free_count), out = relaxed_load(&class->lost_out);
+
+	if (!out)
+		out = relaxed_load(&class->touched);
 	*line = (struct wrasse_pool_line){
 		.name = class->name,
 		.group = class->group->index,
 		.capacity = class->capacity,
-		.free = __atomic_load_n(&class->free_count, __ATOMIC_RELAXED),
-		.peak = class->capacity - __atomic_load_n(&class->free_min, __ATOMIC_RELAXED),
+		.free = free,
+		.peak = out > class->capacity - free ? out : class->capacity - free,
 		.waits = __atomic_load_n(&class->waits, __ATOMIC_RELAXED),
 	};
 }
@@ -257,15 +261,14 @@ unsigned wrasse_poll_group_moves(struct wrasse_poll_group *group, unsigned max,
 	if (count > max)
 		count = max;
 	for (uint64_t i = end - count; i < end; i++) {
-		uint64_t record = group->records[i % RDMAT_RECORDS];
-		uint16_t qid = (uint16_t)(record >> 32);
+		const struct rdmat_record *record = &group->records[i % RDMAT_RECORDS];
 		const struct wrasse_move move = {
 			.number = i,
-			.request = (uint32_t)record,
-			.admin = qid == 0,
-			.qid = qid,
-			.from = rdmat_request_states[record >> 48 & 0xff].name,
-			.to = rdmat_request_states[record >> 56].name,
+			.request = record->request,
+			.admin = record->qid == 0,
+			.qid = record->qid,
+			.from = rdmat_request_states[record->from].name,
+			.to = rdmat_request_states[record->to].name,
 		};
 
 		each(ctx, &move);

@@ -13,29 +13,15 @@ static bool is_out(const struct rdmat_request *request)
 	       request->state == RDMAT_REQUEST_OVERDUE;
 }
 
-static void fence_queue(struct nvme_ns_port *port, struct rdmat_qp *qp)
+static void fence_port(struct wrasse_poll_group *group, struct nvme_ns_port *port)
 {
-	struct pool_link *link, *tmp;
+	struct rdmat_request *request;
 
-	for (unsigned list = 0; list < RDMAT_REQUEST_STATE_COUNT; list++) {
-		pool_list_for_each(link, tmp, &qp->lists[list]) {
-			struct rdmat_request *request =
-				pool_container(link, struct rdmat_request, link);
-
+	for (unsigned i = 0; i < 2; i++)
+		rdmat_request_for_each(request, &group->classes[i]) {
 			if (!is_out(request))
 				nvme_fence_request(port, &request->nvme);
 		}
-	}
-}
-
-static void fence_port(struct wrasse_poll_group *group, struct nvme_ns_port *port)
-{
-	struct pool_list *lists[] = {&group->qps, &group->dying};
-	struct pool_link *link, *tmp;
-
-	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		pool_list_for_each(link, tmp, lists[i])
-			fence_queue(port, pool_container(link, struct rdmat_qp, link));
 	nvme_fence_set(port);
 }
 

@@ -5,8 +5,6 @@
  */
 #include "transport/flow.h"
 
-#include <pthread.h>
-
 #include "inline.h"
 #include "nvme/registry.h"
 #include "pool/panic.h"
@@ -29,33 +27,31 @@ static void go_on(struct rdmat_request *second, bool good)
 	rdmat_flow_respond(second);
 }
 
-static ALWAYS_INLINE void respond(struct rdmat_request *request, enum nvme_kind kind)
+void rdmat_flow_respond(struct rdmat_request *request)
 {
-	struct rdmat_qp *qp = request->qp;
-	struct rdmat_request *second =
-		kind == NVME_KIND_ANY && request->pair ? rdmat_pair_part(request) : NULL;
+	struct rdmat_request *second = request->pair ? rdmat_pair_part(request) : NULL;
 	bool good = nvme_request_succeeded(&request->nvme);
 
-	request->with_data = good && nvme_request_xfer(&request->nvme, kind) == NVME_XFER_C2H;
+	request->with_data = good && request->nvme.data.xfer == NVME_XFER_C2H;
 	if (!good)
-		rdmat_count(&qp->group->stats.errors, 1);
-	rdmat_sendq_respond(request);
+		rdmat_count(&request->qp->group->stats.errors, 1);
+	rdmat_sendq_respond(request, NVME_KIND_ANY);
 	if (second)
 		go_on(second, good);
 }
 
-void rdmat_flow_respond(struct rdmat_request *request)
+/* The same. */
+static ALWAYS_INLINE void respond(struct rdmat_request *request, enum nvme_kind kind)
 {
-	respond(request, NVME_KIND_ANY);
+	if (kind == NVME_KIND_ANY || !nvme_request_succeeded(&request->nvme)) {
+		rdmat_flow_respond(request);
+		return;
+	}
+	request->with_data = kind == NVME_KIND_READ;
+	rdmat_sendq_respond(request, kind);
 }
 
 static void executed(struct rdmat_request *request, enum nvme_next next);
-
-static inline void came_back(struct rdmat_request *request)
-{
-	request->backend = false;
-	request->io_done = false;
-}
 
 /* The backend has ended an I/O that came back. */
 static ALWAYS_INLINE void done(struct rdmat_request *request, enum nvme_kind kind)
@@ -77,7 +73,7 @@ static ALWAYS_INLINE void submit(struct rdmat_request *request, enum nvme_kind k
 	struct nvme_ns_port *port = nvme->port;
 
 	request->backend = true;
-	request->io_done = false;
+	request->io_out = true;
 	request->seen_ns = 0;
 	/* Commands: those of several I/Os are none of these. */
 	if (nvme_is_read(nvme, kind)) {
@@ -91,11 +87,13 @@ static ALWAYS_INLINE void submit(struct rdmat_request *request, enum nvme_kind k
 	port->ns->ops.submit(&nvme->io);
 	if (group->submitting == request) {
 		group->submitting = NULL;
+		if (kind != NVME_KIND_ANY)
+			rdmat_request_stays(request);
 	} else if (kind == NVME_KIND_ANY) {
 		/* What is several I/Os shall not be a stack of calls. */
 		rdmat_group_done(group, request);
 	} else {
-		came_back(request);
+		request->backend = false;
 		done(request, kind);
 	}
 }
@@ -103,7 +101,7 @@ static ALWAYS_INLINE void submit(struct rdmat_request *request, enum nvme_kind k
 static void save(struct rdmat_request *request)
 {
 	request->backend = true;
-	request->io_done = false;
+	request->io_out = true;
 	nvme_request_save(&request->nvme);
 }
 
@@ -133,7 +131,7 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 		break;
 	case NVME_HOOK:
 		request->backend = true;
-		request->io_done = false;
+		request->io_out = true;
 		nvme_hook_submit(&request->nvme);
 		break;
 	case NVME_SAVE:
@@ -223,8 +221,8 @@ static ALWAYS_INLINE void execute(struct rdmat_request *request, enum nvme_kind 
 {
 	enum nvme_next next;
 
-	request->nvme.straight = request->state == RDMAT_REQUEST_RECEIVED;
-	rdmat_request_move_to_executing(request);
+	request->nvme.straight = kind != NVME_KIND_ANY || request->state == RDMAT_REQUEST_RECEIVED;
+	rdmat_request_move_to_executing(request, kind);
 	if (kind == NVME_KIND_ANY && !nvme_request_is_io(&request->nvme)) {
 		ask(request, CALL_EXECUTE);
 		return;
@@ -274,16 +272,14 @@ void rdmat_flow_wait_resources(struct rdmat_request *request)
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESOURCES);
 	rdmat_unsignaled_wanted(qp->group);
 	if (!pool_link_is_on_list(&qp->wait_link))
-		pool_list_add_tail(&qp->group->waiting[qp->class->admin], &qp->wait_link);
+		pool_list_add_tail(&qp->class->waiting, &qp->wait_link);
 }
 
 static ALWAYS_INLINE void go(struct rdmat_request *request, enum nvme_kind kind)
 {
-	struct wrasse_poll_group *group = request->qp->group;
-
 	if (!rdmat_request_needs_resources(request, kind))
 		execute(request, kind);
-	else if (pool_list_is_empty(&group->waiting[request->class->admin]) &&
+	else if (pool_list_is_empty(&request->class->waiting) &&
 		 rdmat_request_take_resources(request, kind))
 		start_transfer(request, kind);
 	else
@@ -308,20 +304,15 @@ void rdmat_flow_start(struct rdmat_request *request)
 	start(request, NVME_KIND_ANY);
 }
 
-/* Parses the capsule of a request. Return: whether it is good; else it is refused. */
-static ALWAYS_INLINE bool parse(struct rdmat_request *request, enum nvme_kind kind, uint32_t len)
+/* The data that came with a capsule. */
+static void use_capsule(struct rdmat_request *request, uint8_t *capsule)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
-	if (!nvme_request_parse_as(&request->nvme, kind, request->slot->capsule, len))
-		return false;
-	if (kind != NVME_KIND_READ && data->in_capsule) {
-		request->iov[0].iov_base = request->slot->capsule + data->icd_off;
-		request->iov[0].iov_len = data->len;
-		request->nvme.iov = request->iov;
-		request->nvme.iov_count = 1;
-	}
-	return true;
+	request->iov[0].iov_base = capsule + data->icd_off;
+	request->iov[0].iov_len = data->len;
+	request->nvme.iov = request->iov;
+	request->nvme.iov_count = 1;
 }
 
 static void hostile(struct rdmat_qp *qp, const char *why)
@@ -335,34 +326,61 @@ static bool is_draining(const struct wrasse_poll_group *group)
 	return relaxed_load(&group->drain) != RDMAT_DRAIN_NO;
 }
 
-static ALWAYS_INLINE void begin_as(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len,
-				   enum nvme_kind kind)
+/* The first capsule may come before the event that says that the connection stands. */
+static bool is_active(struct rdmat_qp *qp)
 {
-	struct rdmat_request *request = rdmat_request_take(qp->class, qp, slot);
-	bool good = parse(request, kind, len);
+	if (__builtin_expect(qp->state == RDMAT_QP_ACTIVE, true))
+		return true;
+	rdmat_qp_established(qp);
+	return qp->state == RDMAT_QP_ACTIVE;
+}
 
-	if (qp->half ||
-	    (kind == NVME_KIND_ANY && nvme_request_half(&request->nvme) != NVME_HALF_NONE))
+static __attribute__((noinline)) void begin_any(struct rdmat_qp *qp, struct rdmat_slot *slot,
+						uint32_t len)
+{
+	struct rdmat_request *request = rdmat_request_take(qp, slot, NVME_KIND_ANY);
+	bool good = nvme_request_parse(&request->nvme, slot->capsule, len);
+
+	if (good && request->nvme.data.in_capsule)
+		use_capsule(request, slot->capsule);
+	if (qp->half || nvme_request_half(&request->nvme) != NVME_HALF_NONE)
 		rdmat_pair_capsule(request, good);
 	else if (good)
-		start(request, kind);
+		start(request, NVME_KIND_ANY);
 	else
 		rdmat_flow_respond(request);
 }
 
+/* The same for what is known, and follows no half of a pair. A Read has nothing in its slot but the command. */
+static ALWAYS_INLINE void begin_as(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len,
+				   enum nvme_kind kind, struct nvme_ns_port *port)
+{
+	struct rdmat_request *request =
+		rdmat_request_take(qp, kind == NVME_KIND_READ ? NULL : slot, kind);
+	bool good = nvme_request_parse_as(&request->nvme, kind, port, slot->capsule, len);
+
+	if (kind == NVME_KIND_READ)
+		rdmat_rx_give(slot);
+	if (!good) {
+		rdmat_flow_respond(request);
+		return;
+	}
+	if (kind == NVME_KIND_WRITE && request->nvme.data.in_capsule)
+		use_capsule(request, slot->capsule);
+	start(request, kind);
+}
+
 static ALWAYS_INLINE void begin(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
-	switch (nvme_capsule_kind(&qp->nvme, slot->capsule)) {
-	case NVME_KIND_READ:
-		begin_as(qp, slot, len, NVME_KIND_READ);
-		break;
-	case NVME_KIND_WRITE:
-		begin_as(qp, slot, len, NVME_KIND_WRITE);
-		break;
-	case NVME_KIND_ANY:
-		begin_as(qp, slot, len, NVME_KIND_ANY);
-		break;
-	}
+	struct nvme_ns_port *port = NULL;
+	enum nvme_kind kind = nvme_capsule_kind(&qp->nvme, slot->capsule, &port);
+
+	if (kind == NVME_KIND_ANY || qp->half)
+		begin_any(qp, slot, len);
+	else if (kind == NVME_KIND_READ)
+		begin_as(qp, slot, len, NVME_KIND_READ, port);
+	else
+		begin_as(qp, slot, len, NVME_KIND_WRITE, port);
 }
 
 static __attribute__((noinline)) void park(struct rdmat_qp *qp, struct rdmat_slot *slot,
@@ -375,12 +393,10 @@ static __attribute__((noinline)) void park(struct rdmat_qp *qp, struct rdmat_slo
 ALWAYS_INLINE void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
 	/* Once a drain has begun, what was not started is for the host to send again elsewhere. */
-	if (qp->tearing || is_draining(qp->group)) {
+	if (is_draining(qp->group) || !is_active(qp)) {
 		rdmat_rx_give(slot);
 		return;
 	}
-	if (qp->state == RDMAT_QP_CONNECTING)
-		rdmat_qp_established(qp);
 	if (len < sizeof(struct nvme_cmd) || qp->outstanding >= qp->nvme.conn.depth) {
 		rdmat_rx_give(slot);
 		hostile(qp, len < sizeof(struct nvme_cmd) ? "a capsule shorter than 64 bytes" :
@@ -417,29 +433,34 @@ int rdmat_flow_unpark(struct wrasse_poll_group *group)
 	return unpark(&group->classes[1]) + unpark(&group->classes[0]);
 }
 
-ALWAYS_INLINE void rdmat_flow_retired(struct rdmat_request *request)
+/* The response is out, and somebody else has to do with the request. */
+static __attribute__((noinline)) void answered(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
 
-	switch (request->state) {
-	case RDMAT_REQUEST_FETCHING:
+	if (request->backend) {
+		rdmat_request_move(request, RDMAT_REQUEST_OVERDUE);
+		return;
+	}
+	rdmat_request_move(request, RDMAT_REQUEST_FREE);
+	if (request->disconnect_after)
+		rdmat_qp_disconnect(qp, NULL);
+}
+
+ALWAYS_INLINE void rdmat_flow_retired(struct rdmat_request *request)
+{
+	if (request->state == RDMAT_REQUEST_RESPONDING) {
+		if (!request->responded)
+			return;
+		if (request->others)
+			answered(request);
+		else
+			rdmat_request_move_to_free(request);
+	} else if (request->state == RDMAT_REQUEST_FETCHING) {
 		if (!request->cursor)
 			fetched(request);
-		break;
-	case RDMAT_REQUEST_RESPONDING:
-		if (request->responded && request->backend) {
-			rdmat_request_move(request, RDMAT_REQUEST_OVERDUE);
-		} else if (request->responded) {
-			bool disconnect = request->disconnect_after;
-
-			rdmat_request_move_to_free(request);
-			if (disconnect)
-				rdmat_qp_disconnect(qp, NULL);
-		}
-		break;
-	default:
+	} else {
 		rdmat_request_settle(request);
-		break;
 	}
 }
 
@@ -465,7 +486,7 @@ ALWAYS_INLINE void rdmat_flow_io_done(struct rdmat_request *request)
 	struct wrasse_poll_group *group = request->class->group;
 	struct nvme_ns_port *port = request->nvme.port;
 
-	came_back(request);
+	request->backend = false;
 	if (request->nvme.saving) {
 		saved(request);
 	} else if (request->nvme.interrupted) {
@@ -520,8 +541,8 @@ static void resume_class(struct wrasse_poll_group *group, struct pool_list *wait
 
 void rdmat_flow_resume(struct wrasse_poll_group *group)
 {
-	resume_class(group, &group->waiting[1]);
-	resume_class(group, &group->waiting[0]);
+	resume_class(group, &group->classes[1].waiting);
+	resume_class(group, &group->classes[0].waiting);
 }
 
 uint32_t rdmat_flow_not_started(const struct rdmat_qp *qp)
@@ -557,33 +578,4 @@ int rdmat_flow_auth(struct wrasse_poll_group *group)
 	qp->auth = NULL;
 	ask(request, CALL_AUTH);
 	return 1;
-}
-
-static void log_news(const struct rdmat_qp *qp, const struct nvme_actions *actions)
-{
-	char name[256];
-
-	rdmat_log(qp->group->rdmat, actions->bad_news ? WRASSE_LOG_WARN : WRASSE_LOG_INFO, "%s: %s",
-		  rdmat_qp_name(qp, name, sizeof(name)), actions->news);
-}
-
-void rdmat_flow_act(struct rdmat_qp *qp, struct nvme_actions *actions)
-{
-	struct nvme_request *next;
-
-	if (actions->news)
-		log_news(qp, actions);
-	if (actions->timer)
-		rdmat_group_tick(qp);
-	for (struct nvme_request *done = actions->done; done; done = next) {
-		next = done->next;
-		rdmat_flow_respond(rdmat_request_of_nvme(done));
-	}
-	if (actions->attention) {
-		rdmat_lock(qp->group->rdmat);
-		rdmat_attention(qp->group->rdmat);
-		rdmat_unlock(qp->group->rdmat);
-	}
-	if (actions->disconnect)
-		rdmat_qp_disconnect(qp, actions->why);
 }

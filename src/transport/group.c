@@ -23,6 +23,14 @@
 
 /* ---- from any thread ---- */
 
+/* Its address is had for less than pthread_self(). A library that dlopen() loads has it in what libc keeps for such. */
+static __thread char this_thread __attribute__((tls_model("initial-exec")));
+
+ALWAYS_INLINE const void *rdmat_this_thread(void)
+{
+	return &this_thread;
+}
+
 void wrasse_poll_group_wake(struct wrasse_poll_group *group)
 {
 	uint64_t one = 1;
@@ -74,7 +82,7 @@ static __attribute__((noinline)) void complete_later(struct rdmat_request *reque
 {
 	struct wrasse_poll_group *group = request->class->group;
 
-	if (pthread_equal(group->owner, pthread_self())) {
+	if (group->owner == rdmat_this_thread()) {
 		rdmat_group_done(group, request);
 		return;
 	}
@@ -88,12 +96,12 @@ static ALWAYS_INLINE void complete(struct nvme_request *nvme, struct wrasse_stat
 	struct rdmat_request *request = rdmat_request_of_nvme(nvme);
 	struct wrasse_poll_group *group = request->class->group;
 
-	if (!request->backend || request->io_done)
+	if (!request->io_out)
 		completed_twice(function);
-	relaxed_store(&request->io_done, true); /* see abort.c */
+	relaxed_store(&request->io_out, false); /* see abort.c */
 	request->io_status = status;
 	/* submit() acts on it, soon. */
-	if (pthread_equal(group->owner, pthread_self()) && group->submitting == request)
+	if (group->owner == rdmat_this_thread() && group->submitting == request)
 		group->submitting = NULL;
 	else
 		complete_later(request);
@@ -139,24 +147,23 @@ void wrasse_poll_group_get_stats(const struct wrasse_poll_group *group,
 
 /* ---- queue pairs by number ---- */
 
-static struct rdmat_qp **bucket(struct wrasse_poll_group *group, uint32_t qpn)
+static struct rdmat_qp **bucket(struct rdmat_group_device *device, uint32_t qpn)
 {
-	return &group->buckets[qpn % RDMAT_QP_BUCKETS];
+	return &device->buckets[qpn % RDMAT_QP_BUCKETS];
 }
 
-struct rdmat_qp *rdmat_group_qp_find(struct wrasse_poll_group *group,
-				     const struct rdmat_group_device *device, uint32_t qpn)
+struct rdmat_qp *rdmat_group_qp_find(struct rdmat_group_device *device, uint32_t qpn)
 {
-	struct rdmat_qp *qp = *bucket(group, qpn);
+	struct rdmat_qp *qp = *bucket(device, qpn);
 
-	while (qp && (qp->qpn != qpn || qp->device != device))
+	while (qp && qp->qpn != qpn)
 		qp = qp->hash_next;
 	return qp;
 }
 
 void rdmat_group_qp_add(struct wrasse_poll_group *group, struct rdmat_qp *qp)
 {
-	struct rdmat_qp **first = bucket(group, qp->qpn);
+	struct rdmat_qp **first = bucket(qp->device, qp->qpn);
 
 	qp->hash_next = *first;
 	*first = qp;
@@ -168,7 +175,7 @@ void rdmat_group_qp_add(struct wrasse_poll_group *group, struct rdmat_qp *qp)
 
 void rdmat_group_qp_remove(struct wrasse_poll_group *group, struct rdmat_qp *qp)
 {
-	struct rdmat_qp **link = bucket(group, qp->qpn);
+	struct rdmat_qp **link = bucket(qp->device, qp->qpn);
 
 	while (*link != qp)
 		link = &(*link)->hash_next;
@@ -347,7 +354,7 @@ static __attribute__((noinline)) int slow_poll(struct wrasse_poll_group *group)
 	int count;
 
 	if (!group->owned) {
-		group->owner = pthread_self();
+		group->owner = rdmat_this_thread();
 		group->owned = true;
 	}
 	group->until_slow = SLOW_POLLS;
@@ -395,17 +402,18 @@ static bool is_at_rest(const struct wrasse_poll_group *group)
 {
 	return pool_list_is_empty(&group->receivers) && !group->settling && !group->device_failed &&
 	       !group->leaving && !may_unpark(&group->classes[0]) &&
-	       !may_unpark(&group->classes[1]) && pool_list_is_empty(&group->waiting[0]) &&
-	       pool_list_is_empty(&group->waiting[1]) && pool_list_is_empty(&group->pairs) &&
-	       pool_list_is_empty(&group->auths) && pool_list_is_empty(&group->dirty) &&
-	       pool_list_is_empty(&group->dying);
+	       !may_unpark(&group->classes[1]) && pool_list_is_empty(&group->classes[0].waiting) &&
+	       pool_list_is_empty(&group->classes[1].waiting) &&
+	       pool_list_is_empty(&group->pairs) && pool_list_is_empty(&group->auths) &&
+	       pool_list_is_empty(&group->dirty) && pool_list_is_empty(&group->dying);
 }
 
 static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int drain)
 {
 	int count = run_local(group);
 
-	if (!pool_list_is_empty(&group->waiting[0]) || !pool_list_is_empty(&group->waiting[1])) {
+	if (!pool_list_is_empty(&group->classes[0].waiting) ||
+	    !pool_list_is_empty(&group->classes[1].waiting)) {
 		rdmat_flow_resume(group);
 		count += run_local(group);
 	}

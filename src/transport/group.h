@@ -29,6 +29,8 @@ struct rdmat_group_device {
 	bool armed;             /* a notification is asked for */
 	bool failed;            /* the completion queue cannot be polled */
 	uint64_t sweeps;        /* times the completion queue was seen empty */
+	struct rdmat_qp *buckets
+		[RDMAT_QP_BUCKETS]; /* its queue pairs by number: see rdmat_group_qp_find() */
 };
 
 /* How far a drain is, written by the target. */
@@ -40,9 +42,6 @@ enum rdmat_drain {
 
 /* Flight recorder: the last moves of requests. */
 #define RDMAT_RECORDS 1024
-
-#define RDMAT_RECORD(index, qid, from, to) \
-	((uint64_t)(index) | (uint64_t)(qid) << 32 | (uint64_t)(from) << 48 | (uint64_t)(to) << 56)
 
 /* The names behind queue pairs that are gone, the last ones: for the ledger. */
 #define RDMAT_DEPARTED 256
@@ -87,9 +86,9 @@ struct wrasse_poll_group {
 	int epoll_fd;
 
 	/* the owner's */
-	bool polling; /* inside poll: calls back now */
-	bool owned;   /* since its first poll, by: */
-	pthread_t owner;
+	bool polling;        /* inside poll: calls back now */
+	bool owned;          /* since its first poll, by: */
+	const void *owner;   /* rdmat_this_thread() */
 	uint64_t now_ns;     /* read once per poll, 0: not yet */
 	uint32_t until_slow; /* polls until the next look at timers and CM events */
 	uint64_t next_timer_ns;
@@ -103,12 +102,9 @@ struct wrasse_poll_group {
 	struct pool_list unsignaled; /* queue pairs whose last post is not signaled, or was not */
 	uint64_t unsignaled_until;   /* when those are looked at; UINT64_MAX: there are none */
 	bool settling;               /* somebody waits for what they have: they are marked now */
-	struct pool_list
-		waiting[2]; /* queue pairs with requests in WAIT_RESOURCES: [0] I/O, [1] admin */
-	struct pool_list auths; /* queue pairs whose authentication waits for its turn */
-	struct pool_list pairs; /* queue pairs with a fused pair that waits for its turn */
-	uint32_t halves;        /* queue pairs with a first half whose second has not come */
-	struct rdmat_qp *buckets[RDMAT_QP_BUCKETS];
+	struct pool_list auths;      /* queue pairs whose authentication waits for its turn */
+	struct pool_list pairs;      /* queue pairs with a fused pair that waits for its turn */
+	uint32_t halves;             /* queue pairs with a first half whose second has not come */
 	struct rdmat_abort aborts[RDMAT_MAX_ABORTS];
 	uint32_t aborts_out;          /* of them in use */
 	struct nvme_ns_port *ports;   /* attached and with a poll function: linked by next_work */
@@ -127,8 +123,6 @@ struct wrasse_poll_group {
 	struct pool *wr_pool;
 	struct pool *small;
 	struct pool *large;
-	uint32_t wr_reserve;    /* of the WR pool, for admin */
-	uint32_t small_reserve; /* of the small buffers, for admin */
 	uint32_t io_slots, admin_slots;
 	uint64_t state_count[RDMAT_REQUEST_STATE_COUNT]; /* moves into each state */
 	/* Written with rdmat_count(). Of polls those are counted here that found something. */
@@ -137,7 +131,7 @@ struct wrasse_poll_group {
 	struct rdmat_departed *departed; /* a ring of RDMAT_DEPARTED */
 	uint32_t holder_count, holders_omitted;
 	uint64_t departed_count;
-	uint64_t records[RDMAT_RECORDS]; /* RDMAT_RECORD() */
+	struct rdmat_record records[RDMAT_RECORDS];
 	uint64_t record_count;
 };
 
@@ -161,6 +155,9 @@ static inline uint32_t rdmat_group_load(const struct wrasse_poll_group *group)
 {
 	return atomic_load(&group->load[0]) + atomic_load(&group->load[1]);
 }
+
+/* The calling thread: no two that live have the same. */
+const void *rdmat_this_thread(void);
 
 /* Time of this poll. */
 static inline uint64_t rdmat_group_now(struct wrasse_poll_group *group)
@@ -212,8 +209,7 @@ int rdmat_group_devices_renew(struct wrasse_poll_group *group);
 bool rdmat_group_device_ack(struct rdmat_group_device *device);
 
 /* Finds a queue pair by its number; NULL if there is none. */
-struct rdmat_qp *rdmat_group_qp_find(struct wrasse_poll_group *group,
-				     const struct rdmat_group_device *device, uint32_t qpn);
+struct rdmat_qp *rdmat_group_qp_find(struct rdmat_group_device *device, uint32_t qpn);
 void rdmat_group_qp_add(struct wrasse_poll_group *group, struct rdmat_qp *qp);
 void rdmat_group_qp_remove(struct wrasse_poll_group *group, struct rdmat_qp *qp);
 

@@ -66,15 +66,16 @@ static int pools_create(struct wrasse_poll_group *group, const struct wrasse_pol
 	if (!rc)
 		rc = rdmat_class_init(&group->classes[1], group, "admin requests",
 				      opts->admin_requests, group->node, true);
+	group->classes[0].wr_reserve = opts->wrs / 16;
+	group->classes[0].small_reserve = opts->small_buffers / 16;
 	return rc;
 }
 
 static void lists_init(struct wrasse_poll_group *group)
 {
-	struct pool_list *lists[] = {&group->devices,    &group->receivers,  &group->qps,
-				     &group->dying,      &group->dirty,      &group->unsignaled,
-				     &group->waiting[0], &group->waiting[1], &group->auths,
-				     &group->pairs};
+	struct pool_list *lists[] = {&group->devices, &group->receivers, &group->qps,
+				     &group->dying,   &group->dirty,     &group->unsignaled,
+				     &group->auths,   &group->pairs};
 
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		pool_list_init(lists[i]);
@@ -129,8 +130,6 @@ int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts 
 	group->budget = opts->poll_budget;
 	group->io_slots = opts->io_slots;
 	group->admin_slots = opts->admin_slots;
-	group->wr_reserve = opts->wrs / 16;
-	group->small_reserve = opts->small_buffers / 16;
 	group->wake_fd = -1;
 	group->epoll_fd = -1;
 	atomic_init(&group->attention, true);

@@ -168,21 +168,26 @@ bool rdmat_group_device_ack(struct rdmat_group_device *device)
 	return true;
 }
 
+/* A receive that brought nothing. @qp: NULL: it is gone. */
+static __attribute__((noinline)) void receive_failed(struct rdmat_qp *qp, struct rdmat_slot *slot,
+						     enum ibv_wc_status status)
+{
+	rdmat_rx_give(slot);
+	if (qp)
+		rdmat_qp_disconnect(qp, status == IBV_WC_WR_FLUSH_ERR ? NULL :
+									ibv_wc_status_str(status));
+}
+
 static void take_receive(struct rdmat_group_device *device, const struct ibv_wc *wc)
 {
 	struct rdmat_slot *slot = (struct rdmat_slot *)(uintptr_t)(wc->wr_id & ~RDMAT_WR_ID_RECV);
-	struct rdmat_qp *qp = rdmat_group_qp_find(device->group, device, wc->qp_num);
+	struct rdmat_qp *qp = rdmat_group_qp_find(device, wc->qp_num);
 
 	rdmat_rx_taken(slot);
-	if (wc->status == IBV_WC_SUCCESS && qp) {
+	if (!qp || wc->status != IBV_WC_SUCCESS)
+		receive_failed(qp, slot, wc->status);
+	else
 		rdmat_flow_capsule(qp, slot, wc->byte_len);
-		return;
-	}
-	rdmat_rx_give(slot);
-	if (qp)
-		rdmat_qp_disconnect(qp, wc->status == IBV_WC_WR_FLUSH_ERR ?
-						NULL :
-						ibv_wc_status_str(wc->status));
 }
 
 static void take_send(const struct ibv_wc *wc)

@@ -30,8 +30,8 @@ void rdmat_overdue_begin(struct wrasse_poll_group *group, const struct wrasse_na
 /* With the backend: not with a hook or the keeper of reservations, and not on its way back. */
 static bool is_out(const struct rdmat_request *request)
 {
-	return request->backend && request->nvme.port && !request->nvme.saving &&
-	       !request->nvme.hook && !__atomic_load_n(&request->io_done, __ATOMIC_RELAXED);
+	return relaxed_load(&request->io_out) && request->nvme.port && !request->nvme.saving &&
+	       !request->nvme.hook;
 }
 
 static void end(struct rdmat_request *request, struct tally *tally)
@@ -81,21 +81,15 @@ static void tell(const struct wrasse_poll_group *group, const struct tally *tall
 uint64_t rdmat_overdue_timers(struct wrasse_poll_group *group, uint64_t now_ns)
 {
 	struct tally tally = {0};
-	struct pool_link *qp_link, *qp_tmp, *link, *tmp;
+	struct rdmat_request *request;
 
 	if (!group->io_timeout_ns)
 		return UINT64_MAX;
-	pool_list_for_each(qp_link, qp_tmp, &group->qps) {
-		struct rdmat_qp *qp = pool_container(qp_link, struct rdmat_qp, link);
-
-		pool_list_for_each(link, tmp, &qp->lists[RDMAT_REQUEST_EXECUTING]) {
-			struct rdmat_request *request =
-				pool_container(link, struct rdmat_request, link);
-
+	for (unsigned i = 0; i < 2; i++)
+		rdmat_request_for_each(request, &group->classes[i]) {
 			if (request->state == RDMAT_REQUEST_EXECUTING)
 				look(request, now_ns, &tally);
 		}
-	}
 	if (tally.first)
 		tell(group, &tally);
 	return now_ns + group->io_timeout_ns / LOOKS;

@@ -49,9 +49,7 @@ static void first_came(struct rdmat_request *request)
 
 static void pair_begin(struct rdmat_request *first)
 {
-	struct wrasse_poll_group *group = first->qp->group;
-
-	if (pool_list_is_empty(&group->waiting[first->class->admin]) && rdmat_pair_take(first))
+	if (pool_list_is_empty(&first->class->waiting) && rdmat_pair_take(first))
 		rdmat_pair_start(first);
 	else
 		rdmat_flow_wait_resources(first);

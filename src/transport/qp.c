@@ -149,10 +149,10 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 	if (device->device->attr.max_qp_wr > 0 &&
 	    (uint32_t)device->device->attr.max_qp_wr < sq_depth)
 		sq_depth = (uint32_t)device->device->attr.max_qp_wr;
-	qp->inlining = !device->device->no_inline;
-	if (pair_make(id, device->device->pd, &attr, sq_depth, qp->inlining)) {
+	qp->response_flags = device->device->no_inline ? 0 : IBV_SEND_INLINE;
+	if (pair_make(id, device->device->pd, &attr, sq_depth, qp->response_flags)) {
 		/* A device without inline data serves as well. */
-		qp->inlining = false;
+		qp->response_flags = 0;
 		if (pair_make(id, device->device->pd, &attr, sq_depth, false))
 			return -errno;
 	}
@@ -314,12 +314,17 @@ struct nvme_request *rdmat_qp_take_retries(struct rdmat_qp *qp)
 
 static void flush_requests(struct rdmat_qp *qp)
 {
-	for (unsigned state = RDMAT_REQUEST_RECEIVED; state < RDMAT_REQUEST_FLUSHING; state++) {
-		struct pool_link *link;
+	struct rdmat_request *request;
+	uint32_t left = qp->requests_out;
 
-		while ((link = pool_list_first(&qp->lists[state])))
-			rdmat_request_move(pool_container(link, struct rdmat_request, link),
-					   RDMAT_REQUEST_FLUSHING);
+	rdmat_request_for_each(request, qp->class) {
+		if (!left)
+			break;
+		if (request->qp != qp)
+			continue;
+		if (request->state != RDMAT_REQUEST_FLUSHING)
+			rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
+		left--;
 	}
 }
 

@@ -43,7 +43,7 @@ struct rdmat_group_device;
 struct rdmat_qp {
 	struct pool_link link;       /* group->qps or group->dying */
 	struct pool_link dirty_link; /* group->dirty: has WRs to post */
-	struct pool_link wait_link;  /* group->waiting[]: has requests in WAIT_RESOURCES */
+	struct pool_link wait_link;  /* class->waiting: has requests in WAIT_RESOURCES */
 	struct pool_link auth_link;  /* group->auths */
 	struct pool_link pair_link;  /* group->pairs: has a fused pair that waits for its turn */
 	struct rdmat_qp *hash_next;
@@ -56,7 +56,6 @@ struct rdmat_qp {
 	struct rdmat_class *class;
 	enum rdmat_qp_state state;
 	bool tearing;         /* set once by rdmat_qp_disconnect() */
-	bool inlining;        /* responses go inline */
 	_Atomic(bool) broken; /* the device says so; any thread */
 	uint32_t ticket;      /* rdmat_admission_leave(); guarded by the lock */
 	uint32_t qpn;
@@ -67,10 +66,10 @@ struct rdmat_qp {
 	uint32_t requests_out; /* requests that are not FREE */
 	uint32_t held;         /* those that the controller keeps */
 	uint32_t paused;       /* those that wait for a resume */
-	uint64_t arrivals;     /* requests ever taken */
 	uint32_t sq_free;      /* send-queue slots */
 	uint32_t reads_free;   /* READ credits */
 	uint32_t max_sge;
+	unsigned response_flags;    /* IBV_SEND_INLINE, or 0 */
 	uint32_t response_lkey;     /* of the memory that its class has its responses in */
 	unsigned device_index;      /* device->device->index */
 	struct rdmat_wr *sq_oldest; /* FIFO of all WRs queued or posted and not retired */
@@ -94,8 +93,7 @@ struct rdmat_qp {
 	uint64_t listener;             /* number of the listener it came through */
 	const char *must_end;          /* why, if it must; for rdmat_group_sync() */
 	struct rdmat_request *partial; /* RESPONDING, and not all of its WRs are queued */
-	struct pool_list
-		lists[RDMAT_REQUEST_STATE_COUNT]; /* by rdmat_request_list(); FREE unused */
+	struct pool_list lists[RDMAT_REQUEST_STATE_COUNT]; /* see rdmat_request_has_list() */
 	struct nvme_queue nvme;
 };
 

@@ -23,13 +23,14 @@ const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_C
 #undef RDMAT_X
 };
 
-/* The next one that was never used goes onto the end of the free list. */
-static __attribute__((noinline)) void touch(struct rdmat_class *class)
+/* The next one that was never used. */
+static __attribute__((noinline)) struct rdmat_request *touch(struct rdmat_class *class)
 {
 	struct rdmat_request *request = &class->requests[class->touched];
 
 	request->class = class;
-	request->index = class->touched++;
+	request->label.request = class->touched;
+	rdmat_set(&class->touched, class->touched + 1);
 	request->data_wr.request = request;
 	request->data_wr.wr.wr_id = (uintptr_t)&request->data_wr;
 	request->data_wr.wr.sg_list = request->data_sge;
@@ -39,13 +40,28 @@ static __attribute__((noinline)) void touch(struct rdmat_class *class)
 	request->response_wr.wr.num_sge = 1;
 	request->response_sge.addr = (uintptr_t)&request->nvme.cqe;
 	request->response_sge.length = sizeof(request->nvme.cqe);
-	pool_list_add_tail(&class->free, &request->link);
+	return request;
+}
+
+static struct pool_link **free_end(struct rdmat_class *class)
+{
+	struct pool_link **end = &class->free;
+
+	while (*end)
+		end = &(*end)->next;
+	return end;
 }
 
 void rdmat_class_touch(struct rdmat_class *class)
 {
-	while (class->touched < class->capacity)
-		touch(class);
+	struct pool_link **end = free_end(class);
+
+	if (!class->lost_out)
+		rdmat_set(&class->lost_out, class->touched);
+	while (class->touched < class->capacity) {
+		*end = &touch(class)->link;
+		end = &(*end)->next;
+	}
 }
 
 int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group, const char *name,
@@ -58,10 +74,9 @@ int rdmat_class_init(struct rdmat_class *class, struct wrasse_poll_group *group,
 	class->group = group;
 	class->capacity = count;
 	class->free_count = count;
-	class->free_min = count;
 	class->admin = admin;
-	pool_list_init(&class->free);
 	pool_list_init(&class->parked);
+	pool_list_init(&class->waiting);
 	rc = pool_slab_init(&class->slab, (size_t)count * sizeof(struct rdmat_request), node, NULL);
 	if (rc)
 		return rc;
@@ -78,14 +93,15 @@ void rdmat_class_fini(struct rdmat_class *class)
 		pool_slab_fini(&class->slab);
 }
 
-static void record(struct rdmat_request *request, enum rdmat_request_state from,
+static void record(const struct rdmat_request *request, enum rdmat_request_state from,
 		   enum rdmat_request_state to)
 {
-	struct wrasse_poll_group *group = request->class->group;
+	struct wrasse_poll_group *group = request->qp->group;
+	struct rdmat_record *record = &group->records[group->record_count++ % RDMAT_RECORDS];
 
-	group->records[group->record_count++ % RDMAT_RECORDS] =
-		request->label | RDMAT_RECORD(0, 0, from, to);
-	rdmat_count(&group->state_count[to], 1);
+	*record = request->label;
+	record->from = from;
+	record->to = to;
 }
 
 /* What this request keeps in a state: the table's row, less what this command has no more use for.
@@ -125,13 +141,6 @@ static ALWAYS_INLINE uint32_t request_keeps(const struct rdmat_request *request,
 	return keeps;
 }
 
-static void slot_give(struct rdmat_request *request)
-{
-	rdmat_rx_give(request->slot);
-	request->slot = NULL;
-	request->holds &= (uint8_t)~RDMAT_HOLD_SLOT;
-}
-
 /* What hardware and backend have cannot be let go of. */
 static __attribute__((noinline)) void check_out(const struct rdmat_request *request, uint32_t keeps)
 {
@@ -145,36 +154,33 @@ static __attribute__((noinline)) void check_out(const struct rdmat_request *requ
 		pool_panic("a request that the backend has cannot move on");
 }
 
+/* Gives back what it holds of slot, buffers and chain. */
 static ALWAYS_INLINE void give(struct rdmat_request *request, uint32_t holds)
 {
-	if (holds & RDMAT_HOLD_SLOT)
-		slot_give(request);
+	if (holds & RDMAT_HOLD_SLOT) {
+		rdmat_rx_give(request->slot);
+		request->slot = NULL;
+	}
 	if (holds & RDMAT_HOLD_BUFFERS)
 		rdmat_buffers_give(request);
 	if (holds & RDMAT_HOLD_CHAIN)
 		rdmat_chain_give(request);
 }
 
-static void release(struct rdmat_request *request, uint32_t keeps)
+/* All but what it keeps. */
+static ALWAYS_INLINE void keep(struct rdmat_request *request, uint32_t keeps)
 {
 	give(request, request->holds & ~keeps);
+	request->holds &= keeps;
+}
+
+static void release(struct rdmat_request *request, uint32_t keeps)
+{
+	keep(request, keeps);
 	if (request->nvme.turn && !(keeps & RDMAT_HOLD_TURN))
 		nvme_turn_give(&request->nvme);
 	if (request->sq_out || request->backend)
 		check_out(request, keeps);
-}
-
-static void left_free_list(struct rdmat_request *request)
-{
-	struct rdmat_class *class = request->class;
-	uint32_t count = class->free_count - 1;
-
-	rdmat_set(&class->free_count, count);
-	if (count < class->free_min)
-		rdmat_set(&class->free_min, count);
-	request->qp->requests_out++;
-	if (request->qp->shared)
-		request->qp->shared->out++;
 }
 
 /* Never, unless there is a fault in here. The command is still known: the log names it now, the
@@ -196,29 +202,25 @@ static __attribute__((noinline, cold)) void items_lost(struct rdmat_request *req
 
 static ALWAYS_INLINE void came_free(struct rdmat_request *request)
 {
-	struct rdmat_class *class = request->class;
+	struct rdmat_qp *qp = request->qp;
+	struct rdmat_class *class = qp->class;
 
 	/* One that lost something is taken again last, so that its command stays known. */
 	if (request->items_out) {
 		rdmat_class_touch(class);
-		pool_list_add_tail(&class->free, &request->link);
+		*free_end(class) = &request->link;
 		items_lost(request);
 	} else {
-		pool_list_add_head(&class->free, &request->link);
+		request->link.next = class->free;
+		class->free = &request->link;
 	}
 	relaxed_add(&class->free_count, 1);
-	request->qp->requests_out--;
-	if (request->qp->shared) {
-		request->qp->shared->out--;
-		rdmat_rx_want(request->qp->shared, 0); /* it may post one more */
+	qp->requests_out--;
+	if (qp->shared) {
+		qp->shared->out--;
+		rdmat_rx_want(qp->shared, 0); /* it may post one more */
 	}
 	request->qp = NULL;
-	request->held = false;
-	request->io_done = false;
-	request->with_data = false;
-	request->responded = false;
-	request->whole = false;
-	request->disconnect_after = false;
 }
 
 static void wait_begin(struct rdmat_request *request)
@@ -291,18 +293,16 @@ static __attribute__((noreturn, noinline, cold)) void move_is_illegal(enum rdmat
 static ALWAYS_INLINE void enter(struct rdmat_request *request, enum rdmat_request_state from,
 				enum rdmat_request_state to)
 {
-	bool stays = rdmat_request_list(from) == rdmat_request_list(to);
+	struct rdmat_qp *qp = request->qp;
 
-	if (!stays)
+	if (rdmat_request_has_list(from))
 		pool_list_del(&request->link);
-	record(request, from, to);
-	request->state = (uint8_t)to;
-	if (from == RDMAT_REQUEST_FREE)
-		left_free_list(request);
+	rdmat_count(&qp->group->state_count[to], 1);
+	request->state = to;
 	if (to == RDMAT_REQUEST_FREE)
 		came_free(request);
-	else if (!stays)
-		pool_list_add_tail(&request->qp->lists[rdmat_request_list(to)], &request->link);
+	else if (rdmat_request_has_list(to))
+		pool_list_add_tail(&qp->lists[to], &request->link);
 }
 
 /* The mover. */
@@ -315,6 +315,7 @@ static __attribute__((noinline)) void move(struct rdmat_request *request,
 		move_is_illegal(from, to);
 	release(request, request_keeps(request, to));
 	before_move(request, to);
+	record(request, from, to);
 	enter(request, from, to);
 	after_move(request, from);
 }
@@ -322,7 +323,6 @@ static __attribute__((noinline)) void move(struct rdmat_request *request,
 /* What every command goes through: from each of some states to one. */
 #define TO_EXECUTING  (RDMAT_TO(RECEIVED) | RDMAT_TO(FETCHING))
 #define TO_RESPONDING RDMAT_TO(EXECUTING)
-#define TO_FREE       RDMAT_TO(RESPONDING)
 
 enum {
 #define RDMAT_X(state, what, holds, successors) AFTER_##state = (successors),
@@ -340,16 +340,13 @@ static ALWAYS_INLINE void move_plain(struct rdmat_request *request, uint32_t pla
 				     enum rdmat_request_state to)
 {
 	enum rdmat_request_state from = request->state;
-	uint32_t gone;
 
-	if (!(plain & 1u << from) || request->special || request->held || request->backend ||
-	    request->sq_out) {
+	if (!(plain & 1u << from) || request->others) {
 		move(request, to);
 		return;
 	}
-	gone = request->holds & ~request_keeps(request, to);
-	if (gone)
-		give(request, gone);
+	keep(request, request_keeps(request, to));
+	record(request, from, to);
 	enter(request, from, to);
 }
 
@@ -358,43 +355,102 @@ void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state 
 	move(request, to);
 }
 
-ALWAYS_INLINE void rdmat_request_move_to_executing(struct rdmat_request *request)
+/* What the caller promises. */
+static void check_straight(const struct rdmat_request *request, enum rdmat_request_state state)
 {
-	move_plain(request, TO_EXECUTING, RDMAT_REQUEST_EXECUTING);
+#ifndef NDEBUG
+	if (request->state != state || request->others)
+		pool_panic("a request in state %s, not %s, was to go straight",
+			   rdmat_request_states[request->state].name,
+			   rdmat_request_states[state].name);
+#else
+	(void)request;
+	(void)state;
+#endif
 }
 
-ALWAYS_INLINE void rdmat_request_move_to_responding(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_request_move_to_executing(struct rdmat_request *request,
+						   enum nvme_kind kind)
 {
-	move_plain(request, TO_RESPONDING, RDMAT_REQUEST_RESPONDING);
+	if (kind == NVME_KIND_ANY) {
+		move_plain(request, TO_EXECUTING, RDMAT_REQUEST_EXECUTING);
+		return;
+	}
+	check_straight(request, RDMAT_REQUEST_RECEIVED);
+	/* A Read has nothing that it needs no more. */
+	if (kind != NVME_KIND_READ)
+		keep(request, request_keeps(request, RDMAT_REQUEST_EXECUTING));
+	enter(request, RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_EXECUTING);
+}
+
+void rdmat_request_stays(struct rdmat_request *request)
+{
+	record(request, RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_EXECUTING);
+}
+
+ALWAYS_INLINE void rdmat_request_move_to_responding(struct rdmat_request *request,
+						    enum nvme_kind kind)
+{
+	if (kind != NVME_KIND_READ) {
+		move_plain(request, TO_RESPONDING, RDMAT_REQUEST_RESPONDING);
+		return;
+	}
+	check_straight(request, RDMAT_REQUEST_EXECUTING);
+	record(request, RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_RESPONDING);
+	enter(request, RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_RESPONDING);
 }
 
 ALWAYS_INLINE void rdmat_request_move_to_free(struct rdmat_request *request)
 {
-	move_plain(request, TO_FREE, RDMAT_REQUEST_FREE);
+	check_straight(request, RDMAT_REQUEST_RESPONDING);
+	if (request->holds) {
+		rdmat_buffers_give(request);
+		rdmat_chain_give(request);
+		request->holds = 0;
+	}
+	record(request, RDMAT_REQUEST_RESPONDING, RDMAT_REQUEST_FREE);
+	enter(request, RDMAT_REQUEST_RESPONDING, RDMAT_REQUEST_FREE);
 }
 
-ALWAYS_INLINE struct rdmat_request *rdmat_request_take(struct rdmat_class *class,
-						       struct rdmat_qp *qp, struct rdmat_slot *slot)
+static ALWAYS_INLINE struct rdmat_request *free_pop(struct rdmat_class *class)
 {
-	struct rdmat_request *request;
+	struct pool_link *link = class->free;
+	uint32_t count = class->free_count - 1;
 
 	if (!class->free_count)
 		pool_panic("%s: a command is begun and no request is free", class->name);
-	if (pool_list_is_empty(&class->free))
-		touch(class);
-	request = pool_container(pool_list_first(&class->free), struct rdmat_request, link);
+	rdmat_set(&class->free_count, count);
+	if (!link)
+		return touch(class);
+	class->free = link->next;
+	return pool_container(link, struct rdmat_request, link);
+}
+
+ALWAYS_INLINE struct rdmat_request *rdmat_request_take(struct rdmat_qp *qp, struct rdmat_slot *slot,
+						       enum nvme_kind kind)
+{
+	struct rdmat_request *request = free_pop(qp->class);
+
 	request->qp = qp;
 	request->slot = slot;
-	request->holds = RDMAT_HOLD_SLOT;
-	request->received_ns = rdmat_group_now(class->group);
-	request->arrival = qp->arrivals++;
+	request->state = RDMAT_REQUEST_RECEIVED;
+	request->holds = slot ? RDMAT_HOLD_SLOT : 0;
+	request->with_data = false;
+	request->responded = false;
+	request->whole = false;
+	request->others = 0;
+	request->received_ns = rdmat_group_now(qp->group);
+	request->label.qid = qp->nvme.qid;
 	request->nvme.queue = &qp->nvme;
-	request->nvme.iov = NULL;
-	request->nvme.iov_count = 0;
-	request->pair = NULL;
-	request->special = false;
-	request->label = RDMAT_RECORD(request->index, qp->nvme.qid, 0, 0);
-	enter(request, RDMAT_REQUEST_FREE, RDMAT_REQUEST_RECEIVED);
+	qp->requests_out++;
+	if (kind == NVME_KIND_ANY) {
+		request->nvme.iov = NULL;
+		request->nvme.iov_count = 0;
+		if (qp->shared) /* what is known are I/O commands */
+			qp->shared->out++;
+	}
+	rdmat_count(&qp->group->state_count[RDMAT_REQUEST_RECEIVED], 1);
+	request->arrival = qp->group->state_count[RDMAT_REQUEST_RECEIVED];
 	return request;
 }
 

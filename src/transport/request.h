@@ -40,7 +40,7 @@ enum rdmat_hold {
 
 /*
  * The state machine: X(state, what happens, may hold, successors). A request is on its queue pair's
- * list of its state (see rdmat_request_list()), FREE ones on their class's free list. docs/flow.md
+ * list of its state (see rdmat_request_has_list()), FREE ones on their class's free list. docs/flow.md
  * shows this table as a graph, made by tests/unit/flow_graph.c.
  */
 #define RDMAT_REQUEST_STATES(X)                                                                 \
@@ -104,13 +104,12 @@ struct rdmat_request_state_info {
 
 extern const struct rdmat_request_state_info rdmat_request_states[RDMAT_REQUEST_STATE_COUNT];
 
-/* Whose list a request of a state is on. What every command goes through has one, in the order of arrival, so
- * that most moves need not touch it. */
-static inline enum rdmat_request_state rdmat_request_list(enum rdmat_request_state state)
+/* Whether a request of a state is on its queue pair's list of it. What every command goes through has none: that
+ * would be for nobody but those who look for all requests, see rdmat_request_next(). */
+static inline bool rdmat_request_has_list(enum rdmat_request_state state)
 {
-	return state == RDMAT_REQUEST_RECEIVED || state == RDMAT_REQUEST_RESPONDING ?
-		       RDMAT_REQUEST_EXECUTING :
-		       state;
+	return state != RDMAT_REQUEST_FREE && state != RDMAT_REQUEST_RECEIVED &&
+	       state != RDMAT_REQUEST_EXECUTING && state != RDMAT_REQUEST_RESPONDING;
 }
 
 /* One WR. Those of the pool have RDMAT_WR_SGES SGEs behind them; wr.sg_list is set once. */
@@ -143,30 +142,42 @@ struct rdmat_msg {
 	void (*run)(struct wrasse_poll_group *group, struct rdmat_msg *msg);
 };
 
+/* A move of a request. */
+struct rdmat_record {
+	uint32_t request; /* its index in its class */
+	uint16_t qid;
+	uint16_t from : 8, to : 8; /* enum rdmat_request_state */
+};
+
 struct rdmat_request {
-	struct pool_link link; /* the list of its state */
+	struct pool_link link; /* the list of its state, if that has one */
 	struct rdmat_qp *qp;   /* NULL while FREE */
 	struct rdmat_class *class;
-	struct rdmat_request
-		*pair;      /* the other half of a fused pair, from when both are there until
-				       the first is answered */
-	uint8_t state;      /* enum rdmat_request_state; written by rdmat_request_move() only */
-	uint8_t holds;      /* of enum rdmat_hold: SLOT, BUFFERS (scratch), CHAIN */
-	bool backend;       /* submitted and not acted on yet */
-	bool io_done;       /* wrasse_io_complete() was called */
-	bool held : 1;      /* the controller keeps it (NVME_HOLD) */
-	bool special : 1;   /* an Abort or a fused pair has to do with it, or had */
-	bool with_data : 1; /* the response carries data */
-	bool responded : 1; /* the SEND is queued */
-	bool whole : 1; /* with all WRs of the response at once: they are one behind the other */
-	bool disconnect_after : 1; /* the connection ends when the response is out */
-	uint16_t sq_out;           /* WRs posted and not retired */
-	uint16_t reads_out;        /* those of them that are RDMA READs */
-	uint32_t chain_count;      /* WRs in the chain, the embedded one included */
-	uint32_t items_out;        /* items of the pools that it took and has not given back */
-	struct rdmat_wr *first;    /* the chain of data WRs */
-	struct rdmat_wr *cursor;   /* the next of it to queue for posting; NULL: all are */
-	struct pool_item *chain;   /* the WRs of the pool in it; NULL: the embedded one serves */
+	/* The other half of a fused pair, from when both are there until the first is answered. */
+	struct rdmat_request *pair;
+	enum rdmat_request_state state; /* written by rdmat_request_move() only */
+	uint32_t holds;                 /* of enum rdmat_hold: SLOT, BUFFERS (scratch), CHAIN */
+	bool with_data;                 /* the response carries data */
+	bool responded;                 /* the SEND is queued */
+	bool whole; /* with all WRs of the response at once: they are one behind the other */
+	union {
+		struct {
+			bool backend; /* submitted and not acted on yet */
+			bool io_out;  /* submitted, and wrasse_io_complete() was not called */
+			bool held;    /* the controller keeps it (NVME_HOLD) */
+			bool special; /* an Abort or a fused pair has to do with it, or had */
+			bool disconnect_after; /* the connection ends when the response is out */
+			uint16_t sq_out;       /* WRs posted and not retired */
+		};
+		uint64_t others; /* 0: nobody else has to do with it, and nothing is left to do */
+	};
+	uint16_t reads_out;     /* those of them that are RDMA READs */
+	uint32_t chain_count;   /* WRs in the chain, the embedded one included */
+	uint32_t items_out;     /* items of the pools that it took and has not given back */
+	struct rdmat_wr *first; /* the chain of data WRs */
+	/* Of one that is FETCHING, or RESPONDING in parts: the next of it to queue; NULL: all are. */
+	struct rdmat_wr *cursor;
+	struct pool_item *chain; /* the WRs of the pool in it; NULL: the embedded one serves */
 	struct pool_item *buffers;
 	struct pool_item *scratch; /* one more buffer, for src/nvme's own use */
 	struct rdmat_slot *slot;
@@ -174,9 +185,8 @@ struct rdmat_request {
 	struct rdmat_abort *abort_by; /* an Abort waits for what becomes of this command */
 	uint64_t received_ns;
 	uint64_t seen_ns; /* when overdue.c first saw the I/O that the backend has; 0: not yet */
-	uint32_t index;   /* constant: in its class */
-	uint64_t label;   /* of its records: RDMAT_RECORD() without the states */
-	uint64_t arrival; /* how manieth capsule of its queue pair it came in */
+	struct rdmat_record label; /* of its moves, without the states; request is constant */
+	uint64_t arrival;          /* how manieth request of its group it is */
 	/* While FREE and something is lost, whom it served: */
 	uint32_t last_queue;                   /* rdmat_qp.number of the queue pair, */
 	uint16_t last_qid;                     /* its queue id */
@@ -185,7 +195,6 @@ struct rdmat_request {
 	struct wrasse_status io_status;
 	struct rdmat_msg msg;
 	struct iovec iov[RDMAT_MAX_IOV];
-	uint32_t iov_count;
 	struct rdmat_wr data_wr;
 	struct ibv_sge data_sge[RDMAT_EMBED_SGES];
 	struct rdmat_wr response_wr;
@@ -208,13 +217,17 @@ struct rdmat_class {
 	struct wrasse_poll_group *group;
 	struct pool_slab slab;
 	struct rdmat_request *requests;
-	struct pool_list free; /* of the first @touched: the others are zero, and were never used */
-	uint32_t touched;
+	/* Those of the first @touched, linked by next. The others are zero, and were never used. */
+	struct pool_link *free;
+	uint32_t touched;  /* as many as ever were out: one is touched when no other is free */
+	uint32_t lost_out; /* that, when all were touched because one had lost something; or 0 */
 	uint32_t capacity;
 	uint32_t free_count;
-	uint32_t free_min;       /* the fewest that ever were */
 	struct pool_list parked; /* receive slots whose capsules wait for a request, oldest first */
-	uint32_t reserved;       /* requests promised to queue pairs at admission */
+	struct pool_list waiting; /* queue pairs with requests in WAIT_RESOURCES */
+	uint32_t wr_reserve;      /* of the WR pool: for others */
+	uint32_t small_reserve;   /* and of the small buffers */
+	uint32_t reserved;        /* requests promised to queue pairs at admission */
 	uint32_t slots; /* receive slots that exist now; like the next two read by any thread */
 	uint32_t slots_held; /* by requests, or parked */
 	uint32_t slots_peak;
@@ -230,10 +243,25 @@ void rdmat_class_touch(struct rdmat_class *class);
 /* Every request must be free. */
 void rdmat_class_fini(struct rdmat_class *class);
 
+/* The requests of a class that are not FREE. @after: one of them; NULL: begin. Return: the next; NULL: that is all. */
+static inline struct rdmat_request *rdmat_request_next(const struct rdmat_class *class,
+						       const struct rdmat_request *after)
+{
+	uint32_t i = after ? after->label.request + 1 : 0;
+
+	while (i < class->touched && class->requests[i].state == RDMAT_REQUEST_FREE)
+		i++;
+	return i < class->touched ? &class->requests[i] : NULL;
+}
+
+#define rdmat_request_for_each(request, class)                                 \
+	for ((request) = rdmat_request_next((class), NULL); (request) != NULL; \
+	     (request) = rdmat_request_next((class), (request)))
+
 /* Takes a free request, of which there is one, for a capsule on a queue pair and moves it to
- * RECEIVED. */
-struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat_qp *qp,
-					 struct rdmat_slot *slot);
+ * RECEIVED. @slot: that it holds from now on; NULL: none. */
+struct rdmat_request *rdmat_request_take(struct rdmat_qp *qp, struct rdmat_slot *slot,
+					 enum nvme_kind kind);
 
 /*
  * Moves a request: checks the move against the table, gives back what the next state does not hold,
@@ -242,9 +270,16 @@ struct rdmat_request *rdmat_request_take(struct rdmat_class *class, struct rdmat
  */
 void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to);
 
-/* The same, for the moves of every command. */
-void rdmat_request_move_to_executing(struct rdmat_request *request);
-void rdmat_request_move_to_responding(struct rdmat_request *request);
+/*
+ * The same, for the moves of every command. One of a known @kind has come just now: it is RECEIVED, or the backend has
+ * completed it in submit(), successfully, and nobody else has to do with it.
+ */
+void rdmat_request_move_to_executing(struct rdmat_request *request, enum nvme_kind kind);
+void rdmat_request_move_to_responding(struct rdmat_request *request, enum nvme_kind kind);
+/* Tells the recorder that one of a known kind stays EXECUTING. What a request passes at once, RECEIVED too, is told
+ * by the move that follows, which is from there. */
+void rdmat_request_stays(struct rdmat_request *request);
+/* One that is RESPONDING, and others is 0. */
 void rdmat_request_move_to_free(struct rdmat_request *request);
 
 /* Whether a request that is FLUSHING or OVERDUE may go: then it is FREE. */

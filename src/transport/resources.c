@@ -40,18 +40,25 @@ ALWAYS_INLINE void rdmat_buffers_give(struct rdmat_request *request)
 		request->items_out -= pool_give(request->scratch->pool, request->scratch);
 	request->buffers = NULL;
 	request->scratch = NULL;
-	request->holds &= (uint8_t)~RDMAT_HOLD_BUFFERS;
 }
 
 ALWAYS_INLINE void rdmat_chain_give(struct rdmat_request *request)
 {
-	if (request->chain)
+	if (request->chain) {
 		request->items_out -= pool_give(request->chain->pool, request->chain);
-	request->chain = NULL;
+		request->chain = NULL;
+	}
 	request->chain_count = 0;
 	request->first = NULL;
 	request->cursor = NULL;
-	request->holds &= (uint8_t)~RDMAT_HOLD_CHAIN;
+}
+
+/* Not all that is needed was there: nobody has seen it. */
+static void drop(struct rdmat_request *request)
+{
+	rdmat_buffers_give(request);
+	rdmat_chain_give(request);
+	request->holds &= ~(uint32_t)(RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN);
 }
 
 /* ---- buffers and WRs ---- */
@@ -91,10 +98,9 @@ static bool wants_large(const struct rdmat_request *request, uint32_t len)
 static ALWAYS_INLINE struct pool_item *buffers_take(struct rdmat_request *request, bool small,
 						    uint32_t count)
 {
-	struct wrasse_poll_group *group = request->class->group;
-	uint32_t reserve = small && !request->class->admin ? group->small_reserve : 0;
-	struct pool_item *items =
-		pool_take(small ? group->small : group->large, count, reserve, request);
+	struct wrasse_poll_group *group = request->qp->group;
+	struct pool_item *items = pool_take(small ? group->small : group->large, count,
+					    small ? request->qp->class->small_reserve : 0, request);
 
 	if (items) {
 		request->items_out += count;
@@ -114,8 +120,7 @@ static bool chain_take(struct rdmat_request *request, const struct rdmat_chain_s
 		request->holds |= RDMAT_HOLD_CHAIN;
 		return true;
 	}
-	request->chain = pool_take(group->wr_pool, shape->wrs,
-				   request->class->admin ? 0 : group->wr_reserve, request);
+	request->chain = pool_take(group->wr_pool, shape->wrs, request->class->wr_reserve, request);
 	if (!request->chain)
 		return false;
 	request->chain_count = wrs_link(request, request->chain);
@@ -125,11 +130,6 @@ static bool chain_take(struct rdmat_request *request, const struct rdmat_chain_s
 }
 
 /* ---- the data ---- */
-
-static uint32_t lkey_of(const struct rdmat_request *request, const struct pool_slab *slab)
-{
-	return slab->lkey[request->qp->device_index];
-}
 
 /* A backend that lends what is not there would have the device write anywhere. */
 static void lent_check(const struct rdmat_request *request, uint32_t count)
@@ -181,10 +181,10 @@ static bool lent_take(struct rdmat_request *request, uint32_t *lkey)
 		lent_give(request);
 		return false;
 	}
-	request->iov_count = count;
+	request->nvme.iov_count = count;
 	request->holds |= RDMAT_HOLD_BUFFERS;
 	rdmat_count(&group->stats.lent, 1);
-	*lkey = lkey_of(request, &memory->slab);
+	*lkey = memory->slab.lkey[request->qp->device_index];
 	return true;
 }
 
@@ -198,15 +198,15 @@ static bool pieces_take(struct rdmat_request *request, uint32_t *lkey)
 	request->buffers = buffers_take(request, small, (left + piece_len - 1) / piece_len);
 	if (!request->buffers)
 		return false;
-	request->iov_count = 0;
+	request->nvme.iov_count = 0;
 	for (struct pool_item *item = request->buffers; item; item = item->next) {
-		struct iovec *iov = &request->iov[request->iov_count++];
+		struct iovec *iov = &request->iov[request->nvme.iov_count++];
 
 		iov->iov_base = item->payload;
 		iov->iov_len = left < piece_len ? left : piece_len;
 		left -= (uint32_t)iov->iov_len;
 	}
-	*lkey = lkey_of(request, pool_payload_slab(request->buffers->pool));
+	*lkey = pool_lkey(request->buffers, request->qp->device_index);
 	return true;
 }
 
@@ -224,25 +224,14 @@ static bool transfer_take(struct rdmat_request *request)
 
 	if (!lent_take(request, &lkey) && !pieces_take(request, &lkey))
 		return false;
-	shape = rdmat_chain_count(data, request->iov, request->iov_count, request->qp->max_sge);
+	shape = rdmat_chain_count(data, request->iov, request->nvme.iov_count,
+				  request->qp->max_sge);
 	if (!chain_take(request, &shape))
 		return false;
 	request->nvme.iov = request->iov;
-	request->nvme.iov_count = request->iov_count;
 	rdmat_chain_build(request->first, data_opcode(data), data, request->iov, lkey,
 			  request->qp->max_sge);
-	request->cursor = request->first;
 	return true;
-}
-
-/* Most commands: one range of the host's, one buffer, the request's own WR. */
-static bool takes_one(const struct rdmat_request *request)
-{
-	const struct nvme_data *data = &request->nvme.data;
-
-	return data->desc_count == 1 && !data->scratch_len && !request->class->group->lenders &&
-	       (data->len <= RDMAT_SMALL_LEN ||
-		(data->len <= RDMAT_LARGE_LEN && wants_large(request, data->len)));
 }
 
 static ALWAYS_INLINE bool one_take(struct rdmat_request *request, bool small, enum nvme_kind kind)
@@ -256,17 +245,17 @@ static ALWAYS_INLINE bool one_take(struct rdmat_request *request, bool small, en
 	request->holds |= RDMAT_HOLD_CHAIN;
 	request->iov[0].iov_base = request->buffers->payload;
 	request->iov[0].iov_len = data->len;
-	request->iov_count = 1;
 	request->nvme.iov = request->iov;
 	request->nvme.iov_count = 1;
 	rdmat_wr_begin(wr, kind == NVME_KIND_READ ? IBV_WR_RDMA_WRITE : data_opcode(data),
 		       data->desc[0].addr, data->desc[0].rkey);
-	rdmat_wr_add(wr, request->buffers->payload, data->len,
-		     lkey_of(request, pool_payload_slab(request->buffers->pool)));
+	wr->wr.num_sge = 1;
+	request->data_sge[0] =
+		(struct ibv_sge){(uintptr_t)request->buffers->payload, data->len,
+				 pool_lkey(request->buffers, request->qp->device_index)};
 	wr->chain_next = NULL;
 	request->chain_count = 1;
 	request->first = wr;
-	request->cursor = wr;
 	return true;
 }
 
@@ -289,17 +278,23 @@ static __attribute__((noinline)) bool more_take(struct rdmat_request *request)
 	if ((!data->scratch_len || scratch_take(request)) &&
 	    (!data->len || data->in_capsule || transfer_take(request)))
 		return true;
-	rdmat_buffers_give(request);
+	drop(request);
 	return false;
 }
 
+/* Most commands: one range of the host's, one buffer, the request's own WR. */
 ALWAYS_INLINE bool rdmat_request_take_resources(struct rdmat_request *request, enum nvme_kind kind)
 {
-	if (!takes_one(request))
+	const struct nvme_data *data = &request->nvme.data;
+
+	if (data->desc_count != 1 || (kind == NVME_KIND_ANY && data->scratch_len) ||
+	    request->qp->group->lenders)
 		return more_take(request);
-	if (request->nvme.data.len <= RDMAT_SMALL_LEN)
+	if (__builtin_expect(data->len <= RDMAT_SMALL_LEN, true))
 		return one_take(request, true, kind);
-	return one_take(request, false, kind);
+	if (data->len <= RDMAT_LARGE_LEN && wants_large(request, data->len))
+		return one_take(request, false, kind);
+	return more_take(request);
 }
 
 bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second)
@@ -308,7 +303,6 @@ bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *
 		return false;
 	if (rdmat_request_take_resources(second, NVME_KIND_ANY))
 		return true;
-	rdmat_buffers_give(first);
-	rdmat_chain_give(first);
+	drop(first);
 	return false;
 }

@@ -7,12 +7,14 @@
 
 #include "transport/request.h"
 
-/* Whether it needs anything of the pools. A Read always does. */
+/* Whether it needs anything of the pools. Reads and Writes move at least one block. */
 static inline bool rdmat_request_needs_resources(const struct rdmat_request *request,
 						 enum nvme_kind kind)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
+	if (kind == NVME_KIND_WRITE)
+		return !data->in_capsule;
 	return kind == NVME_KIND_READ || data->scratch_len || (data->len && !data->in_capsule);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "inline.h"
 #include "pool/panic.h"
 #include "transport/group.h"
 
@@ -143,7 +144,7 @@ void rdmat_rx_taken(struct rdmat_slot *slot)
 	look_at(rx);
 }
 
-void rdmat_rx_give(struct rdmat_slot *slot)
+ALWAYS_INLINE void rdmat_rx_give(struct rdmat_slot *slot)
 {
 	if (slot->state != RDMAT_SLOT_HELD)
 		pool_panic("a receive slot was given back that nobody held");
@@ -218,24 +219,26 @@ static uint32_t posted_max(const struct rdmat_rx *rx)
 
 int rdmat_rx_post(struct rdmat_rx *rx)
 {
-	struct ibv_recv_wr *first = rx->idle, *last = NULL, *bad = NULL;
-	uint32_t max = posted_max(rx);
+	struct ibv_recv_wr *first = rx->idle, *next = first, *last = NULL, *bad = NULL;
+	uint32_t max = posted_max(rx), count;
 	int rc;
 
 	note_held(rx);
 	if (rx->stopped || !first || rx->posted >= max)
 		return 0;
-	while (rx->idle && rx->posted < max) {
-		last = rx->idle;
+	count = max - rx->posted < rx->idle_count ? max - rx->posted : rx->idle_count;
+	rx->idle_count -= count;
+	rx->posted += count;
+	for (; count; count--) {
+		last = next;
+		next = last->next;
 		pool_container(last, struct rdmat_slot, wr)->state = RDMAT_SLOT_POSTED;
-		rx->idle = last->next;
-		rx->idle_count--;
-		rx->posted++;
 	}
+	rx->idle = next;
 	last->next = NULL;
 	rdmat_count(&rx->group->stats.recv_posts, 1);
 	rc = rx->srq ? ibv_post_srq_recv(rx->srq, first, &bad) : ibv_post_recv(rx->qp, first, &bad);
-	for (struct ibv_recv_wr *wr = rc ? bad : NULL, *next; wr; wr = next) {
+	for (struct ibv_recv_wr *wr = rc ? bad : NULL; wr; wr = next) {
 		struct rdmat_slot *slot = pool_container(wr, struct rdmat_slot, wr);
 
 		next = wr->next;

@@ -16,8 +16,8 @@
 
 /* Puts @count WRs of a request, linked by wr.next, at the end of what is posted next. They take slots, of which
  * there are as many. */
-static ALWAYS_INLINE void queue_wrs(struct rdmat_qp *qp, struct rdmat_wr *first,
-				    struct rdmat_wr *last, uint32_t count)
+static ALWAYS_INLINE void queue_wrs(struct rdmat_qp *qp, struct rdmat_request *request,
+				    struct rdmat_wr *first, struct rdmat_wr *last, uint32_t count)
 {
 	last->wr.next = NULL;
 	if (qp->sq_newest)
@@ -31,7 +31,7 @@ static ALWAYS_INLINE void queue_wrs(struct rdmat_qp *qp, struct rdmat_wr *first,
 	}
 	qp->sq_unposted_count += count;
 	qp->sq_free -= count;
-	last->request->sq_out += (uint16_t)count;
+	request->sq_out += (uint16_t)count;
 }
 
 /* Queues RDMA READs on from the cursor. Return: whether the whole chain is queued. */
@@ -48,7 +48,7 @@ static bool queue_reads(struct rdmat_qp *qp, struct rdmat_request *request)
 			wr->wr.send_flags |= IBV_SEND_SIGNALED;
 			rdmat_count(&qp->group->stats.signaled_wrs, 1);
 		}
-		queue_wrs(qp, wr, wr, 1);
+		queue_wrs(qp, request, wr, wr, 1);
 		qp->reads_free--;
 		request->reads_out++;
 	}
@@ -64,7 +64,7 @@ static bool queue_writes(struct rdmat_qp *qp, struct rdmat_request *request)
 		if (!qp->sq_free)
 			return false;
 		request->cursor = wr->chain_next;
-		queue_wrs(qp, wr, wr, 1);
+		queue_wrs(qp, request, wr, wr, 1);
 	}
 	return true;
 }
@@ -86,6 +86,7 @@ static void fill_fetches(struct rdmat_qp *qp)
 	while (qp->sq_free && qp->reads_free &&
 	       (request = oldest_in(qp, RDMAT_REQUEST_WAIT_FETCH))) {
 		rdmat_request_move(request, RDMAT_REQUEST_FETCHING);
+		request->cursor = request->first;
 		if (!queue_reads(qp, request))
 			return;
 	}
@@ -98,7 +99,7 @@ static ALWAYS_INLINE void response_build(struct rdmat_qp *qp, struct rdmat_reque
 
 	nvme_request_stamp(&request->nvme);
 	request->response_sge.lkey = qp->response_lkey;
-	wr->send_flags = qp->inlining ? IBV_SEND_INLINE : 0;
+	wr->send_flags = qp->response_flags;
 	wr->opcode = IBV_WR_SEND;
 	if (data->invalidate && rdmat_invalidates(qp->device->device)) {
 		wr->opcode = IBV_WR_SEND_WITH_INV;
@@ -122,28 +123,32 @@ static bool queue_rest(struct rdmat_qp *qp, struct rdmat_request *request)
 		return false;
 	qp->partial = NULL;
 	response_build(qp, request);
-	queue_wrs(qp, &request->response_wr, &request->response_wr, 1);
+	queue_wrs(qp, request, &request->response_wr, &request->response_wr, 1);
 	responded(qp, request);
 	return true;
 }
 
 /* Queues a response for which there is room: its data and, behind it, its SEND. */
-static ALWAYS_INLINE void queue_whole(struct rdmat_qp *qp, struct rdmat_request *request)
+static ALWAYS_INLINE void queue_whole(struct rdmat_qp *qp, struct rdmat_request *request,
+				      bool with_data)
 {
 	struct rdmat_wr *first = &request->response_wr;
 	uint32_t count = 1;
 
 	response_build(qp, request);
-	if (request->with_data) {
+	if (with_data && __builtin_expect(request->first == &request->data_wr, true)) {
+		first = request->first;
+		first->wr.next = &request->response_wr.wr;
+		count = 2;
+	} else if (with_data) {
 		first = request->first;
 		count = request->chain_count + 1;
 		for (struct rdmat_wr *wr = first, *next; wr; wr = next) {
 			next = wr->chain_next;
 			wr->wr.next = next ? &next->wr : &request->response_wr.wr;
 		}
-		request->cursor = NULL;
 	}
-	queue_wrs(qp, first, &request->response_wr, count);
+	queue_wrs(qp, request, first, &request->response_wr, count);
 	request->whole = true;
 	responded(qp, request);
 }
@@ -156,25 +161,27 @@ static void fill_responses(struct rdmat_qp *qp)
 		return;
 	while (qp->sq_free && (request = oldest_in(qp, RDMAT_REQUEST_WAIT_RESPOND))) {
 		rdmat_request_move(request, RDMAT_REQUEST_RESPONDING);
+		request->cursor = request->first;
 		if (!queue_rest(qp, request))
 			return;
 	}
 }
 
 /* Whether a response can go as a whole, before nobody else's. */
-static bool has_room(const struct rdmat_qp *qp, const struct rdmat_request *request)
+static ALWAYS_INLINE bool has_room(const struct rdmat_qp *qp, uint32_t data_wrs)
 {
-	return qp->sq_free > (request->with_data ? request->chain_count : 0) && !qp->tearing &&
+	return qp->sq_free > data_wrs && !qp->tearing &&
 	       pool_list_is_empty(&qp->lists[RDMAT_REQUEST_WAIT_RESPOND]) && !qp->partial;
 }
 
-ALWAYS_INLINE void rdmat_sendq_respond(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_sendq_respond(struct rdmat_request *request, enum nvme_kind kind)
 {
 	struct rdmat_qp *qp = request->qp;
+	bool with_data = kind == NVME_KIND_ANY ? request->with_data : kind == NVME_KIND_READ;
 
-	if (has_room(qp, request)) {
-		rdmat_request_move_to_responding(request);
-		queue_whole(qp, request);
+	if (has_room(qp, with_data ? request->chain_count : 0)) {
+		rdmat_request_move_to_responding(request, kind);
+		queue_whole(qp, request, with_data);
 		return;
 	}
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
@@ -205,7 +212,7 @@ bool rdmat_sendq_mark(struct rdmat_qp *qp)
 	mark->wr.opcode = IBV_WR_RDMA_WRITE;
 	mark->wr.send_flags = IBV_SEND_SIGNALED;
 	rdmat_count(&qp->group->stats.signaled_wrs, 1);
-	queue_wrs(qp, mark, mark, 1);
+	queue_wrs(qp, mark->request, mark, mark, 1);
 	return true;
 }
 
@@ -283,17 +290,19 @@ static struct rdmat_wr *pop_oldest(struct rdmat_qp *qp)
 
 void rdmat_sendq_retire(struct rdmat_qp *qp, struct rdmat_wr *last)
 {
+	/* Whose WR amidst a response has completed: only one that failed has. */
+	const struct rdmat_request *part =
+		last == &last->request->response_wr ? NULL : last->request;
 	struct rdmat_wr *wr;
 
 	do {
 		struct rdmat_request *request;
 
 		wr = qp->sq_oldest;
-		if (!wr || wr == qp->sq_unposted)
+		if (wr == qp->sq_unposted) /* also if there is none */
 			pool_panic("a completion came for a WR that was not posted");
 		request = wr->request;
-		/* All of a response at once, unless a WR amidst it has completed: only one that failed. */
-		if (request->whole && (last->request != request || last == &request->response_wr)) {
+		if (request->whole && request != part) {
 			wr = &request->response_wr;
 			pop_to(qp, wr);
 			qp->sq_free += request->sq_out;

@@ -11,7 +11,7 @@
 
 /* Answers: the response, with its data, is queued at once if there are slots for it, else it waits for
  * them. */
-void rdmat_sendq_respond(struct rdmat_request *request);
+void rdmat_sendq_respond(struct rdmat_request *request, enum nvme_kind kind);
 
 /* Queues as much of what waits (WAIT_FETCH, WAIT_RESPOND, half-queued chains) as slots and READ
  * credits allow. */

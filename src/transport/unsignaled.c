@@ -75,8 +75,8 @@ void rdmat_unsignaled_settle(struct wrasse_poll_group *group)
 {
 	mark_all(group, UINT64_MAX);
 	group->settling = atomic_load(&group->drain) != RDMAT_DRAIN_NO ||
-			  !pool_list_is_empty(&group->waiting[0]) ||
-			  !pool_list_is_empty(&group->waiting[1]) ||
+			  !pool_list_is_empty(&group->classes[0].waiting) ||
+			  !pool_list_is_empty(&group->classes[1].waiting) ||
 			  !pool_list_is_empty(&group->classes[0].parked) ||
 			  !pool_list_is_empty(&group->classes[1].parked);
 }

@@ -55,15 +55,12 @@ static void sum_buffers(const struct rdmat_request *request, const struct pool_i
 }
 
 static void check_request(const struct rdmat_qp *qp, const struct rdmat_request *request,
-			  enum rdmat_request_state list, struct sums *sums)
+			  struct sums *sums)
 {
 	enum rdmat_request_state state = request->state;
 	uint32_t extra = holds(request) & ~rows[state].holds;
 	unsigned class = request->class->admin;
 
-	if (rdmat_request_list(state) != list || request->qp != qp || request->class != qp->class)
-		sim_fail("a request in state %s is on queue pair %u's list of %s", NAME(state),
-			 qp->qpn, NAME(list));
 	if (state == RDMAT_REQUEST_RECEIVED)
 		sim_fail("queue pair %u: a request was left in RECEIVED", qp->qpn);
 	if (state == RDMAT_REQUEST_RESPONDING && !request->responded && request != qp->partial)
@@ -187,7 +184,8 @@ static void check_unsignaled(const struct rdmat_qp *qp)
 	if (is_unsignaled && group->unsignaled_until == UINT64_MAX)
 		sim_fail("queue pair %u asked for no completion, and no timer runs", qp->qpn);
 	if (is_unsignaled && (!group->settling || group->at_rest) &&
-	    (!pool_list_is_empty(&group->waiting[0]) || !pool_list_is_empty(&group->waiting[1]) ||
+	    (!pool_list_is_empty(&group->classes[0].waiting) ||
+	     !pool_list_is_empty(&group->classes[1].waiting) ||
 	     !pool_list_is_empty(&qp->class->parked)))
 		sim_fail("queue pair %u asked for no completion, and others wait for what it has",
 			 qp->qpn);
@@ -205,24 +203,44 @@ static void check_tearing(const struct rdmat_qp *qp)
 								      "try again");
 }
 
-static void check_qp(struct rdmat_qp *qp, struct sums *sums)
+/* @count: requests whose states have lists. */
+static void check_lists(const struct rdmat_qp *qp, uint32_t count)
 {
-	uint32_t out = 0, sq_out = 0, reads_out = 0, held = 0, unanswered = 0;
 	struct pool_link *link, *tmp;
 
 	for (unsigned list = RDMAT_REQUEST_FREE; list < RDMAT_REQUEST_STATE_COUNT; list++) {
 		pool_list_for_each(link, tmp, &qp->lists[list]) {
-			struct rdmat_request *request =
+			const struct rdmat_request *request =
 				pool_container(link, struct rdmat_request, link);
 
-			check_request(qp, request, list, sums);
-			out++;
-			sq_out += request->sq_out;
-			reads_out += request->reads_out;
-			held += request->held;
-			unanswered += !request->responded;
+			if (request->state != list || request->qp != qp ||
+			    !rdmat_request_has_list(list))
+				sim_fail("a request in state %s is on queue pair %u's list of %s",
+					 NAME(request->state), qp->qpn, NAME(list));
+			count--;
 		}
 	}
+	if (count)
+		sim_fail("queue pair %u: %d requests are on no list", qp->qpn, (int)count);
+}
+
+static void check_qp(struct rdmat_qp *qp, struct sums *sums)
+{
+	uint32_t out = 0, sq_out = 0, reads_out = 0, held = 0, unanswered = 0, listed = 0;
+	const struct rdmat_request *request;
+
+	rdmat_request_for_each(request, qp->class) {
+		if (request->qp != qp)
+			continue;
+		check_request(qp, request, sums);
+		out++;
+		sq_out += request->sq_out;
+		reads_out += request->reads_out;
+		held += request->held;
+		unanswered += !request->responded;
+		listed += rdmat_request_has_list(request->state);
+	}
+	check_lists(qp, listed);
 	if (out != qp->requests_out)
 		sim_fail("queue pair %u has %u requests and counts %u", qp->qpn, out,
 			 qp->requests_out);

@@ -42,16 +42,14 @@ void check_course_reset(void)
 
 static uint32_t sum_out(const struct rdmat_qp *qp, bool reads)
 {
-	struct pool_link *link, *tmp;
+	const struct rdmat_request *request;
 	uint32_t sum = 0;
 
-	for (unsigned state = RDMAT_REQUEST_FREE; state < RDMAT_REQUEST_STATE_COUNT; state++) {
-		pool_list_for_each(link, tmp, &qp->lists[state]) {
-			const struct rdmat_request *request =
-				pool_container(link, struct rdmat_request, link);
-
+	if (!qp->requests_out)
+		return 0;
+	rdmat_request_for_each(request, qp->class) {
+		if (request->qp == qp)
 			sum += reads ? request->reads_out : request->sq_out;
-		}
 	}
 	return sum;
 }
@@ -118,33 +116,23 @@ static bool all_is_free(const struct wrasse_poll_group *group)
 }
 
 /* Nobody that came after @head was the next has what it waits for. */
-static void check_overtaken(const struct wrasse_poll_group *group, const struct head *head)
+static void check_overtaken(const struct head *head)
 {
-	struct pool_link *at, *next, *link, *tmp;
+	const struct rdmat_request *request;
 
-	pool_list_for_each(at, next, &group->qps) {
-		const struct rdmat_qp *qp = pool_container(at, struct rdmat_qp, link);
-
-		if (qp->class != head->request->class)
-			continue;
-		for (unsigned state = RDMAT_REQUEST_WAIT_FETCH; state < RDMAT_REQUEST_FLUSHING;
-		     state++) {
-			pool_list_for_each(link, tmp, &qp->lists[state]) {
-				const struct rdmat_request *request =
-					pool_container(link, struct rdmat_request, link);
-
-				if (request->buffers && request->received_ns > head->since_ns)
-					sim_fail(
-						"queue pair %u was served, and queue pair %u waits for resources since before",
-						qp->qpn, head->request->qp->qpn);
-			}
-		}
+	rdmat_request_for_each(request, head->request->class) {
+		if (request->state >= RDMAT_REQUEST_WAIT_FETCH &&
+		    request->state < RDMAT_REQUEST_FLUSHING && request->buffers &&
+		    request->received_ns > head->since_ns)
+			sim_fail(
+				"queue pair %u was served, and queue pair %u waits for resources since before",
+				request->qp->qpn, head->request->qp->qpn);
 	}
 }
 
 static void check_waiting(const struct wrasse_poll_group *group, unsigned class, struct head *head)
 {
-	const struct rdmat_request *request = next_of(&group->waiting[class]);
+	const struct rdmat_request *request = next_of(&group->classes[class].waiting);
 	bool could_go;
 
 	if (!request) {
@@ -161,7 +149,7 @@ static void check_waiting(const struct wrasse_poll_group *group, unsigned class,
 	if (could_go && head->could_go)
 		sim_fail("queue pair %u waits for resources, and all are free", request->qp->qpn);
 	head->could_go = could_go;
-	check_overtaken(group, head);
+	check_overtaken(head);
 }
 
 /* ---- time ---- */

@@ -79,21 +79,13 @@ static void curtain(void)
 static struct rdmat_request *some_request(bool (*is)(const struct rdmat_request *request))
 {
 	for (unsigned g = 0; g < target.groups; g++) {
-		struct pool_link *link, *tmp, *at, *next;
+		struct rdmat_request *request;
 
-		pool_list_for_each(link, tmp, &target.group[g].group->qps) {
-			struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
-
-			for (unsigned state = 1; state < RDMAT_REQUEST_STATE_COUNT; state++) {
-				pool_list_for_each(at, next, &qp->lists[state]) {
-					struct rdmat_request *request =
-						pool_container(at, struct rdmat_request, link);
-
-					if (is(request))
-						return request;
-				}
+		for (unsigned class = 0; class < 2; class ++)
+			rdmat_request_for_each(request, &target.group[g].group->classes[class]) {
+				if (is(request))
+					return request;
 			}
-		}
 	}
 	return NULL;
 }

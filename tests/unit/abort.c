@@ -82,17 +82,15 @@ static void begin(struct fake *fake)
 
 static void end(struct fake *fake)
 {
-	struct pool_link *link, *tmp;
+	struct rdmat_request *request;
 
-	for (unsigned s = 1; s < RDMAT_REQUEST_STATE_COUNT; s++)
-		pool_list_for_each(link, tmp, &admin->lists[s]) {
-			struct rdmat_request *request =
-				pool_container(link, struct rdmat_request, link);
-
-			if (s != RDMAT_REQUEST_FLUSHING)
-				rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
-			rdmat_request_settle(request);
-		}
+	rdmat_request_for_each(request, admin->class) {
+		if (request->qp != admin)
+			continue;
+		if (request->state != RDMAT_REQUEST_FLUSHING)
+			rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
+		rdmat_request_settle(request);
+	}
 	wrasse_poll_group_poll(fake->group);
 	assert_int_equal(fake->group->aborts_out, 0);
 	atomic_fetch_add(&fake->group->load[1], 1);
@@ -117,8 +115,7 @@ static struct rdmat_request *victim(struct fake *fake, enum nvme_xfer xfer)
 /* An Abort of @cid on queue @sqid, as the admin queue's thread meets it. */
 static struct rdmat_request *abort_comes(uint16_t sqid, uint16_t cid)
 {
-	struct rdmat_class *class = admin->class;
-	struct rdmat_request *request = rdmat_request_take(class, admin, NULL);
+	struct rdmat_request *request = rdmat_request_take(admin, NULL, NVME_KIND_ANY);
 
 	request->holds = 0;
 	memset(&request->nvme.cmd, 0, sizeof(request->nvme.cmd));
@@ -223,7 +220,7 @@ static struct rdmat_request *with_backend(struct fake *fake)
 	struct rdmat_request *command = victim(fake, NVME_XFER_NONE);
 
 	rdmat_request_move(command, RDMAT_REQUEST_EXECUTING);
-	command->backend = true;
+	command->backend = command->io_out = true;
 	command->nvme.port = &ns->port[0];
 	ns->port[0].in_flight++;
 	return command;
@@ -323,7 +320,7 @@ static void an_io_that_was_completed_is_not_aborted(void **state)
 	begin(&fake);
 	ns->ops.abort = backend_abort;
 	command = with_backend(&fake);
-	command->io_done = true;
+	command->io_out = false;
 	request = abort_comes(1, CID);
 	polls(&fake, 2);
 	assert_int_equal(abort_calls, 0);

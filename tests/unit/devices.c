@@ -423,7 +423,8 @@ static void what_is_to_be_avoided_on_a_device_is_not_used(void **state)
 		assert_string_equal(asked, "t0");
 		device = first_qp()->device->device;
 		assert_int_equal(!device->invalidates, avoided == WRASSE_RDMA_INVALIDATE);
-		assert_int_equal(!first_qp()->inlining, avoided == WRASSE_RDMA_INLINE);
+		assert_int_equal(first_qp()->response_flags,
+				 avoided == WRASSE_RDMA_INLINE ? 0 : IBV_SEND_INLINE);
 		assert_int_equal(first_qp()->rx != NULL, avoided == WRASSE_RDMA_SRQ);
 		end();
 	}

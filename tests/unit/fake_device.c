@@ -142,11 +142,20 @@ void fake_device_init(struct fake *fake)
 	fake->context.ops.post_srq_recv = post_srq_recv;
 }
 
+void fake_set_device(struct rdmat_qp *qp, struct rdmat_group_device *device)
+{
+	qp->device->buckets[qp->qpn % RDMAT_QP_BUCKETS] = NULL;
+	device->buckets[qp->qpn % RDMAT_QP_BUCKETS] = qp;
+	qp->device = device;
+}
+
 struct rdmat_group_device *fake_open(struct fake *fake)
 {
-	fake->qp->device = rdmat_group_device_get(fake->group, &fake->device);
-	assert_non_null(fake->qp->device);
-	return fake->qp->device;
+	struct rdmat_group_device *device = rdmat_group_device_get(fake->group, &fake->device);
+
+	assert_non_null(device);
+	fake_set_device(fake->qp, device);
+	return device;
 }
 
 /* ---- connections ---- */

@@ -20,6 +20,7 @@ void fake_submit(struct wrasse_io *io)
 
 void fake_ctrl_set(struct fake *fake, struct wrasse_subsystem *subsystem, uint32_t ana_groups)
 {
+	static struct nvme_ctrl_ns lines[8];
 	static struct nvme_path *path;
 
 	free(path);
@@ -29,6 +30,9 @@ void fake_ctrl_set(struct fake *fake, struct wrasse_subsystem *subsystem, uint32
 	memset(&fake_ctrl, 0, sizeof(fake_ctrl));
 	fake_ctrl.subsystem = subsystem;
 	fake_ctrl.qids = qids;
+	memset(lines, 0, sizeof(lines));
+	fake_ctrl.ns = lines;
+	fake_ctrl.ns_count = sizeof(lines) / sizeof(lines[0]);
 	fake_ctrl.refs = 2; /* it is not the queue pair's to free */
 	fake->qp->nvme.path = path;
 	fake->qp->nvme.ctrl = &fake_ctrl;

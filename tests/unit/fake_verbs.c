@@ -344,7 +344,7 @@ struct rdmat_request *fake_request(struct fake *fake)
 	static const struct nvme_op op = {
 		.name = "fake", .on = NVME_ON_IO, .execute = fake_execute};
 	struct rdmat_slot *slot = fake_slot(fake);
-	struct rdmat_request *request = rdmat_request_take(fake->qp->class, fake->qp, slot);
+	struct rdmat_request *request = rdmat_request_take(fake->qp, slot, NVME_KIND_ANY);
 
 	fake->qp->outstanding++;
 	memset(&request->nvme.cmd, 0, sizeof(request->nvme.cmd));
@@ -398,11 +398,11 @@ uint32_t fake_holds(const struct rdmat_request *request)
 
 unsigned fake_count(const struct fake *fake, enum rdmat_request_state state)
 {
-	struct pool_link *link, *tmp;
+	const struct rdmat_request *request;
 	unsigned count = 0;
 
-	pool_list_for_each(link, tmp, &fake->qp->lists[rdmat_request_list(state)])
-		count += pool_container(link, struct rdmat_request, link)->state == state;
+	rdmat_request_for_each(request, fake->qp->class)
+		count += request->qp == fake->qp && request->state == state;
 	return count;
 }
 

@@ -120,6 +120,9 @@ void fake_expect_gone(struct fake *fake);
 /* The fixture's queue pair lives on what the group makes on its device from now on. */
 struct rdmat_group_device *fake_open(struct fake *fake);
 
+/* Has a queue pair on another device of its group. */
+void fake_set_device(struct rdmat_qp *qp, struct rdmat_group_device *device);
+
 /* A connection request reaches the group. Return: its queue pair; NULL: it was rejected. */
 struct rdmat_qp *fake_connect(struct fake *fake, uint16_t qid, uint32_t depth);
 

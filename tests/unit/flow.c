@@ -375,9 +375,9 @@ static void who_waited_leaves_the_list_with_its_queue_pair(void **state)
 	fake_namespace(&fake);
 	hog = pool_take(fake.group->large, FAKE_LARGE, 0, &other);
 	fake_read_comes(&fake, 1, 512);
-	assert_false(pool_list_is_empty(&fake.group->waiting[0]));
+	assert_false(pool_list_is_empty(&fake.group->classes[0].waiting));
 	rdmat_qp_disconnect(fake.qp, NULL);
-	assert_true(pool_list_is_empty(&fake.group->waiting[0]));
+	assert_true(pool_list_is_empty(&fake.group->classes[0].waiting));
 	pool_give(fake.group->large, hog);
 	fake_fini(&fake);
 }
@@ -398,7 +398,7 @@ static void a_turn_whose_command_went_otherwise_is_given_up(void **state)
 	rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
 	assert_true(rdmat_request_settle(request));
 	rdmat_flow_resume(fake.group);
-	assert_true(pool_list_is_empty(&fake.group->waiting[0]));
+	assert_true(pool_list_is_empty(&fake.group->classes[0].waiting));
 	pool_give(fake.group->large, hog);
 	fake_fini(&fake);
 }
@@ -541,7 +541,7 @@ static void an_end_in_its_turn_stops_the_turn(void **state)
 	assert_true(fake.qp->tearing);
 	assert_int_equal(fake_io_count, 0);
 	assert_int_equal(fake.qp->requests_out, 0);
-	assert_true(pool_list_is_empty(&fake.group->waiting[0]));
+	assert_true(pool_list_is_empty(&fake.group->classes[0].waiting));
 	fake_fini(&fake);
 }
 

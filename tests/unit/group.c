@@ -41,7 +41,7 @@ static void a_group_sleeps_shortly_while_something_is_on_its_way_out(void **stat
 	device = fake_open(&fake);
 	request = fake_request(&fake);
 	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
-	request->backend = true;
+	request->backend = request->io_out = true;
 	fake.fails = "ibv_poll_cq";
 	wrasse_poll_group_poll(fake.group);
 	assert_true(device->failed);
@@ -62,8 +62,7 @@ static void a_group_sleeps_shortly_while_something_is_on_its_way_out(void **stat
 static void a_group_does_not_sleep_while_a_capsule_can_have_a_request(void **state)
 {
 	struct rdmat_qp *other = calloc(1, sizeof(*other));
-	struct rdmat_request *stuck, *answered;
-	struct pool_link *link, *tmp;
+	struct rdmat_request *stuck, *answered, *request;
 	struct rdmat_class *class;
 	struct fake fake;
 
@@ -72,17 +71,17 @@ static void a_group_does_not_sleep_while_a_capsule_can_have_a_request(void **sta
 	class = fake.qp->class;
 	stuck = fake_request(&fake);
 	rdmat_request_move(stuck, RDMAT_REQUEST_EXECUTING);
-	stuck->backend = true;
+	stuck->backend = stuck->io_out = true;
 	answered = fake_request(&fake);
 	rdmat_request_move(answered, RDMAT_REQUEST_EXECUTING);
-	rdmat_sendq_respond(answered);
+	rdmat_sendq_respond(answered, NVME_KIND_ANY);
 	rdmat_sendq_post(fake.qp);
 	other->class = class;
 	other->group = fake.group;
 	for (unsigned i = 0; i < RDMAT_REQUEST_STATE_COUNT; i++)
 		pool_list_init(&other->lists[i]);
 	while (class->free_count)
-		rdmat_request_take(class, other, NULL)->holds = 0;
+		rdmat_request_take(other, NULL, NVME_KIND_ANY)->holds = 0;
 	rdmat_rx_park(fake_slot(&fake), other, 64);
 	rdmat_qp_disconnect(fake.qp, NULL);
 	fake.now_ns += 100 * RDMAT_NS_PER_S; /* the hardware never flushes */
@@ -91,9 +90,9 @@ static void a_group_does_not_sleep_while_a_capsule_can_have_a_request(void **sta
 	assert_int_equal(wrasse_poll_group_arm(fake.group, NULL), 1);
 	assert_int_equal(answered->state, RDMAT_REQUEST_FREE);
 	rdmat_rx_unpark_all(other);
-	pool_list_for_each(link, tmp, &other->lists[rdmat_request_list(RDMAT_REQUEST_RECEIVED)]) {
-		struct rdmat_request *request = pool_container(link, struct rdmat_request, link);
-
+	rdmat_request_for_each(request, class) {
+		if (request->qp != other)
+			continue;
 		rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
 		rdmat_request_settle(request);
 	}
@@ -294,14 +293,13 @@ static void queue_pairs_of_one_bucket_are_told_apart(void **state)
 		atomic_fetch_add(&fake.group->load[0], 1);
 		rdmat_group_qp_add(fake.group, &qps[i]);
 	}
-	assert_ptr_equal(rdmat_group_qp_find(fake.group, &fake.group_device, 17), fake.qp);
-	assert_ptr_equal(rdmat_group_qp_find(fake.group, &other, 17), &qps[2]);
-	assert_ptr_equal(rdmat_group_qp_find(fake.group, &fake.group_device, 17 + RDMAT_QP_BUCKETS),
-			 &qps[0]);
-	assert_null(rdmat_group_qp_find(fake.group, &other, 17 + RDMAT_QP_BUCKETS));
+	assert_ptr_equal(rdmat_group_qp_find(&fake.group_device, 17), fake.qp);
+	assert_ptr_equal(rdmat_group_qp_find(&other, 17), &qps[2]);
+	assert_ptr_equal(rdmat_group_qp_find(&fake.group_device, 17 + RDMAT_QP_BUCKETS), &qps[0]);
+	assert_null(rdmat_group_qp_find(&other, 17 + RDMAT_QP_BUCKETS));
 	rdmat_group_qp_remove(fake.group, &qps[0]);
-	assert_ptr_equal(rdmat_group_qp_find(fake.group, &fake.group_device, 17), fake.qp);
-	assert_null(rdmat_group_qp_find(fake.group, &fake.group_device, 17 + RDMAT_QP_BUCKETS));
+	assert_ptr_equal(rdmat_group_qp_find(&fake.group_device, 17), fake.qp);
+	assert_null(rdmat_group_qp_find(&fake.group_device, 17 + RDMAT_QP_BUCKETS));
 	rdmat_group_qp_remove(fake.group, &qps[1]);
 	rdmat_group_qp_remove(fake.group, &qps[2]);
 	fake_fini(&fake);
@@ -314,7 +312,7 @@ static struct rdmat_request *submitted(struct fake *fake)
 	struct rdmat_request *request;
 
 	fake_init(fake);
-	fake->group->owner = pthread_self();
+	fake->group->owner = rdmat_this_thread();
 	request = fake_request(fake);
 	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
 	return request;
@@ -326,7 +324,7 @@ static void complete_twice(void *arg)
 	struct fake fake;
 
 	request = submitted(&fake);
-	request->backend = true;
+	request->backend = request->io_out = true;
 	wrasse_io_complete(&request->nvme.io, wrasse_status_ok());
 	wrasse_io_complete(&request->nvme.io, wrasse_status_ok());
 }
@@ -396,7 +394,7 @@ static void a_group_is_busy_while_anything_is_left_of_its_connections(void **sta
 	fake_open(&fake);
 	request = fake_request(&fake);
 	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
-	request->backend = true;
+	request->backend = request->io_out = true;
 	assert_true(rdmat_group_is_busy(fake.group)); /* a queue pair */
 	rdmat_qp_disconnect(fake.qp, NULL);
 	for (unsigned i = 0; i < 4; i++) {

@@ -34,7 +34,7 @@ static void begin(struct fake *fake)
 	rdmat_overdue_begin(fake->group, ns);
 	abort_calls = 0;
 	abort_ends = false;
-	fake->group->owner = pthread_self();
+	fake->group->owner = rdmat_this_thread();
 }
 
 static void looks(struct fake *fake)
@@ -235,7 +235,7 @@ static void what_is_on_its_way_back_is_not_overdue(void **state)
 	begin(&fake);
 	fake_read_comes(&fake, 1, 8);
 	request = fake_io_request(0);
-	request->io_done = true;
+	request->io_out = false;
 	time_is_up(&fake);
 	assert_int_equal(abort_calls, 0);
 	assert_int_equal(request->state, RDMAT_REQUEST_EXECUTING);

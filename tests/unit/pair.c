@@ -69,13 +69,9 @@ static void write_comes(struct fake *fake, uint16_t cid, enum data data)
 /* The answer to a command: SCT << 8 | SC. */
 static uint16_t answer_to(const struct fake *fake, uint16_t cid)
 {
-	struct pool_link *link, *tmp;
+	const struct rdmat_request *request;
 
-	pool_list_for_each(link, tmp,
-			   &fake->qp->lists[rdmat_request_list(RDMAT_REQUEST_RESPONDING)]) {
-		const struct rdmat_request *request =
-			pool_container(link, struct rdmat_request, link);
-
+	rdmat_request_for_each(request, fake->qp->class) {
 		if (request->state == RDMAT_REQUEST_RESPONDING &&
 		    nvme_get16(request->nvme.cqe.cid) == cid)
 			return nvme_get16(request->nvme.cqe.status) >> 1 & 0x7ff;
@@ -212,12 +208,13 @@ static void a_pair_that_lacks_buffers_holds_none(void **state)
 
 	setup(&fake);
 	/* One buffer is left, which is enough for one half. */
-	hog = pool_take(fake.group->small, FAKE_SMALL - fake.group->small_reserve - 1, 0, &other);
+	hog = pool_take(fake.group->small, FAKE_SMALL - fake.qp->class->small_reserve - 1, 0,
+			&other);
 	compare_comes(&fake, 1, KEYED);
 	write_comes(&fake, 2, KEYED);
 	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 1);
 	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_PAIR), 1);
-	assert_int_equal(pool_free_count(fake.group->small), fake.group->small_reserve + 1);
+	assert_int_equal(pool_free_count(fake.group->small), fake.qp->class->small_reserve + 1);
 	rdmat_flow_resume(fake.group);
 	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESOURCES), 1);
 	pool_give(fake.group->small, hog);

@@ -91,7 +91,7 @@ static void a_queue_pair_outlives_the_backends_hold(void **state)
 	fake_init(&fake);
 	request = fake_request(&fake);
 	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
-	request->backend = true;
+	request->backend = request->io_out = true;
 	rdmat_qp_disconnect(fake.qp, NULL);
 	for (unsigned i = 0; i < 5; i++) {
 		fake.now_ns += 3000 * RDMAT_NS_PER_MS;
@@ -493,7 +493,7 @@ static void a_shared_receive_queue_that_stays_is_told(void **state)
 	fake.device.attr.max_srq = 2;
 	fake.device.attr.max_srq_wr = FAKE_SLOTS;
 	device = fake_open(&fake);
-	fake.qp->device = &fake.group_device;
+	fake_set_device(fake.qp, &fake.group_device);
 	heard_init(&fake);
 	fake.fails = "ibv_destroy_srq";
 	rdmat_group_device_free(device);

@@ -288,11 +288,9 @@ static void a_move_leaves_nothing_that_the_states_row_does_not_hold(void **state
 				step(request, to, shape);
 				assert_int_equal(
 					fake_holds(request) & ~rdmat_request_states[to].holds, 0);
-				if (to != RDMAT_REQUEST_FREE)
-					assert_ptr_equal(
-						pool_list_last(
-							&fake.qp->lists[rdmat_request_list(to)]),
-						&request->link);
+				if (rdmat_request_has_list(to))
+					assert_ptr_equal(pool_list_last(&fake.qp->lists[to]),
+							 &request->link);
 				fake_fini(&fake);
 			}
 }
@@ -421,7 +419,7 @@ static void busy_act(void *arg)
 	switch (*(enum busy *)arg) {
 	case BUSY_BACKEND:
 		request = request_in(&fake, RDMAT_REQUEST_EXECUTING, NO_DATA);
-		request->backend = true;
+		request->backend = request->io_out = true;
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
 		break;
 	case BUSY_SQ_EXECUTING:
@@ -447,7 +445,7 @@ static void busy_act(void *arg)
 		break;
 	case BUSY_FLUSHING_BACKEND:
 		request = request_in(&fake, RDMAT_REQUEST_FLUSHING, NO_DATA);
-		request->backend = true;
+		request->backend = request->io_out = true;
 		rdmat_request_move(request, RDMAT_REQUEST_FREE);
 		break;
 	}
@@ -472,7 +470,7 @@ static void a_flushing_request_leaves_only_when_nobody_has_anything_of_it(void *
 
 	fake_init(&fake);
 	request = request_in(&fake, RDMAT_REQUEST_FLUSHING, READ_CHAIN);
-	request->backend = true;
+	request->backend = request->io_out = true;
 	assert_false(rdmat_request_settle(request));
 	request->backend = false;
 	request->sq_out = 1;
@@ -548,7 +546,7 @@ static void resources_are_taken_all_or_not_at_all(void **state)
 	fake_data(request, NVME_XFER_C2H, 8, 8192);
 
 	/* One WR too few: the reserve for admin commands is not for it. */
-	hog = pool_take(group->wr_pool, FAKE_WRS - group->wr_reserve - 7, 0, &other);
+	hog = pool_take(group->wr_pool, FAKE_WRS - fake.qp->class->wr_reserve - 7, 0, &other);
 	assert_false(fake_take_small(request));
 	assert_int_equal(fake_holds(request), RDMAT_HOLD_SLOT);
 	assert_null(request->cursor);
@@ -557,17 +555,17 @@ static void resources_are_taken_all_or_not_at_all(void **state)
 	pool_give(group->wr_pool, hog);
 
 	/* One buffer too few. */
-	hog = pool_take(group->small, FAKE_SMALL - group->small_reserve - 7, 0, &other);
+	hog = pool_take(group->small, FAKE_SMALL - fake.qp->class->small_reserve - 7, 0, &other);
 	assert_false(fake_take_small(request));
 	assert_int_equal(fake_holds(request), RDMAT_HOLD_SLOT);
 	assert_int_equal(pool_free_count(group->wr_pool), FAKE_WRS);
 	pool_give(group->small, hog);
 
 	/* Exactly enough of both. */
-	hog = pool_take(group->small, FAKE_SMALL - group->small_reserve - 8, 0, &other);
+	hog = pool_take(group->small, FAKE_SMALL - fake.qp->class->small_reserve - 8, 0, &other);
 	assert_true(fake_take_small(request));
 	assert_int_equal(request->chain_count, 8);
-	assert_int_equal(request->iov_count, 8);
+	assert_int_equal(request->nvme.iov_count, 8);
 	pool_give(group->small, hog);
 	fake_fini(&fake);
 }
@@ -635,7 +633,8 @@ static void a_pair_takes_what_both_halves_need_or_nothing(void **state)
 		fake_data(first, NVME_XFER_H2C, 4, 2048);
 		fake_data(second, NVME_XFER_H2C, 4, 2048);
 		first->nvme.data.scratch_len = 8192;
-		hog = pool_take(group->small, FAKE_SMALL - group->small_reserve - 3 + missing, 0,
+		hog = pool_take(group->small,
+				FAKE_SMALL - fake.qp->class->small_reserve - 3 + missing, 0,
 				&other);
 		assert_int_equal(rdmat_request_take_pair(first, second), missing == 0);
 		if (missing) {
@@ -726,12 +725,12 @@ static void expect_cover(uint32_t len, bool many)
 		hog = pool_take(fake.group->large, FAKE_LARGE / 2, 0, &other);
 	fake_data(request, NVME_XFER_H2C, 1, len);
 	assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
-	for (uint32_t v = 0; v < request->iov_count; v++) {
+	for (uint32_t v = 0; v < request->nvme.iov_count; v++) {
 		assert_in_range(request->iov[v].iov_len, 1, piece);
 		sum += request->iov[v].iov_len;
 	}
 	assert_int_equal(sum, len);
-	assert_int_equal(request->iov_count, (len + piece - 1) / piece);
+	assert_int_equal(request->nvme.iov_count, (len + piece - 1) / piece);
 	assert_int_equal(request->first->wr.opcode, IBV_WR_RDMA_READ);
 	assert_int_equal(request->first->wr.sg_list[0].lkey,
 			 piece == RDMAT_SMALL_LEN ? 0x51 : 0x1a);
@@ -793,7 +792,7 @@ static void take_without_a_free_one(void *arg)
 
 	fake_init(&fake);
 	for (unsigned i = 0; i <= FAKE_REQUESTS; i++)
-		rdmat_request_take(fake.qp->class, fake.qp, NULL);
+		rdmat_request_take(fake.qp, NULL, NVME_KIND_ANY);
 }
 
 static void class_end_with_a_request_out(void *arg)
@@ -826,7 +825,7 @@ static void the_last_wrs_and_small_buffers_are_for_admin_commands(void **state)
 	assert_non_null(admin);
 	admin->max_sge = 2;
 	rdmat_rx_taken(&admin->rx->slots[0]);
-	admin_request = rdmat_request_take(admin->class, admin, &admin->rx->slots[0]);
+	admin_request = rdmat_request_take(admin, &admin->rx->slots[0], NVME_KIND_ANY);
 	request = fake_request(&fake);
 	wrs = pool_take(fake.group->wr_pool, FAKE_WRS - 4, 0, &other);
 	fake_data(request, NVME_XFER_C2H, 4, 1024);
@@ -839,7 +838,7 @@ static void the_last_wrs_and_small_buffers_are_for_admin_commands(void **state)
 
 	rdmat_rx_post(admin->rx);
 	rdmat_rx_taken(&admin->rx->slots[0]);
-	admin_request = rdmat_request_take(admin->class, admin, &admin->rx->slots[0]);
+	admin_request = rdmat_request_take(admin, &admin->rx->slots[0], NVME_KIND_ANY);
 	small = pool_take(fake.group->small, FAKE_SMALL - 1, 0, &other);
 	fake_data(admin_request, NVME_XFER_C2H, 1, 1024);
 	fake_data(request, NVME_XFER_C2H, 1, 1024);

@@ -107,7 +107,7 @@ static void a_response_does_not_go_before_one_that_is_queued_in_part(void **stat
 	next = fake_request(&fake);
 	rdmat_request_move(next, RDMAT_REQUEST_EXECUTING);
 	fake.qp->sq_free = FAKE_SQ_DEPTH - 2;
-	rdmat_sendq_respond(next);
+	rdmat_sendq_respond(next, NVME_KIND_ANY);
 	assert_true(part->responded);
 	assert_true(next->responded);
 	assert_ptr_equal(fake.qp->sq_newest, &next->response_wr);
@@ -130,7 +130,7 @@ static void a_response_does_not_go_before_one_that_waits(void **state)
 	next = fake_request(&fake);
 	rdmat_request_move(next, RDMAT_REQUEST_EXECUTING);
 	fake.qp->sq_free = FAKE_SQ_DEPTH;
-	rdmat_sendq_respond(next);
+	rdmat_sendq_respond(next, NVME_KIND_ANY);
 	assert_ptr_equal(fake.qp->sq_oldest, &first->response_wr);
 	assert_ptr_equal(fake.qp->sq_newest, &next->response_wr);
 	rdmat_sendq_post(fake.qp);
@@ -339,7 +339,7 @@ static void the_response_invalidates_only_where_the_device_can(void **state)
 
 		fake_init(&fake);
 		atomic_store(&fake.device.invalidates, can);
-		fake.qp->inlining = !can;
+		fake.qp->response_flags = can ? 0 : IBV_SEND_INLINE;
 		request = read_start(&fake, 0);
 		request->nvme.data.invalidate = true;
 		request->nvme.data.inv_rkey = 0x77;

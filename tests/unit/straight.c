@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <stdio.h>
 #include <wrasse/backend.h>
 
 #include "nvme/op.h"
@@ -49,7 +50,7 @@ static struct nvme_ns_port *begin(struct fake *fake, void (*submit)(struct wrass
 	struct wrasse_namespace *ns;
 
 	fake_init(fake);
-	fake->group->owner = pthread_self();
+	fake->group->owner = rdmat_this_thread();
 	ns = fake_namespace(fake);
 	ns->ops.submit = submit;
 	answer = wrasse_status_ok();
@@ -59,7 +60,21 @@ static struct nvme_ns_port *begin(struct fake *fake, void (*submit)(struct wrass
 
 /* ---- kinds ---- */
 
-static void only_plain_reads_and_writes_are_known(void **state)
+static enum nvme_kind kind_of(const struct nvme_queue *queue, uint8_t opcode, uint8_t flags,
+			      uint32_t nsid)
+{
+	struct nvme_cmd cmd = {.opcode = opcode, .flags = flags};
+	struct nvme_ns_port *port = NULL;
+	enum nvme_kind kind;
+
+	nvme_put32(&cmd.nsid, nsid);
+	kind = nvme_capsule_kind(queue, (const uint8_t *)&cmd, &port);
+	if (kind != NVME_KIND_ANY)
+		assert_ptr_equal(port, queue->view->port[0]);
+	return kind;
+}
+
+static void only_reads_and_writes_without_flags_are_known(void **state)
 {
 	static const uint8_t flags[] = {NVME_PSDT_SGL,
 					0,
@@ -69,63 +84,112 @@ static void only_plain_reads_and_writes_are_known(void **state)
 					NVME_PSDT_SGL | 0x04};
 	static const uint8_t on[] = {NVME_ON_IO, NVME_ON_NEW, NVME_ON_ADMIN, NVME_ON_DISC,
 				     NVME_ON_AUTH};
+	struct nvme_queue queue;
+	struct fake fake;
 
+	begin(&fake, fake_submit);
+	queue = fake.qp->nvme;
 	for (unsigned opcode = 0; opcode < 256; opcode++)
 		for (unsigned f = 0; f < sizeof(flags); f++)
 			for (unsigned o = 0; o < sizeof(on); o++) {
-				struct nvme_queue queue = {.on = on[o]};
-				struct nvme_cmd cmd = {.opcode = (uint8_t)opcode,
-						       .flags = flags[f]};
 				enum nvme_kind kind = NVME_KIND_ANY;
 
 				if (!f && !o && opcode == NVME_OPC_READ)
 					kind = NVME_KIND_READ;
 				if (!f && !o && opcode == NVME_OPC_WRITE)
 					kind = NVME_KIND_WRITE;
-				assert_int_equal(nvme_capsule_kind(&queue, (const uint8_t *)&cmd),
+				queue.on = on[o];
+				assert_int_equal(kind_of(&queue, (uint8_t)opcode, flags[f], 1),
 						 kind);
 			}
+	fake_fini(&fake);
+}
+
+static void only_commands_of_plain_namespaces_are_known(void **state)
+{
+	const struct nvme_queue *queue;
+	struct nvme_ns_port *port;
+	struct fake fake;
+
+	begin(&fake, fake_submit);
+	queue = &fake.qp->nvme;
+	port = queue->view->port[0];
+	for (unsigned i = 0; i < 32; i++) {
+		bool plain = i == NVME_NS_PORT_ATTACHED;
+
+		port->state = i & 3;
+		port->restricted = i & 4;
+		port->paused = i & 8;
+		port->protected = i & 16;
+		assert_int_equal(nvme_port_is_plain(port), plain);
+		assert_int_equal(kind_of(queue, NVME_OPC_READ, NVME_PSDT_SGL, 1),
+				 plain ? NVME_KIND_READ : NVME_KIND_ANY);
+		assert_int_equal(kind_of(queue, NVME_OPC_WRITE, NVME_PSDT_SGL, 1),
+				 plain ? NVME_KIND_WRITE : NVME_KIND_ANY);
+	}
+	port->conditions = 0;
+	port->state = NVME_NS_PORT_ATTACHED;
+	assert_int_equal(kind_of(queue, NVME_OPC_READ, NVME_PSDT_SGL, 0), NVME_KIND_ANY);
+	assert_int_equal(kind_of(queue, NVME_OPC_READ, NVME_PSDT_SGL, 2), NVME_KIND_ANY);
+	assert_int_equal(kind_of(queue, NVME_OPC_READ, NVME_PSDT_SGL, NVME_NSID_ALL),
+			 NVME_KIND_ANY);
+	assert_int_equal(kind_of(queue, NVME_OPC_READ, NVME_PSDT_SGL, queue->view->count + 1),
+			 NVME_KIND_ANY);
+	fake_fini(&fake);
 }
 
 /* A function that is told says what one says that finds out, of good commands and bad ones. */
 static void what_is_known_changes_nothing(void **state)
 {
 	struct nvme_request as_any, as_known;
-	uint32_t refused = 0;
+	uint32_t refused = 0, denied = 0, epoch;
+	struct nvme_path *path = calloc(1, sizeof(*path) + sizeof(path->ana[0]));
+	struct nvme_ns_port *port;
 	struct fake fake;
 
 	begin(&fake, fake_submit);
-	for (unsigned i = 0; i < 64; i++) {
+	port = fake.qp->nvme.view->port[0];
+	epoch = fake.qp->nvme.io_epoch;
+	for (unsigned i = 0; i < 128; i++) {
 		uint8_t opcode = i & 1 ? NVME_OPC_READ : NVME_OPC_WRITE;
 		struct nvme_cmd cmd = {.opcode = opcode, .flags = NVME_PSDT_SGL};
 		enum nvme_kind kind = opcode == NVME_OPC_READ ? NVME_KIND_READ : NVME_KIND_WRITE;
 		bool any, known;
 
-		nvme_put32(&cmd.nsid, i & 2 ? 1 : 2);
+		nvme_put32(&cmd.nsid, 1);
 		nvme_put64(&cmd.rw.slba, i & 4 ? 4096 : 8);
 		nvme_put16(&cmd.rw.nlb, 7);
 		nvme_put16(&cmd.rw.control, i & 8 ? NVME_RW_FUA : 0);
 		fake_sgl(&cmd, FAKE_HOST_ADDR, i & 16 ? 4096 : 2048);
-		fake.qp->nvme.state = i & 32 ? NVME_QUEUE_CONNECTED : NVME_QUEUE_ENDED;
+		fake.qp->nvme.io_epoch = epoch + (i & 32 ? 0 : 1); /* reset since, or not */
+		fake.qp->nvme.path = path;
+		path->ana[0].state = i & 2 ? WRASSE_ANA_INACCESSIBLE : WRASSE_ANA_OPTIMIZED;
+		fake.qp->nvme.ctrl->ns[0].denied = i & 64 ? NVME_ACCESS_READ : 0;
 		memset(&as_any, 0, sizeof(as_any));
 		memset(&as_known, 0, sizeof(as_known));
 		as_any.queue = as_known.queue = &fake.qp->nvme;
 		any = nvme_request_parse(&as_any, (const uint8_t *)&cmd, sizeof(cmd));
-		known = nvme_request_parse_as(&as_known, kind, (const uint8_t *)&cmd, sizeof(cmd));
+		known = nvme_request_parse_as(&as_known, kind, port, (const uint8_t *)&cmd,
+					      sizeof(cmd));
 		assert_int_equal(any, known);
 		if (any) {
+			enum nvme_next next;
+
 			as_any.straight = as_known.straight = true;
 			assert_int_equal(nvme_request_must_wait_at_once(&as_any, NVME_KIND_ANY),
 					 nvme_request_must_wait_at_once(&as_known, kind));
-			assert_int_equal(nvme_request_execute_io(&as_any, NVME_KIND_ANY),
-					 nvme_request_execute_io(&as_known, kind));
+			next = nvme_request_execute_io(&as_any, NVME_KIND_ANY);
+			assert_int_equal(next, nvme_request_execute_io(&as_known, kind));
+			denied += next == NVME_RESPOND;
 		}
 		refused += !any;
 		assert_memory_equal(&as_known, &as_any, sizeof(as_any));
 	}
-	fake.qp->nvme.state = NVME_QUEUE_CONNECTED;
-	fake.qp->nvme.view->port[0]->in_flight = 0;
-	assert_int_equal(refused, 64 - 4);
+	fake.qp->nvme.io_epoch = epoch;
+	port->in_flight = 0;
+	assert_int_equal(refused, 128 - 8);
+	assert_int_equal(denied, 2);
+	free(path);
 	fake_fini(&fake);
 }
 
@@ -194,6 +258,43 @@ static void what_another_thread_completes_comes_through_the_inbox(void **state)
 	fake_fini(&fake);
 }
 
+static char told[256];
+
+static void tell(void *ctx, const struct wrasse_move *move)
+{
+	size_t len = strlen(told);
+
+	snprintf(told + len, sizeof(told) - len, "%s-%s ", move->from, move->to);
+}
+
+/* What a request passes at once is told by the move that follows. */
+static void the_recorder_tells_where_a_request_stays(void **state)
+{
+	for (unsigned later = 0; later < 2; later++) {
+		struct fake fake;
+
+		begin(&fake, later ? fake_submit : submit_at_once);
+		fake_read_comes(&fake, 1, 8);
+		if (later) {
+			complete(fake_ios[0]);
+			wrasse_poll_group_poll(fake.group);
+		} else {
+			rdmat_sendq_post(fake.qp);
+		}
+		fake_complete(&fake);
+		told[0] = 0;
+		wrasse_poll_group_moves(fake.group, UINT32_MAX, tell, NULL);
+		assert_string_equal(
+			told, later ? "RECEIVED-EXECUTING EXECUTING-RESPONDING RESPONDING-FREE " :
+				      "EXECUTING-RESPONDING RESPONDING-FREE ");
+		assert_int_equal(fake.group->state_count[RDMAT_REQUEST_RECEIVED], 1);
+		assert_int_equal(fake.group->state_count[RDMAT_REQUEST_EXECUTING], 1);
+		assert_int_equal(fake.group->state_count[RDMAT_REQUEST_RESPONDING], 1);
+		assert_int_equal(fake.group->state_count[RDMAT_REQUEST_FREE], 1);
+		fake_fini(&fake);
+	}
+}
+
 /* Each I/O of a command is submitted when the one before it has returned: submit_at_once() looks. */
 static void a_command_of_several_ios_is_no_stack_of_calls(void **state)
 {
@@ -235,11 +336,13 @@ static void a_backend_completes_once_in_submit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(only_plain_reads_and_writes_are_known),
+		cmocka_unit_test(only_reads_and_writes_without_flags_are_known),
+		cmocka_unit_test(only_commands_of_plain_namespaces_are_known),
 		cmocka_unit_test(what_is_known_changes_nothing),
 		cmocka_unit_test(what_is_completed_in_submit_is_answered_at_once),
 		cmocka_unit_test(what_is_completed_later_is_answered_later),
 		cmocka_unit_test(what_another_thread_completes_comes_through_the_inbox),
+		cmocka_unit_test(the_recorder_tells_where_a_request_stays),
 		cmocka_unit_test(a_command_of_several_ios_is_no_stack_of_calls),
 		cmocka_unit_test(a_backend_completes_once_in_submit),
 	};

@@ -114,7 +114,7 @@ static void a_removed_device_leaves_a_group_without_connections_on_it(void **sta
 
 	fake_init(&fake);
 	device = fake_open(&fake)->device;
-	fake.qp->device = &fake.group_device; /* and nothing else is on the other */
+	fake_set_device(fake.qp, &fake.group_device); /* and nothing else is on the other */
 	assert_int_equal(fake.cqs_made, 1);
 	atomic_store(&device->removed, true);
 	rdmat_group_attention(fake.group);

@@ -126,7 +126,7 @@ static void backend_takes(unsigned group, struct wrasse_namespace *of, uint16_t 
 	struct rdmat_request *request = &class->requests[cid];
 
 	rdmat_class_touch(class);
-	request->backend = true;
+	request->backend = request->io_out = true;
 	request->nvme.port = &of->port[group];
 	nvme_put16(&request->nvme.cmd.cid, cid);
 	nvme_put32(&request->nvme.cmd.nsid, of->nsid);
