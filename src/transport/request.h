@@ -157,13 +157,15 @@ struct rdmat_request {
 	struct rdmat_request *pair;
 	enum rdmat_request_state state; /* written by rdmat_request_move() only */
 	uint32_t holds;                 /* of enum rdmat_hold: SLOT, BUFFERS (scratch), CHAIN */
+	uint32_t chain_count;           /* WRs in the chain, the embedded one included */
 	bool with_data;                 /* the response carries data */
 	bool responded;                 /* the SEND is queued */
 	bool whole; /* with all WRs of the response at once: they are one behind the other */
+	/* Submitted, and wrasse_io_complete() was not called. Any thread may call that: so it is not in others. */
+	bool io_out;
 	union {
 		struct {
 			bool backend; /* submitted and not acted on yet */
-			bool io_out;  /* submitted, and wrasse_io_complete() was not called */
 			bool held;    /* the controller keeps it (NVME_HOLD) */
 			bool special; /* an Abort or a fused pair has to do with it, or had */
 			bool disconnect_after; /* the connection ends when the response is out */
@@ -172,7 +174,6 @@ struct rdmat_request {
 		uint64_t others; /* 0: nobody else has to do with it, and nothing is left to do */
 	};
 	uint16_t reads_out;     /* those of them that are RDMA READs */
-	uint32_t chain_count;   /* WRs in the chain, the embedded one included */
 	uint32_t items_out;     /* items of the pools that it took and has not given back */
 	struct rdmat_wr *first; /* the chain of data WRs */
 	/* Of one that is FETCHING, or RESPONDING in parts: the next of it to queue; NULL: all are. */
