@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wrasse-raw ADDRESS PORT MIB [SPIN_MS]: see raw.h. It polls, and sleeps only after SPIN_MS (100) without work. It ends by a
- * signal, or with a message by anything that it did not expect.
+ * The target of raw.h. The program ends with a message by anything that it did not expect.
  */
 #include "raw.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,40 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define AREA_LEN       (1u << 20)
 #define MAX_DEPTH      128u
 #define CQ_DEPTH       16384
 #define BATCH          64
-#define UNSIGNALED_MAX 16  /* WRs of a queue that ask for no completion, in a row */
-#define SLOW_ROUNDS    256 /* between two looks at CM events while there is work */
-#define LOOK_ROUNDS    16  /* between two looks at the clock while there is none */
+#define UNSIGNALED_MAX 16 /* WRs of a queue that ask for no completion, in a row */
 #define SGL_LEN        8
 #define SGL_KEY        11
 #define SGL_ID         15
 
-static struct raw_ns ns = {.nqn = "nqn.2026-11.io.wrasse:limit"};
+static const struct raw_ns *ns;
 static struct rdma_event_channel *events;
 static struct ibv_comp_channel *channel;
 static struct ibv_pd *pd;
 static struct ibv_cq *cq;
 static struct ibv_mr *area;
 static struct raw_queue *dirty;
-static uint64_t spin_ns = 100000000;
 
 static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "wrasse-raw: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static void *pages(size_t len)
@@ -189,7 +175,7 @@ static void command(struct raw_slot *slot)
 		io(slot);
 		return;
 	}
-	len = raw_admin(slot, &ns);
+	len = raw_admin(slot, ns);
 	if (len == RAW_HELD)
 		return;
 	room = keyed_len(slot);
@@ -199,10 +185,10 @@ static void command(struct raw_slot *slot)
 	respond(slot);
 }
 
-static int poll_once(void)
+int raw_poll(void)
 {
 	struct ibv_wc wc[BATCH];
-	int count = ibv_poll_cq(cq, BATCH, wc);
+	int count = cq ? ibv_poll_cq(cq, BATCH, wc) : 0;
 
 	if (count < 0)
 		die("ibv_poll_cq");
@@ -292,7 +278,7 @@ static void connection_comes(struct rdma_cm_id *id, const struct rdma_conn_param
 	if (queue->depth > MAX_DEPTH)
 		queue->depth = MAX_DEPTH;
 	init.send_cq = init.recv_cq = cq;
-	init.cap = (struct ibv_qp_cap){8 * queue->depth, queue->depth, 1, 1, 16};
+	init.cap = (struct ibv_qp_cap){8 * queue->depth + UNSIGNALED_MAX, queue->depth, 1, 1, 16};
 	len = queue->depth * sizeof(struct raw_slot);
 	queue->slots = pages(len);
 	queue->mr = ibv_reg_mr(pd, queue->slots, len, IBV_ACCESS_LOCAL_WRITE);
@@ -314,7 +300,7 @@ static void connection_goes(struct rdma_cm_id *id)
 	rdma_destroy_qp(id);
 }
 
-static void cm_events(void)
+void raw_cm_events(void)
 {
 	struct rdma_cm_event *event;
 
@@ -334,9 +320,22 @@ static void cm_events(void)
 	}
 }
 
-/* ---- the loop ---- */
+/* ---- its caller's ---- */
 
-static void sleep_for_work(void)
+void raw_listen(const struct sockaddr_in *address, const struct raw_ns *serve)
+{
+	struct rdma_cm_id *listener;
+
+	ns = serve;
+	events = rdma_create_event_channel();
+	if (!events || rdma_create_id(events, &listener, NULL, RDMA_PS_TCP) ||
+	    rdma_bind_addr(listener, (struct sockaddr *)(uintptr_t)address) ||
+	    rdma_listen(listener, 64))
+		die("cannot listen");
+	fcntl(events->fd, F_SETFL, fcntl(events->fd, F_GETFL) | O_NONBLOCK);
+}
+
+void raw_sleep(void)
 {
 	struct pollfd fds[] = {{.fd = events->fd, .events = POLLIN},
 			       {.fd = channel ? channel->fd : -1, .events = POLLIN}};
@@ -345,52 +344,10 @@ static void sleep_for_work(void)
 
 	if (cq && ibv_req_notify_cq(cq, 0))
 		die("ibv_req_notify_cq");
-	if (!cq || poll_once() == 0)
+	if (raw_poll() == 0)
 		poll(fds, 2, -1);
 	if (channel && fds[1].revents && !ibv_get_cq_event(channel, &from, &ctx))
 		ibv_ack_cq_events(from, 1);
 	if (fds[0].revents)
-		cm_events();
-}
-
-static void run(void)
-{
-	uint64_t spin_end = 0;
-	unsigned rounds = 0;
-
-	for (;;) {
-		if (++rounds % SLOW_ROUNDS == 0)
-			cm_events();
-		if (cq && poll_once() > 0)
-			spin_end = 0;
-		else if (cq && spin_ns && rounds % LOOK_ROUNDS)
-			continue;
-		else if (spin_ns && spin_end == 0)
-			spin_end = now_ns() + spin_ns;
-		else if (!spin_ns || now_ns() >= spin_end)
-			sleep_for_work();
-	}
-}
-
-int main(int argc, char **argv)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	struct rdma_cm_id *listener;
-
-	if (argc < 4 || argc > 5 || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1) {
-		fprintf(stderr, "usage: wrasse-raw ADDRESS PORT MIB [SPIN_MS]\n");
-		return 2;
-	}
-	address.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
-	ns.blocks = strtoull(argv[3], NULL, 10) << 11;
-	if (argc == 5)
-		spin_ns = strtoull(argv[4], NULL, 10) * 1000000;
-	events = rdma_create_event_channel();
-	if (!events || rdma_create_id(events, &listener, NULL, RDMA_PS_TCP) ||
-	    rdma_bind_addr(listener, (struct sockaddr *)&address) || rdma_listen(listener, 64))
-		die("cannot listen");
-	fcntl(events->fd, F_SETFL, fcntl(events->fd, F_GETFL) | O_NONBLOCK);
-	printf("ready\n");
-	fflush(stdout);
-	run();
+		raw_cm_events();
 }

@@ -8,6 +8,7 @@
 #ifndef RAW_H
 #define RAW_H
 
+#include <netinet/in.h>
 #include <rdma/rdma_cma.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,6 +54,18 @@ struct raw_ns {
 	const char *nqn;
 	uint64_t blocks; /* of 512 bytes */
 };
+
+/* Serves it, which stays the caller's, at an address from now on. */
+void raw_listen(const struct sockaddr_in *address, const struct raw_ns *ns);
+
+/* Takes the connections that come and go. */
+void raw_cm_events(void);
+
+/* Takes completions, answers commands, and posts. Return: how many completions there were. */
+int raw_poll(void);
+
+/* Sleeps until there is something to do, and looks at who comes and goes. */
+void raw_sleep(void);
 
 #define RAW_HELD (-1)
 
