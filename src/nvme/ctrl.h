@@ -90,8 +90,8 @@ struct nvme_ctrl {
 	_Atomic(bool) proven; /* its host has authenticated itself, or need not */
 	_Atomic(bool) active; /* a command came since the timer looked: TBKAS */
 	_Atomic(enum nvme_ctrl_state) state;
-	_Atomic(uint32_t)
-		io_epoch; /* changes when state is READY no more, or it has ended: after that */
+	/* Changes when state is READY no more, and when the controller has ended: after that was stored. */
+	_Atomic(uint32_t) io_epoch;
 	_Atomic(uint32_t) io_queues;  /* from Connect to nvme_queue_fini() */
 	_Atomic(uint32_t) io_waiting; /* commands that wait for a resume */
 	_Atomic(uint32_t) cc;

@@ -29,8 +29,8 @@ struct rdmat_group_device {
 	bool armed;             /* a notification is asked for */
 	bool failed;            /* the completion queue cannot be polled */
 	uint64_t sweeps;        /* times the completion queue was seen empty */
-	struct rdmat_qp *buckets
-		[RDMAT_QP_BUCKETS]; /* its queue pairs by number: see rdmat_group_qp_find() */
+	/* Its queue pairs by number: see rdmat_group_qp_find(). */
+	struct rdmat_qp *buckets[RDMAT_QP_BUCKETS];
 };
 
 /* How far a drain is, written by the target. */
