@@ -240,7 +240,7 @@ vm_qemu()
 		qemu-system-x86_64 -name wrasse -nodefaults -no-user-config -display none -no-reboot
 		-accel "$accel" -cpu "$cpu" -smp "$cpus" -m "$VM_MEMORY"
 		-kernel "$VM_KERNEL/vmlinux" -initrd "$run/initramfs"
-		-append "console=ttyS0 loglevel=6 tsc=reliable no_timer_check panic=-1 mitigations=off random.trust_cpu=on rdinit=/init"
+		-append "console=ttyS0 loglevel=6 tsc=reliable no_timer_check panic=-1 unknown_nmi_panic panic_print=0x41 mitigations=off random.trust_cpu=on rdinit=/init"
 		-serial "file:$run/console"
 		-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
 		-device "virtio-9p-pci,fsdev=root,mount_tag=root"
@@ -293,27 +293,47 @@ vm_in_guest()
 # vm_never_began CONSOLE: QEMU ended by itself, and the guest had not come up.
 vm_never_began()
 {
-	((VM_QEMU_STATUS != 124 && VM_QEMU_STATUS != 137)) && [[ ! -s $VM_RUN/ctl/status ]] &&
-		! grep -q '^wrasse-guest: up' "$1"
+	[[ ! -e $VM_RUN/late && ! -s $VM_RUN/ctl/status ]] && ! grep -q '^wrasse-guest: up' "$1"
 }
 
 # vm_run_cmd TIME: runs QEMU with the command's output on this script's.
 vm_run_cmd()
 {
-	local run=$VM_RUN out err
-	rm -f "$run/out" "$run/err"
-	mkfifo "$run/out" "$run/err"
+	local run=$VM_RUN out err until
+	rm -f "$run/out" "$run/err" "$run"/mon.*
+	mkfifo "$run/out" "$run/err" "$run/mon.in" "$run/mon.out"
 	cat "$run/out" & out=$!
 	cat "$run/err" >&2 & err=$!
 	VM_QEMU+=(-chardev "file,id=out,path=$run/out" -device "virtserialport,chardev=out,name=out"
-		-chardev "file,id=err,path=$run/err" -device "virtserialport,chardev=err,name=err")
-	timeout -k 5 "$1" "${VM_QEMU[@]}" </dev/null 2>"$run/qemu" & VM_PID=$!
+		-chardev "file,id=err,path=$run/err" -device "virtserialport,chardev=err,name=err"
+		-chardev "pipe,id=mon,path=$run/mon" -mon "chardev=mon,mode=readline")
+	"${VM_QEMU[@]}" </dev/null 2>"$run/qemu" & VM_PID=$!
 	VM_QEMU_STATUS=0
+	timeout "$1" tail -f /dev/null --pid="$VM_PID" -s 0.2 & until=$!
+	wait "$until" || vm_late "$run"
 	wait "$VM_PID" || VM_QEMU_STATUS=$?
 	VM_PID=
 	# QEMU that never opened the pipes leaves the readers waiting.
 	: 3<>"$run/out" 4<>"$run/err"
 	wait "$out" "$err" || true
+}
+
+# vm_late RUN: the guest's time is over. An NMI has its kernel tell what each CPU and each task is at, and end.
+vm_late()
+{
+	touch "$1/late"
+	timeout 1 bash -c 'echo nmi >"$1"' - "$1/mon.in" || true
+	timeout 60 tail -f /dev/null --pid="$VM_PID" -s 0.2 && return
+	kill "$VM_PID" 2>/dev/null
+	timeout 5 tail -f /dev/null --pid="$VM_PID" -s 0.2 || kill -KILL "$VM_PID"
+}
+
+# vm_late_words CONSOLE: what the kernel told then of the CPUs, and of tasks that nothing can wake.
+vm_late_words()
+{
+	awk '/Kernel panic - not syncing: NMI/ { told = 1 }
+	     /^\[[^]]*\] task:/ { told = 2; stuck = / state:D / }
+	     (told == 1 || stuck) && !/\]  \? |\] (R[A-Z0-9]+|Code|Call Trace|Hardware name): ?/' "$1" | head -n 120
 }
 
 # vm_run_shell TIME: runs QEMU with a shell on this terminal.
@@ -323,6 +343,7 @@ vm_run_shell()
 	VM_QEMU+=(-chardev "stdio,id=tty,signal=off" -device "virtconsole,chardev=tty")
 	VM_QEMU_STATUS=0
 	timeout --foreground -k 5 "$1" "${VM_QEMU[@]}" 2>"$VM_RUN/qemu" || VM_QEMU_STATUS=$?
+	((VM_QEMU_STATUS != 124 && VM_QEMU_STATUS != 137)) || touch "$VM_RUN/late"
 }
 
 # vm_verdict LIMIT TOOK CONSOLE: sets VM_STATUS from what QEMU and the guest left behind.
@@ -332,15 +353,16 @@ vm_verdict()
 	grep -q '^wrasse-guest: up' "$console" || when=', before the guest was up'
 	if [[ -s $VM_RUN/ctl/status ]]; then
 		VM_STATUS=$(<"$VM_RUN/ctl/status")
-	elif ((VM_QEMU_STATUS == 124 || VM_QEMU_STATUS == 137)); then
-		echo "./dev vm: the time limit of $limit s ended it$when" >&2
+	elif [[ -e $VM_RUN/late ]]; then
+		echo "./dev vm: the time limit of $limit s ended it$when; what its kernel says of CPUs and stuck tasks:" >&2
+		vm_late_words "$console" >&2
 		VM_STATUS=124
 	else
 		echo "./dev vm: the guest ended after $took s without a status (QEMU: $VM_QEMU_STATUS)$when; its console:" >&2
 		tail -n 30 "$console" >&2
 		VM_STATUS=125
 	fi
-	if grep -qE "$VM_TROUBLE" "$console"; then
+	if [[ ! -e $VM_RUN/late ]] && grep -qE "$VM_TROUBLE" "$console"; then
 		echo "./dev vm: warning: the guest's kernel complained ($console):" >&2
 		grep -E "$VM_TROUBLE" "$console" | head -n 5 >&2
 	fi
