@@ -86,9 +86,17 @@ static struct rdmat_qp *qp_alloc(struct wrasse_poll_group *group, const struct r
 	return qp;
 }
 
+/* In so many parts a send queue comes back, if they have so many WRs. */
+#define SQ_PARTS    8
+#define SQ_PART_MIN (2 * RDMAT_UNSIGNALED_WRS)
+
+/* For each command a WR with its data, if that is one, and its answer. Beyond that what hosts have been answered already, and
+ * go on from before the device tells. */
 static uint32_t sq_depth_of(const struct rdmat_qp *qp)
 {
-	return 2 * qp->nvme.conn.depth + 8;
+	uint32_t depth = qp->nvme.conn.depth;
+
+	return 2 * depth + depth / 2 + RDMAT_UNSIGNALED_WRS;
 }
 
 /* Promises requests to the queue pair: all of its depth if it posts its own slots, and to an admin queue
@@ -160,6 +168,8 @@ static int qp_make_ibv(struct rdmat_qp *qp, struct rdma_cm_id *id)
 	qp->qp = id->qp;
 	qp->qpn = id->qp->qp_num;
 	qp->sq_free = sq_depth;
+	qp->sq_part = sq_depth / SQ_PARTS > SQ_PART_MIN ? sq_depth / SQ_PARTS : SQ_PART_MIN;
+	qp->sq_signal_at = qp->sq_part;
 	/* No iWARP device was tried with RDMA WRITEs of no bytes. */
 	if (!qp->class->admin && !device->device->iwarp)
 		qp->sq_unsignaled_max =

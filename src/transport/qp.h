@@ -76,6 +76,8 @@ struct rdmat_qp {
 	struct rdmat_wr *sq_newest;
 	struct rdmat_wr *sq_unposted;     /* the first that the hardware does not have yet */
 	uint32_t sq_unposted_count;       /* it, and those behind it */
+	uint32_t sq_signal_at;            /* when they are so many, one more is signaled: */
+	uint32_t sq_part;                 /* one of so many */
 	uint32_t sq_unsignaled;           /* WRs posted behind the last signaled one */
 	uint32_t sq_unsignaled_max;       /* 0: the end of each post is signaled */
 	uint64_t posted_ns;               /* when the last post was */

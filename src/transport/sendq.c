@@ -34,6 +34,13 @@ static ALWAYS_INLINE void queue_wrs(struct rdmat_qp *qp, struct rdmat_request *r
 	request->sq_out += (uint16_t)count;
 }
 
+static void none_unposted(struct rdmat_qp *qp)
+{
+	qp->sq_unposted = NULL;
+	qp->sq_unposted_count = 0;
+	qp->sq_signal_at = qp->sq_part;
+}
+
 /* Queues RDMA READs on from the cursor. Return: whether the whole chain is queued. */
 static bool queue_reads(struct rdmat_qp *qp, struct rdmat_request *request)
 {
@@ -107,10 +114,22 @@ static ALWAYS_INLINE void response_build(struct rdmat_qp *qp, struct rdmat_reque
 	}
 }
 
+/* In a long post more than its end is signaled: hosts send the next commands when they have the first of its answers,
+ * and what those had shall be there again. */
+static __attribute__((noinline)) void signal_part(struct rdmat_qp *qp,
+						  struct rdmat_request *request)
+{
+	request->response_wr.wr.send_flags |= IBV_SEND_SIGNALED;
+	rdmat_count(&qp->group->stats.signaled_wrs, 1);
+	qp->sq_signal_at = qp->sq_unposted_count + qp->sq_part;
+}
+
 static ALWAYS_INLINE void responded(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	request->responded = true;
 	qp->outstanding--;
+	if (qp->sq_unposted_count >= qp->sq_signal_at)
+		signal_part(qp, request);
 }
 
 /* Queues what is left of a response that had to wait. Return: whether all of it is queued. */
@@ -245,8 +264,7 @@ void rdmat_sendq_post(struct rdmat_qp *qp)
 	}
 	rdmat_count(&group->stats.send_posts, 1);
 	rdmat_count(&group->stats.send_wrs, qp->sq_unposted_count);
-	qp->sq_unposted = NULL;
-	qp->sq_unposted_count = 0;
+	none_unposted(qp);
 	rc = ibv_post_send(qp->qp, &first->wr, &bad);
 	if (rc)
 		post_failed(qp, pool_container(bad, struct rdmat_wr, wr), rc);
@@ -326,8 +344,7 @@ void rdmat_sendq_unqueue(struct rdmat_qp *qp)
 	for (struct rdmat_wr *wr = qp->sq_oldest; wr != unposted;
 	     wr = pool_container(wr->wr.next, struct rdmat_wr, wr))
 		newest = wr;
-	qp->sq_unposted = NULL;
-	qp->sq_unposted_count = 0;
+	none_unposted(qp);
 	qp->sq_newest = newest;
 	if (newest)
 		newest->wr.next = NULL;

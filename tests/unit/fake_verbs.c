@@ -214,6 +214,8 @@ static void fake_qp(struct fake *fake)
 	qp->qpn = 17;
 	qp->state = RDMAT_QP_ACTIVE;
 	qp->sq_free = FAKE_SQ_DEPTH;
+	qp->sq_part = FAKE_SQ_DEPTH;
+	qp->sq_signal_at = FAKE_SQ_DEPTH;
 	qp->reads_free = FAKE_READS;
 	qp->max_sge = 2;
 	nvme_queue_init(&qp->nvme, fake->rdmat.registry, &fake->rdmat.limits, &conn);

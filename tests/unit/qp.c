@@ -206,15 +206,15 @@ static void a_queue_pair_asks_for_no_more_than_its_device_can(void **state)
 		struct ibv_device_attr can;
 		uint32_t reads, sges, slots;
 	} t[] = {
-		{false, {.max_sge = 30, .max_qp_wr = 1000, .max_qp_init_rd_atom = 128}, 4, 8, 12},
+		{false, {.max_sge = 30, .max_qp_wr = 1000, .max_qp_init_rd_atom = 128}, 4, 8, 21},
 		{false, {.max_sge = 3, .max_qp_wr = 10, .max_qp_init_rd_atom = 2}, 2, 3, 10},
 		/* A device that does not say is believed to have enough. */
-		{false, {.max_sge = 30}, 4, 8, 12},
+		{false, {.max_sge = 30}, 4, 8, 21},
 		/* There an RDMA READ may have a limit of its own. */
-		{true, {.max_sge = 30, .max_sge_rd = 1}, 4, 1, 12},
-		{true, {.max_sge = 30, .max_sge_rd = 9}, 4, 8, 12},
-		{true, {.max_sge = 30}, 4, 8, 12},
-		{false, {.max_sge = 30, .max_sge_rd = 1}, 4, 8, 12},
+		{true, {.max_sge = 30, .max_sge_rd = 1}, 4, 1, 21},
+		{true, {.max_sge = 30, .max_sge_rd = 9}, 4, 8, 21},
+		{true, {.max_sge = 30}, 4, 8, 21},
+		{false, {.max_sge = 30, .max_sge_rd = 1}, 4, 8, 21},
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {

@@ -213,6 +213,35 @@ static void the_last_wr_of_each_post_is_signaled(void **state)
 	fake_fini(&fake);
 }
 
+/* So that what its first answers had comes back while the rest of it is still going out. */
+static void a_long_post_is_signaled_in_parts(void **state)
+{
+	struct rdmat_request *requests[3];
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.qp->sq_part = fake.qp->sq_signal_at = 4;
+	for (unsigned post = 0; post < 2; post++) {
+		for (unsigned i = 0; i < 3; i++)
+			requests[i] = read_start(&fake, 2);
+		fill_and_post(&fake);
+		assert_int_equal(fake.posted_count, 9);
+		for (unsigned i = 0; i < 9; i++)
+			assert_int_equal(!!(fake.posted[i]->send_flags & IBV_SEND_SIGNALED),
+					 i == 5 || i == 8);
+		assert_int_equal(fake.group->stats.signaled_wrs, 2 * (post + 1));
+		assert_int_equal(fake.qp->sq_signal_at, 4);
+		rdmat_sendq_retire(fake.qp, &requests[1]->response_wr);
+		assert_int_equal(requests[1]->state, RDMAT_REQUEST_FREE);
+		assert_int_equal(requests[2]->state, RDMAT_REQUEST_RESPONDING);
+		rdmat_sendq_retire(fake.qp, &requests[2]->response_wr);
+		expect_consistent(&fake);
+		fake.posted_count = 0;
+	}
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
 static void the_last_read_of_a_fetch_is_signaled(void **state)
 {
 	struct fake fake;
@@ -362,6 +391,7 @@ int main(void)
 		cmocka_unit_test(a_response_does_not_go_before_one_that_waits),
 		cmocka_unit_test(responses_go_before_fetches),
 		cmocka_unit_test(the_last_wr_of_each_post_is_signaled),
+		cmocka_unit_test(a_long_post_is_signaled_in_parts),
 		cmocka_unit_test(the_last_read_of_a_fetch_is_signaled),
 		cmocka_unit_test(a_completion_retires_all_up_to_its_own_and_no_more),
 		cmocka_unit_test(a_completion_for_what_was_not_posted_stops_the_program),

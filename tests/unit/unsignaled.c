@@ -372,12 +372,12 @@ static void only_io_queues_post_unsignaled(void **state)
 
 	fake_init(&fake);
 	qp = fake_connect(&fake, 1, 4);
-	assert_int_equal(qp->sq_unsignaled_max, 8); /* half of its slots */
+	assert_int_equal(qp->sq_unsignaled_max, 13); /* half of its slots */
 	fake_end(&fake, qp);
 	fake_fini(&fake);
 	fake_init(&fake);
 	qp = fake_connect(&fake, 1, FAKE_SLOTS);
-	assert_int_equal(qp->sq_unsignaled_max, 12);
+	assert_int_equal(qp->sq_unsignaled_max, 16);
 	fake_end(&fake, qp);
 	fake_fini(&fake);
 	fake_init(&fake);
