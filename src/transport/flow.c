@@ -155,6 +155,7 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 	case NVME_AUTH:
 		qp->auth = request;
 		pool_list_add_tail(&qp->group->auths, &qp->auth_link);
+		qp->group->chores = true;
 		break;
 	case NVME_REGISTRY:
 		pool_panic("a request asked for the registry with the registry at hand");

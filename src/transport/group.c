@@ -397,20 +397,9 @@ static __attribute__((noinline)) void wake_up(struct wrasse_poll_group *group)
 		group->until_slow = 0;
 }
 
-/* Whether nothing is left that must be looked at in the next poll, whatever that finds. */
-static bool is_at_rest(const struct wrasse_poll_group *group)
+static __attribute__((noinline)) int do_chores(struct wrasse_poll_group *group, int drain)
 {
-	return pool_list_is_empty(&group->receivers) && !group->settling && !group->device_failed &&
-	       !group->leaving && !may_unpark(&group->classes[0]) &&
-	       !may_unpark(&group->classes[1]) && pool_list_is_empty(&group->classes[0].waiting) &&
-	       pool_list_is_empty(&group->classes[1].waiting) &&
-	       pool_list_is_empty(&group->pairs) && pool_list_is_empty(&group->auths) &&
-	       pool_list_is_empty(&group->dirty) && pool_list_is_empty(&group->dying);
-}
-
-static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int drain)
-{
-	int count = run_local(group);
+	int count = 0;
 
 	if (!pool_list_is_empty(&group->classes[0].waiting) ||
 	    !pool_list_is_empty(&group->classes[1].waiting)) {
@@ -445,7 +434,19 @@ static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int dr
 		count += rdmat_group_detach_leaving(group);
 	if (!pool_list_is_empty(&group->receivers))
 		post_receives(group);
-	group->at_rest = is_at_rest(group);
+	group->chores = rdmat_group_has_chores(group);
+	return count;
+}
+
+static __attribute__((noinline)) int act(struct wrasse_poll_group *group, int drain)
+{
+	int count = run_local(group);
+
+	if (!group->chores && drain == RDMAT_DRAIN_NO)
+		post_all(group);
+	/* Also what came of posting. */
+	if (group->chores || drain != RDMAT_DRAIN_NO)
+		count += do_chores(group, drain);
 	return count;
 }
 
@@ -456,18 +457,18 @@ static ALWAYS_INLINE int poll_once(struct wrasse_poll_group *group)
 	group->now_ns = 0;
 	count = pool_inbox_is_empty(&group->inbox) ? 0 : rdmat_group_inbox(group);
 	if (relaxed_load(&group->attention)) {
-		group->at_rest = false;
+		group->chores = true;
 		count += rdmat_group_sync(group);
 	}
 	if (group->until_slow-- == 0) {
-		group->at_rest = false;
+		group->chores = true;
 		count += slow_poll(group);
 	}
 	count += poll_devices(group);
 	if (group->ports)
 		count += poll_backends(group);
 	drain = relaxed_load(&group->drain);
-	if (count || !group->at_rest || group->local_done || drain != RDMAT_DRAIN_NO)
+	if (count || group->chores || group->local_done || drain != RDMAT_DRAIN_NO)
 		count += act(group, drain);
 	if (count)
 		rdmat_group_check_books(group);

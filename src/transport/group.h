@@ -114,8 +114,9 @@ struct wrasse_poll_group {
 	struct rdmat_request
 		*submitting; /* the backend is given it just now, and has not completed it */
 	struct pool_inbox_link *local_done,
-		**local_done_tail;     /* completions recorded on this thread */
-	bool at_rest;                  /* nothing of what follows, or of the lists, is left to do */
+		**local_done_tail; /* completions recorded on this thread */
+	/* A poll has more to do than to post: see rdmat_group_has_chores(). */
+	bool chores;
 	uint64_t io_timeout_ns;        /* the shortest of its namespaces; 0: none has one */
 	bool lenders;                  /* of the backends that it has attached to, one has map() */
 	bool device_failed;            /* of devices, one or more have failed */
@@ -225,6 +226,19 @@ void rdmat_group_detach_all(struct wrasse_poll_group *group);
 
 /* fence.c: shows src/nvme the group's requests for each Preempt and Abort that it has not seen. */
 void rdmat_group_fence(struct wrasse_poll_group *group);
+
+/* Whether group->chores must be set: whoever adds to one of these lists, or sets one of these flags, sets that as well. */
+static inline bool rdmat_group_has_chores(const struct wrasse_poll_group *group)
+{
+	return group->settling || group->device_failed || group->leaving ||
+	       !pool_list_is_empty(&group->classes[0].parked) ||
+	       !pool_list_is_empty(&group->classes[1].parked) ||
+	       !pool_list_is_empty(&group->classes[0].waiting) ||
+	       !pool_list_is_empty(&group->classes[1].waiting) ||
+	       !pool_list_is_empty(&group->pairs) || !pool_list_is_empty(&group->auths) ||
+	       !pool_list_is_empty(&group->receivers) || !pool_list_is_empty(&group->dirty) ||
+	       !pool_list_is_empty(&group->dying);
+}
 
 /* cm_events.c: takes the group's CM events. Return: how many. */
 int rdmat_group_cm_events(struct wrasse_poll_group *group);

@@ -214,6 +214,7 @@ void rdmat_group_device_fail(struct rdmat_group_device *device, const char *why)
 		  ibv_get_device_name(device->device->context->device), group->index, why);
 	device->failed = true;
 	group->device_failed = true;
+	group->chores = true;
 	pool_list_for_each(link, tmp, &group->qps) {
 		struct rdmat_qp *qp = pool_container(link, struct rdmat_qp, link);
 

@@ -100,6 +100,13 @@ bool rdmat_pair_take(struct rdmat_request *first)
 	return rdmat_request_take_pair(first, first->pair);
 }
 
+static void try_later(struct rdmat_qp *qp)
+{
+	if (!pool_link_is_on_list(&qp->pair_link))
+		pool_list_add_tail(&qp->group->pairs, &qp->pair_link);
+	qp->group->chores = true;
+}
+
 /* Executes the first half if both have their data and it is the pair's turn. */
 static bool pair_try(struct rdmat_request *first)
 {
@@ -112,8 +119,7 @@ static bool pair_try(struct rdmat_request *first)
 		rdmat_flow_execute(first);
 		return true;
 	}
-	if (!pool_link_is_on_list(&qp->pair_link))
-		pool_list_add_tail(&qp->group->pairs, &qp->pair_link);
+	try_later(qp);
 	return false;
 }
 
@@ -189,8 +195,7 @@ static int qp_resume(struct rdmat_qp *qp)
 
 		if (!request->pair || !is_first(request) || !pair_try(request))
 			continue;
-		if (!pool_link_is_on_list(&qp->pair_link))
-			pool_list_add_tail(&qp->group->pairs, &qp->pair_link);
+		try_later(qp);
 		return 1;
 	}
 	return 0;

@@ -383,6 +383,7 @@ static void disconnect(struct rdmat_qp *qp, enum wrasse_log_level level, const c
 		rdmat_group_now(group) + group->rdmat->opts.flush_timeout_ms * RDMAT_NS_PER_MS;
 	pool_list_del(&qp->link);
 	pool_list_add_tail(&group->dying, &qp->link);
+	group->chores = true;
 	settle_requests(qp);
 	rdmat_flow_act(qp, &actions);
 }

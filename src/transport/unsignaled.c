@@ -45,6 +45,7 @@ bool rdmat_unsignaled_post(struct rdmat_qp *qp)
 void rdmat_unsignaled_wanted(struct wrasse_poll_group *group)
 {
 	group->settling = true;
+	group->chores = true;
 }
 
 /* Who will post again soon tells with that of what is before it. Return: whether no more need be done. */

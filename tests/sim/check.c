@@ -134,7 +134,7 @@ static void check_parked(const struct wrasse_poll_group *group, bool asleep, str
 			sums->slots[i]++;
 		}
 		if (!pool_list_is_empty(&class->parked) && class->free_count &&
-		    (asleep || group->at_rest))
+		    (asleep || !group->chores))
 			sim_fail("%s: %u are free, a capsule waits for one, and nobody looks",
 				 class->name, class->free_count);
 	}
@@ -183,7 +183,7 @@ static void check_unsignaled(const struct rdmat_qp *qp)
 		sim_fail("queue pair %u asked for no completion, and nobody knows", qp->qpn);
 	if (is_unsignaled && group->unsignaled_until == UINT64_MAX)
 		sim_fail("queue pair %u asked for no completion, and no timer runs", qp->qpn);
-	if (is_unsignaled && (!group->settling || group->at_rest) &&
+	if (is_unsignaled && (!group->settling || !group->chores) &&
 	    (!pool_list_is_empty(&group->classes[0].waiting) ||
 	     !pool_list_is_empty(&group->classes[1].waiting) ||
 	     !pool_list_is_empty(&qp->class->parked)))
@@ -358,7 +358,9 @@ void check_group(unsigned index)
 	check_pool(&lines[5], sums.slots[0]);
 	check_pool(&lines[6], sums.slots[1]);
 	check_receivers(group);
-	if (!pool_list_is_empty(&group->auths) && (target.group[index].asleep || group->at_rest))
+	if (rdmat_group_has_chores(group) && !group->chores)
+		sim_fail("group %u has more to do than to post, and does not know", index);
+	if (!pool_list_is_empty(&group->auths) && (target.group[index].asleep || !group->chores))
 		sim_fail("group %u: an authentication waits for its turn, and nobody looks", index);
 	auth_check_group(index);
 	/* What is on its way out is looked at again in 2 ms, and the slots with it. */
