@@ -118,6 +118,19 @@ def host(path, _):
     return lines + ["| " + " | ".join(row) + " |" for row in rows(path)]
 
 
+def user_rows(path):
+    """{job: (the library's instructions, rdma-core's, the backend's), ...}"""
+    return {job: tuple(int(figure) for figure in figures) for job, *figures in rows(path)}
+
+
+def user(path, _):
+    lines = ["| instructions in user space per command | library | rdma-core | both | the backend, with its copy |",
+             "|---|--:|--:|--:|--:|"]
+    for job, (library, core, backend) in user_rows(path).items():
+        lines.append(f"| {job} | {library:,} | {core:,} | {library + core:,} | {backend:,} |")
+    return lines
+
+
 def starts(path):
     """Milliseconds from exec until hosts can connect, and kB that are resident then, of each start."""
     return zip(*((int(ms), int(kib)) for name, ms, kib, *_ in rows(path) if name == "start"))
@@ -237,6 +250,7 @@ def goals(results):
     times, memory = starts(path("idle"))
     one, most = queues[1], queues[max(queues)]
     further_bytes = (most["memory"] - one["memory"]) / (max(queues) - 1)
+    counted = user_rows(path("user"))
     rates = groups_read(path("groups"))
     two = statistics.median(rates[2]) / statistics.median(rates[1])
 
@@ -248,6 +262,9 @@ def goals(results):
         instructions("the same, depth 32", "3,580", 900, *costs["read 4 KiB"][:2]),
         instructions("the same, write in the capsule, depth 32", "10,500", 1200, *costs["write 4 KiB in the capsule"][:2]),
         instructions("the same, empty poll", "720", 80, one["idle"]),
+        *(instructions(f"the library's and rdma-core's, Linux's host, {job}", spdk, goal, sum(counted[job][:2]))
+          for job, spdk, goal in (("read 4 KiB, depth 128", "2,667", 700), ("read 4 KiB, depth 32", "3,580", 900),
+                                  ("write 4 KiB, depth 32", "10,500", 1200))),
         ("completions per read, saturated", "2.00", "", "1.15", f"{costs['read 4 KiB, saturated'][4]:.3f}",
          costs["read 4 KiB, saturated"][4] <= 1.15),
         ("posts per read, of sends and receives, saturated", "0.062 of sends", "", "0.062",
@@ -311,7 +328,7 @@ def main(results, docs, commit, *parts):
         print("\n".join(lines))
 
 
-PARTS = {"cost": cost, "peers": peers, "machine": machine, "host": host, "idle": idle, "scale": scale, "groups": groups}
+PARTS = {"cost": cost, "peers": peers, "machine": machine, "host": host, "user": user, "idle": idle, "scale": scale, "groups": groups}
 
 
 if __name__ == "__main__":
