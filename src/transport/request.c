@@ -404,8 +404,7 @@ ALWAYS_INLINE void rdmat_request_move_to_free(struct rdmat_request *request)
 {
 	check_straight(request, RDMAT_REQUEST_RESPONDING);
 	if (request->holds) {
-		rdmat_buffers_give(request);
-		rdmat_chain_give(request);
+		rdmat_data_give(request);
 		request->holds = 0;
 	}
 	record(request, RDMAT_REQUEST_RESPONDING, RDMAT_REQUEST_FREE);

@@ -53,11 +53,24 @@ ALWAYS_INLINE void rdmat_chain_give(struct rdmat_request *request)
 	request->cursor = NULL;
 }
 
+ALWAYS_INLINE void rdmat_data_give(struct rdmat_request *request)
+{
+	if (__builtin_expect(request->items_out == 1 && request->buffers, true)) {
+		request->items_out -= pool_give(request->buffers->pool, request->buffers);
+		request->buffers = NULL;
+		request->chain_count = 0;
+		request->first = NULL;
+		request->cursor = NULL;
+		return;
+	}
+	rdmat_buffers_give(request);
+	rdmat_chain_give(request);
+}
+
 /* Not all that is needed was there: nobody has seen it. */
 static void drop(struct rdmat_request *request)
 {
-	rdmat_buffers_give(request);
-	rdmat_chain_give(request);
+	rdmat_data_give(request);
 	request->holds &= ~(uint32_t)(RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN);
 }
 

@@ -33,5 +33,7 @@ bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *
  * posted or not, which was taken in one step and goes back in one. */
 void rdmat_buffers_give(struct rdmat_request *request);
 void rdmat_chain_give(struct rdmat_request *request);
+/* Both. Mostly that is one buffer. */
+void rdmat_data_give(struct rdmat_request *request);
 
 #endif
