@@ -12,6 +12,10 @@
 #include "pool/panic.h"
 #include "transport/group.h"
 
+/* Shared receives of I/O are posted so many at a time, where there are so many more than must be, or this part of all. */
+#define RX_BATCH       16
+#define RX_BATCH_SHARE 32
+
 static void slot_to_idle(struct rdmat_slot *slot)
 {
 	struct rdmat_rx *rx = slot->rx;
@@ -201,32 +205,46 @@ void rdmat_rx_unpark_all(struct rdmat_qp *qp)
 }
 
 /*
- * How many slots may be posted. No more than hosts may send: the device takes them in their order, and
- * with few of them it comes back soon to memory that it has used. And Admin
- * commands come before I/O wherever something is scarce: hosts that send as many of them as their queues
- * have room for must not have all of it.
+ * How many slots must be posted: as many as hosts may send. If there are not so many, some may stay idle. Admin commands
+ * come before I/O wherever something is scarce: hosts that send as many of them as their queues have room
+ * for must not have all of it.
  */
-static uint32_t posted_max(const struct rdmat_rx *rx)
+static uint32_t posted_least(const struct rdmat_rx *rx)
 {
-	uint32_t out = rx->class->admin ? rx->out : 0, max;
+	uint32_t out = rx->class->admin ? rx->out : 0, least;
 
 	if (!rx->srq)
 		return rx->slot_count;
 	/* One for the first queue pair. */
-	max = rx->wanted > out ? rx->wanted - out : 1;
-	return max < rx->slot_count ? max : rx->slot_count;
+	least = rx->wanted > out ? rx->wanted - out : 1;
+	if (least <= rx->slot_count)
+		return least;
+	return rx->slot_count - rx->slot_count / RX_BATCH_SHARE;
+}
+
+/*
+ * How many may be posted: some more for I/O, so that they go in batches and not each with its command. Not all that there
+ * are: the device takes them in their order, and with few of them it comes back soon to memory that it has used.
+ */
+static uint32_t posted_most(const struct rdmat_rx *rx, uint32_t least)
+{
+	uint32_t most = rx->srq && !rx->class->admin ? least + RX_BATCH : least;
+
+	return most < rx->slot_count ? most : rx->slot_count;
 }
 
 int rdmat_rx_post(struct rdmat_rx *rx)
 {
 	struct ibv_recv_wr *first = rx->idle, *next = first, *last = NULL, *bad = NULL;
-	uint32_t max = posted_max(rx), count;
+	uint32_t least = posted_least(rx), count;
 	int rc;
 
 	note_held(rx);
-	if (rx->stopped || !first || rx->posted >= max)
+	if (rx->stopped || !first || rx->posted >= least)
 		return 0;
-	count = max - rx->posted < rx->idle_count ? max - rx->posted : rx->idle_count;
+	count = posted_most(rx, least) - rx->posted;
+	if (count > rx->idle_count)
+		count = rx->idle_count;
 	rx->idle_count -= count;
 	rx->posted += count;
 	for (; count; count--) {

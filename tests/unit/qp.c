@@ -436,6 +436,59 @@ static void admin_queues_that_share_receives_have_what_was_promised_posted(void 
 	fake_fini(&fake);
 }
 
+/* Hosts have as many as they may use, and the device is told in batches. */
+static void shared_receives_of_io_are_posted_in_batches(void **state)
+{
+	struct ibv_srq srq;
+	struct rdmat_rx *rx;
+	struct fake fake;
+
+	fake_init(&fake);
+	fake.context.ops.post_srq_recv = post_srq_recv;
+	srq = (struct ibv_srq){.context = &fake.context};
+	assert_int_equal(rdmat_rx_create(fake.group, &fake.group->classes[0], &fake.device, 64,
+					 false, &rx),
+			 0);
+	rx->srq = &srq;
+	rx->wanted = 4;
+	assert_int_equal(rdmat_rx_post(rx), 0);
+	assert_int_equal(rx->posted, 20);
+	for (unsigned i = 0; i < 16; i++) {
+		rdmat_rx_taken(&rx->slots[i]);
+		rdmat_rx_give(&rx->slots[i]);
+		assert_int_equal(rdmat_rx_post(rx), 0);
+		assert_int_equal(rx->posted, 19 - i);
+	}
+	rdmat_rx_taken(&rx->slots[16]);
+	rdmat_rx_give(&rx->slots[16]);
+	assert_int_equal(rdmat_rx_post(rx), 0);
+	assert_int_equal(rx->posted, 20);
+	/* All that there are may be needed, and then more. */
+	rx->wanted = 64;
+	assert_int_equal(rdmat_rx_post(rx), 0);
+	assert_int_equal(rx->posted, 64);
+	rdmat_rx_taken(&rx->slots[20]);
+	rdmat_rx_give(&rx->slots[20]);
+	assert_int_equal(rdmat_rx_post(rx), 0);
+	assert_int_equal(rx->posted, 64);
+	rx->wanted = 65;
+	for (unsigned i = 21; i < 23; i++) {
+		rdmat_rx_taken(&rx->slots[i]);
+		rdmat_rx_give(&rx->slots[i]);
+		assert_int_equal(rdmat_rx_post(rx), 0);
+	}
+	assert_int_equal(rx->posted, 62);
+	rdmat_rx_taken(&rx->slots[23]);
+	rdmat_rx_give(&rx->slots[23]);
+	assert_int_equal(rdmat_rx_post(rx), 0);
+	assert_int_equal(rx->posted, 64);
+	rdmat_rx_reclaim(rx);
+	rx->srq = NULL;
+	pool_list_del(&rx->link);
+	rdmat_rx_destroy(rx);
+	fake_fini(&fake);
+}
+
 static void give_twice(void *arg)
 {
 	struct fake fake;
@@ -520,6 +573,7 @@ int main(void)
 		cmocka_unit_test(an_rnr_timer_that_cannot_be_set_is_a_warning),
 		cmocka_unit_test(slots_that_the_device_refuses_are_idle_again),
 		cmocka_unit_test(a_stopped_receiver_posts_no_more),
+		cmocka_unit_test(shared_receives_of_io_are_posted_in_batches),
 		cmocka_unit_test(admin_queues_that_share_receives_have_what_was_promised_posted),
 		cmocka_unit_test(a_slot_is_in_one_place_only),
 		cmocka_unit_test(a_shared_receive_queue_that_stays_is_told),
