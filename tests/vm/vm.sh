@@ -333,7 +333,7 @@ vm_late_words()
 {
 	awk '/Kernel panic - not syncing: NMI/ { told = 1 }
 	     /^\[[^]]*\] task:/ { told = 2; stuck = / state:D / }
-	     (told == 1 || stuck) && !/\]  \? |\] (R[A-Z0-9]+|Code|Call Trace|Hardware name): ?/' "$1" | head -n 120
+	     (told == 1 || stuck) && !/\]  \? |\] (R[A-DS][XIP]|R[01][0-9]|FS|CS|CR2|PKRU|Code|Call Trace|Hardware name):( |$)/' "$1" | head -n 120
 }
 
 # vm_run_shell TIME: runs QEMU with a shell on this terminal.
