@@ -397,6 +397,7 @@ static __attribute__((noinline)) void wake_up(struct wrasse_poll_group *group)
 		group->until_slow = 0;
 }
 
+/* What few polls have to do. */
 static __attribute__((noinline)) int do_chores(struct wrasse_poll_group *group, int drain)
 {
 	int count = 0;

@@ -97,8 +97,8 @@ struct rdmat_slot *rdmat_rx_unpark(struct rdmat_class *class);
 /* A queue pair has begun to end: gives back the slots whose capsules came to it and wait. */
 void rdmat_rx_unpark_all(struct rdmat_qp *qp);
 
-/* Notes what is held, and posts idle slots: of a queue pair's own all of them, of shared ones no more than
- * hosts may need. Return: 0 or what verbs said. */
+/* Notes what is held, and posts idle slots: of a queue pair's own all of them; of shared ones, when fewer are posted
+ * than hosts may need, so many and a batch more for I/O. Return: 0 or what verbs said. */
 int rdmat_rx_post(struct rdmat_rx *rx);
 
 #endif
