@@ -227,7 +227,11 @@ void rdmat_group_detach_all(struct wrasse_poll_group *group);
 /* fence.c: shows src/nvme the group's requests for each Preempt and Abort that it has not seen. */
 void rdmat_group_fence(struct wrasse_poll_group *group);
 
-/* Whether group->chores must be set: whoever adds to one of these lists, or sets one of these flags, sets that as well. */
+/*
+ * Whether group->chores must be set after a poll. Whoever adds to one of these lists, or sets one of these flags, sets that as
+ * well; but for receivers and dirty, which each poll that finds something empties, and for leaving, which grows only
+ * while the control plane's changes are looked at, in a poll that has it set.
+ */
 static inline bool rdmat_group_has_chores(const struct wrasse_poll_group *group)
 {
 	return group->settling || group->device_failed || group->leaving ||

@@ -402,6 +402,21 @@ static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv
 	return 0;
 }
 
+/* A receiver with a shared receive queue, of so many slots. */
+static struct rdmat_rx *shared_receiver(struct fake *fake, struct ibv_srq *srq, unsigned class,
+					uint32_t slots)
+{
+	struct rdmat_rx *rx;
+
+	fake->context.ops.post_srq_recv = post_srq_recv;
+	*srq = (struct ibv_srq){.context = &fake->context};
+	assert_int_equal(rdmat_rx_create(fake->group, &fake->group->classes[class], &fake->device,
+					 slots, false, &rx),
+			 0);
+	rx->srq = srq;
+	return rx;
+}
+
 /* Admin commands come first wherever something is scarce: who floods them must not have all of it. */
 static void admin_queues_that_share_receives_have_what_was_promised_posted(void **state)
 {
@@ -410,12 +425,7 @@ static void admin_queues_that_share_receives_have_what_was_promised_posted(void 
 	struct fake fake;
 
 	fake_init(&fake);
-	fake.context.ops.post_srq_recv = post_srq_recv;
-	srq = (struct ibv_srq){.context = &fake.context};
-	assert_int_equal(rdmat_rx_create(fake.group, &fake.group->classes[1], &fake.device,
-					 FAKE_REQUESTS, false, &rx),
-			 0);
-	rx->srq = &srq;
+	rx = shared_receiver(&fake, &srq, 1, FAKE_REQUESTS);
 	assert_int_equal(rdmat_rx_post(rx), 0);
 	assert_int_equal(rx->posted, 1); /* for the first */
 	rx->wanted = 8;
@@ -444,12 +454,7 @@ static void shared_receives_of_io_are_posted_in_batches(void **state)
 	struct fake fake;
 
 	fake_init(&fake);
-	fake.context.ops.post_srq_recv = post_srq_recv;
-	srq = (struct ibv_srq){.context = &fake.context};
-	assert_int_equal(rdmat_rx_create(fake.group, &fake.group->classes[0], &fake.device, 64,
-					 false, &rx),
-			 0);
-	rx->srq = &srq;
+	rx = shared_receiver(&fake, &srq, 0, 64);
 	rx->wanted = 4;
 	assert_int_equal(rdmat_rx_post(rx), 0);
 	assert_int_equal(rx->posted, 20);
@@ -484,7 +489,6 @@ static void shared_receives_of_io_are_posted_in_batches(void **state)
 	assert_int_equal(rx->posted, 64);
 	rdmat_rx_reclaim(rx);
 	rx->srq = NULL;
-	pool_list_del(&rx->link);
 	rdmat_rx_destroy(rx);
 	fake_fini(&fake);
 }
