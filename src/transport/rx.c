@@ -205,7 +205,7 @@ void rdmat_rx_unpark_all(struct rdmat_qp *qp)
 }
 
 /*
- * How many slots must be posted: as many as hosts may send. If there are not so many, some may stay idle. Admin commands
+ * How many slots must be posted: as many as hosts may send. If there are not so many, some for I/O may stay idle. Admin commands
  * come before I/O wherever something is scarce: hosts that send as many of them as their queues have room
  * for must not have all of it.
  */
@@ -219,7 +219,7 @@ static uint32_t posted_least(const struct rdmat_rx *rx)
 	least = rx->wanted > out ? rx->wanted - out : 1;
 	if (least <= rx->slot_count)
 		return least;
-	return rx->slot_count - rx->slot_count / RX_BATCH_SHARE;
+	return rx->class->admin ? rx->slot_count : rx->slot_count - rx->slot_count / RX_BATCH_SHARE;
 }
 
 /*
