@@ -209,7 +209,8 @@ struct wrasse_move {
 /*
  * The flight recorder: tells the group's last moves, oldest first. It remembers 1024. A move to a state that the
  * request passes at once is not among them: the next move, which is from there, says so. So it is with RECEIVED, and
- * with EXECUTING for a Read or Write that the backend completes in submit().
+ * with EXECUTING for a Read or Write that the backend completes in submit(). One completion may make several requests
+ * FREE: the last of them is told, and those are whose responses were before its own on the same queue.
  *
  * @max: tell at most so many, the last ones.
  * @each: called for each move; the struct is valid during the call.

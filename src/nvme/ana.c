@@ -29,7 +29,7 @@ bool nvme_ana_check(struct nvme_request *request, const struct nvme_ns_port *por
 {
 	uint8_t state = nvme_path_state(request->queue->path, port->ana_group);
 
-	if (__builtin_expect(state <= WRASSE_ANA_NON_OPTIMIZED, true))
+	if (nvme_ana_is_open(state))
 		return true;
 	ana_refuse(request, state);
 	return false;

@@ -92,6 +92,8 @@ struct nvme_ctrl {
 	_Atomic(enum nvme_ctrl_state) state;
 	/* Changes when state is READY no more, and when the controller has ended: after that was stored. */
 	_Atomic(uint32_t) io_epoch;
+	/* Namespaces of which a reservation forbids its host something: see nvme_ctrl_denies(), which is never ahead of it. */
+	_Atomic(uint32_t) denials;
 	_Atomic(uint32_t) io_queues;  /* from Connect to nvme_queue_fini() */
 	_Atomic(uint32_t) io_waiting; /* commands that wait for a resume */
 	_Atomic(uint32_t) cc;
@@ -225,6 +227,20 @@ void nvme_error_log_add(struct nvme_ctrl *ctrl, const struct nvme_request *reque
 
 /* Stores the entry that is age entries old (0: the newest); zeroes if there is none. */
 void nvme_error_log_get(const struct nvme_ctrl *ctrl, uint32_t age, struct nvme_error_entry *entry);
+
+static inline void nvme_queue_advance(struct nvme_queue *queue)
+{
+	queue->sqhd = queue->sqhd >= queue->sqsize ? 0 : queue->sqhd + 1;
+}
+
+/* The timer on the admin queue's thread clears the flag; load first, so that the line stays shared. */
+static inline void nvme_queue_show_activity(struct nvme_queue *queue)
+{
+	struct nvme_ctrl *ctrl = queue->ctrl;
+
+	if (!relaxed_load(&ctrl->active))
+		relaxed_store(&ctrl->active, true);
+}
 
 /* nvme_queue_must_end() of an I/O queue. */
 static inline bool nvme_io_queue_must_end(const struct nvme_queue *queue)

@@ -34,6 +34,7 @@ void nvme_fence_request(struct nvme_ns_port *port, struct nvme_request *request)
 	} else if (!request->port && queue->on == NVME_ON_IO &&
 		   nvme_get32(request->cmd.nsid) == port->ns->nsid) {
 		request->preempted = true;
+		request->used = true;
 	}
 }
 

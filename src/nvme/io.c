@@ -33,21 +33,16 @@ bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_na
 	return false;
 }
 
-ALWAYS_INLINE int64_t nvme_io_range_len(struct nvme_request *request, const struct nvme_op *op,
-					const struct wrasse_namespace *ns)
+static int64_t range_len(struct nvme_request *request)
 {
+	const struct wrasse_namespace *ns = request->at->ns;
 	uint64_t count = nvme_get16(request->cmd.rw.nlb) + 1ull;
 
 	if (!nvme_io_check_range(request, ns, nvme_get64(request->cmd.rw.slba), count))
 		return NVME_REFUSED;
-	if ((op->effects & NVME_EFFECT_DATA) && !nvme_io_check_writable(request, ns))
+	if ((request->op->effects & NVME_EFFECT_DATA) && !nvme_io_check_writable(request, ns))
 		return NVME_REFUSED;
 	return (int64_t)(count << ns->block_shift);
-}
-
-static int64_t range_len(struct nvme_request *request)
-{
-	return nvme_io_range_len(request, request->op, request->at->ns);
 }
 
 static int64_t rw_data_len(struct nvme_request *request)
@@ -141,31 +136,12 @@ static struct nvme_ns_port *io_port(struct nvme_request *request)
 											    NULL;
 }
 
-static ALWAYS_INLINE void io_fill(struct nvme_request *request, const struct nvme_op *op,
-				  const struct nvme_ns_port *port, enum wrasse_io_opcode opcode,
-				  uint64_t offset, uint64_t length)
-{
-	struct wrasse_io *io = &request->io;
-
-	io->opcode = opcode;
-	io->flags = 0;
-	if (op->fua && (nvme_get16(request->cmd.rw.control) & NVME_RW_FUA))
-		io->flags = WRASSE_IO_FUA;
-	io->offset = offset;
-	io->length = length;
-	io->source = 0;
-	io->iov = NULL;
-	io->iov_count = 0;
-	io->memory = request->lent;
-	io->pi = NULL;
-	io->backend = port->ns->backend;
-	io->group_ctx = port->group_ctx;
-}
-
 void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
 		  enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length)
 {
-	io_fill(request, request->op, port, opcode, offset, length);
+	nvme_io_fill_plain(request, port, opcode, offset, length);
+	if (request->op->fua && (nvme_get16(request->cmd.rw.control) & NVME_RW_FUA))
+		request->io.flags = WRASSE_IO_FUA;
 }
 
 enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
@@ -280,19 +256,6 @@ enum nvme_next nvme_io_execute(struct nvme_request *request)
 			return NVME_RESPOND;
 	}
 	return op->io(request, port);
-}
-
-ALWAYS_INLINE void nvme_io_execute_known(struct nvme_request *request, enum nvme_kind kind)
-{
-	struct nvme_ns_port *port = request->at;
-
-	io_fill(request, nvme_request_op(request, kind), port,
-		kind == NVME_KIND_READ ? WRASSE_IO_READ : WRASSE_IO_WRITE,
-		nvme_get64(request->cmd.rw.slba) << port->ns->block_shift, request->data.len);
-	request->io.iov = request->iov;
-	request->io.iov_count = request->iov_count;
-	request->port = port;
-	port->in_flight++;
 }
 
 static const struct nvme_op io_ops[] = {
@@ -488,32 +451,23 @@ bool nvme_request_must_wait(const struct nvme_request *request)
 	return port && port->paused;
 }
 
-ALWAYS_INLINE bool nvme_request_must_wait_at_once(const struct nvme_request *request,
-						  enum nvme_kind kind)
+bool nvme_request_must_wait_at_once(const struct nvme_request *request)
 {
-	if (kind != NVME_KIND_ANY)
-		return false;
 	if (request->queue->on != NVME_ON_IO)
 		return false;
 	return request->at ? request->at->paused : nvme_request_must_wait(request);
 }
 
 /* Only this thread writes the counters; others read them. */
-static ALWAYS_INLINE void io_count(struct nvme_ns_port *port, const struct nvme_request *request,
-				   enum nvme_kind kind, uint64_t len)
+void nvme_io_count(struct nvme_ns_port *port, const struct nvme_request *request, uint64_t len)
 {
-	if (nvme_is_read(request, kind)) {
+	if (nvme_request_is_read(request)) {
 		relaxed_add(&port->reads, 1);
 		relaxed_add(&port->read_bytes, len);
-	} else if (nvme_is_write(request, kind)) {
+	} else if (nvme_request_is_write(request)) {
 		relaxed_add(&port->writes, 1);
 		relaxed_add(&port->written_bytes, len);
 	}
-}
-
-void nvme_io_count(struct nvme_ns_port *port, const struct nvme_request *request, uint64_t len)
-{
-	io_count(port, request, NVME_KIND_ANY, len);
 }
 
 /* What the backend gave up because it took too long was not aborted by the host, which may try again. */
@@ -551,31 +505,24 @@ void nvme_request_let_go(struct nvme_request *request)
 		nvme_fence_leave(request, port);
 }
 
-ALWAYS_INLINE enum nvme_next nvme_request_complete_io_as(struct nvme_request *request,
-							 enum nvme_kind kind,
-							 struct wrasse_status status)
+ALWAYS_INLINE enum nvme_next nvme_request_complete_io(struct nvme_request *request,
+						      struct wrasse_status status)
 {
 	struct nvme_ns_port *port = request->port;
 
-	if (kind == NVME_KIND_ANY && request->hook)
+	if (request->hook)
 		return nvme_hook_complete(request, status);
 	request->port = NULL;
 	port->in_flight--;
-	if (kind == NVME_KIND_ANY && request->fenced) {
+	if (request->fenced) {
 		nvme_fence_leave(request, port);
 		request->preempted = true;
 	}
 	if (!wrasse_status_is_ok(status))
 		return io_failed(request, port, status);
-	if (kind == NVME_KIND_ANY && request->steps.next)
+	if (request->steps.next)
 		return nvme_request_may_go_on(request) ? request->steps.next(request, port) :
 							 NVME_RESPOND;
-	io_count(port, request, kind, request->io.length);
+	nvme_io_count(port, request, request->io.length);
 	return NVME_RESPOND;
-}
-
-ALWAYS_INLINE enum nvme_next nvme_request_complete_io(struct nvme_request *request,
-						      struct wrasse_status status)
-{
-	return nvme_request_complete_io_as(request, NVME_KIND_ANY, status);
 }

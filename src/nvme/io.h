@@ -17,28 +17,41 @@ bool nvme_io_check_range(struct nvme_request *request, const struct wrasse_names
 /* Refuses a command that writes to a namespace that is read-only. */
 bool nvme_io_check_writable(struct nvme_request *request, const struct wrasse_namespace *ns);
 
-/*
- * Of commands with SLBA and NLB.
- *
- * @op: the command's line. @ns: the command's namespace.
- * Return: bytes in the range, or NVME_REFUSED.
- */
-int64_t nvme_io_range_len(struct nvme_request *request, const struct nvme_op *op,
-			  const struct wrasse_namespace *ns);
-
 /* Executes a command whose line has io. */
 enum nvme_next nvme_io_execute(struct nvme_request *request);
 
-/* The same of one that is known: NVME_SUBMIT. */
-void nvme_io_execute_known(struct nvme_request *request, enum nvme_kind kind);
+/* Fills request->io, without flags and iov. Bytes. */
+static ALWAYS_INLINE void nvme_io_fill_plain(struct nvme_request *request,
+					     const struct nvme_ns_port *port,
+					     enum wrasse_io_opcode opcode, uint64_t offset,
+					     uint64_t length)
+{
+	struct wrasse_io *io = &request->io;
 
-/* Fills request->io, without its iov. Bytes. */
+	io->opcode = opcode;
+	io->flags = 0;
+	io->offset = offset;
+	io->length = length;
+	io->source = 0;
+	io->iov = NULL;
+	io->iov_count = 0;
+	io->memory = request->lent;
+	io->pi = NULL;
+	io->backend = port->ns->backend;
+	io->group_ctx = port->group_ctx;
+}
+
+/* The same, with the flags that the command has. */
 void nvme_io_fill(struct nvme_request *request, const struct nvme_ns_port *port,
 		  enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length);
 
 /* The same for an I/O that the backend gets now. Return: NVME_SUBMIT, or the answer. */
 enum nvme_next nvme_io_submit(struct nvme_request *request, struct nvme_ns_port *port,
 			      enum wrasse_io_opcode opcode, uint64_t offset, uint64_t length);
+
+/* lend.c: the backend of a namespace has lent the memory for a request's data. */
+void nvme_request_lent(struct nvme_request *request, struct nvme_ns_port *port,
+		       struct wrasse_memory *memory);
 
 /* Whether the backend itself does what the command asks for. */
 static inline bool nvme_io_is_native(const struct nvme_request *request,

@@ -16,6 +16,15 @@ static bool fits(const struct nvme_request *request, const struct nvme_ns_port *
 	       count <= blocks - slba && count << ns->block_shift == request->data.len;
 }
 
+void nvme_request_lent(struct nvme_request *request, struct nvme_ns_port *port,
+		       struct wrasse_memory *memory)
+{
+	request->io.memory = memory;
+	request->lent = memory;
+	request->lender = port;
+	port->in_flight++;
+}
+
 uint32_t nvme_request_map(struct nvme_request *request, struct iovec *iov)
 {
 	bool read = request->data.xfer == NVME_XFER_C2H;
@@ -31,12 +40,8 @@ uint32_t nvme_request_map(struct nvme_request *request, struct iovec *iov)
 	nvme_io_fill(request, port, read ? WRASSE_IO_READ : WRASSE_IO_WRITE,
 		     nvme_get64(request->cmd.rw.slba) << port->ns->block_shift, request->data.len);
 	count = port->ns->ops.map(&request->io, iov, &memory);
-	if (!count)
-		return 0;
-	request->io.memory = memory;
-	request->lent = memory;
-	request->lender = port;
-	port->in_flight++;
+	if (count)
+		nvme_request_lent(request, port, memory);
 	return count;
 }
 

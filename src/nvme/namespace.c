@@ -213,7 +213,7 @@ int nvme_ns_create(struct wrasse_subsystem *subsystem, const struct wrasse_ns_op
 		*why = "nsid is in use in the subsystem";
 		return -EEXIST;
 	}
-	made = calloc(1, sizeof(*made) + groups * sizeof(made->port[0]));
+	made = object_alloc(sizeof(*made) + groups * sizeof(made->port[0]));
 	if (!made)
 		return -ENOMEM;
 	made->resv = &nvme_no_resv;

@@ -12,12 +12,14 @@
 #ifndef WRASSE_NVME_NVME_H
 #define WRASSE_NVME_NVME_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <wrasse/backend.h>
 #include <wrasse/hook.h>
 
 #include "nvme/auth.h"
 #include "nvme/wire.h"
+#include "object.h"
 
 struct nvme_ctrl;
 struct nvme_registry;
@@ -92,7 +94,7 @@ enum nvme_ns_port_state {
 };
 
 struct nvme_ns_port {
-	struct wrasse_namespace *ns;
+	alignas(CACHE_LINE) struct wrasse_namespace *ns;
 	void *group_ctx;    /* from attach() */
 	uint32_t ana_group; /* constant: ANAGRPID */
 	union {
@@ -206,7 +208,7 @@ struct nvme_request {
 	struct nvme_cqe cqe; /* the response, complete when a function says NVME_RESPOND */
 	struct nvme_queue *queue;
 	const struct nvme_op *op; /* the command's line in its table; src/nvme's own */
-	/* From here to data.desc, zero when a capsule comes. */
+	bool used; /* what is zero when a capsule comes need not be: from here to data.desc, and steps.next */
 	struct nvme_ns_port *at;      /* the namespace that it names, as nvme_request_parse() or
 				      nvme_request_execute() found it; src/nvme's own */
 	struct nvme_ns_port *port;    /* set from NVME_SUBMIT (NVME_SAVE) until
@@ -223,9 +225,10 @@ struct nvme_request {
 	bool straight; /* set by the transport before execute: it has not waited since it was parsed
 			    */
 	bool fenced;   /* a Preempt and Abort waits for it; set while port is */
-	bool preempted;   /* its host was: it must not be executed any more */
-	bool manages;     /* an Identify of a host that may manage namespaces */
-	bool saving;      /* from NVME_SAVE to nvme_request_complete_save() */
+	bool preempted; /* its host was: it must not be executed any more */
+	bool manages;   /* an Identify of a host that may manage namespaces */
+	bool saving;    /* from NVME_SAVE to nvme_request_complete_save() */
+	bool single; /* a Read or Write that was found for the straight way: one I/O is all of it */
 	bool overdue;     /* set by the transport: the backend has had an I/O of it for too long */
 	bool interrupted; /* and it was answered so, while the backend had it */
 	struct nvme_data data;
@@ -307,17 +310,6 @@ void nvme_queue_wait_end(struct nvme_queue *queue);
 /* ---- requests ---- */
 
 /*
- * What is known of a command before it is parsed. Where it is a constant, the functions that are told are made for
- * that command alone.
- */
-enum nvme_kind {
-	NVME_KIND_ANY,
-	NVME_KIND_READ, /* Read on an I/O queue, with its flags as they should be, of a namespace that is one I/O
-			    of the backend's: see nvme_port_is_plain() */
-	NVME_KIND_WRITE, /* Write likewise */
-};
-
-/*
  * Whether nothing but its ANA state and a reservation can be in the way of a command of a namespace: its group has
  * attached to it, every host sees it, it is not paused, and it has no protection information.
  */
@@ -327,14 +319,6 @@ static inline bool nvme_port_is_plain(const struct nvme_ns_port *port)
 
 	return port->conditions == plain.conditions;
 }
-
-/*
- * Of what was received on a queue that has not ended; at least 64 bytes.
- *
- * @port: the namespace of a command that is known.
- */
-enum nvme_kind nvme_capsule_kind(const struct nvme_queue *queue, const uint8_t *capsule,
-				 struct nvme_ns_port **port);
 
 /*
  * Takes a capsule: copies the command, advances SQHD, checks everything that needs only the capsule
@@ -348,16 +332,12 @@ enum nvme_kind nvme_capsule_kind(const struct nvme_queue *queue, const uint8_t *
  */
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len);
 
-/* The same for one that is known, with the namespace that nvme_capsule_kind() found. */
-bool nvme_request_parse_as(struct nvme_request *request, enum nvme_kind kind,
-			   struct nvme_ns_port *port, const uint8_t *capsule, uint32_t len);
-
 /* Whether the request is I/O of a namespace that is paused, in its group's view: it must not be
  * executed before a resume. Admin and Fabrics commands never are. */
 bool nvme_request_must_wait(const struct nvme_request *request);
 
 /* The same for one that was parsed just now. */
-bool nvme_request_must_wait_at_once(const struct nvme_request *request, enum nvme_kind kind);
+bool nvme_request_must_wait_at_once(const struct nvme_request *request);
 
 /*
  * Asks the backend to lend the memory for a parsed request's data. What is lent goes back with
@@ -379,7 +359,7 @@ enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_n
 /* The same for one that is I/O: it has no effect on others, and says NVME_RESPOND, NVME_SUBMIT or
  * NVME_WAIT. */
 bool nvme_request_is_io(const struct nvme_request *request);
-enum nvme_next nvme_request_execute_io(struct nvme_request *request, enum nvme_kind kind);
+enum nvme_next nvme_request_execute_io(struct nvme_request *request);
 
 /* REGISTRY. As above, for those that said NVME_REGISTRY (Connect, discovery log, reservations). Never
  * says NVME_REGISTRY. */
@@ -400,10 +380,6 @@ enum nvme_next nvme_request_execute_auth(struct nvme_request *request, uint64_t 
  * this is the next one, which never happens once the queue has ended.
  */
 enum nvme_next nvme_request_complete_io(struct nvme_request *request, struct wrasse_status status);
-
-/* The same where nothing was done since nvme_request_execute_io() of a command of that kind. */
-enum nvme_next nvme_request_complete_io_as(struct nvme_request *request, enum nvme_kind kind,
-					   struct wrasse_status status);
 
 /*
  * The backend has had an I/O of a command for too long. Return: true: the command is answered with Command
@@ -477,16 +453,14 @@ static inline bool nvme_request_is_fabrics(const struct nvme_request *request)
 }
 
 /* Of a command of an I/O queue. */
-static inline bool nvme_is_read(const struct nvme_request *request, enum nvme_kind kind)
+static inline bool nvme_request_is_read(const struct nvme_request *request)
 {
-	return kind == NVME_KIND_READ ||
-	       (kind == NVME_KIND_ANY && request->cmd.opcode == NVME_OPC_READ);
+	return request->cmd.opcode == NVME_OPC_READ;
 }
 
-static inline bool nvme_is_write(const struct nvme_request *request, enum nvme_kind kind)
+static inline bool nvme_request_is_write(const struct nvme_request *request)
 {
-	return kind == NVME_KIND_WRITE ||
-	       (kind == NVME_KIND_ANY && request->cmd.opcode == NVME_OPC_WRITE);
+	return request->cmd.opcode == NVME_OPC_WRITE;
 }
 
 /* ---- fused.c: Compare and Write as one (NVMe Base 2.0 3.4.2, NVM Command Set 1.0 2.1.4) ---- */

@@ -85,15 +85,6 @@ static inline const struct nvme_op *nvme_op_find(const struct nvme_op_table *tab
 	return &table->op[opcode];
 }
 
-/* The line of a command, or a constant. */
-static ALWAYS_INLINE const struct nvme_op *nvme_request_op(const struct nvme_request *request,
-							   enum nvme_kind kind)
-{
-	return kind == NVME_KIND_READ  ? &nvme_io_ops.op[NVME_OPC_READ] :
-	       kind == NVME_KIND_WRITE ? &nvme_io_ops.op[NVME_OPC_WRITE] :
-					 request->op;
-}
-
 /* Statuses that say Do Not Retry, as most that blame the host do. */
 #define NVME_GENERIC(sc) wrasse_status_make(WRASSE_SCT_GENERIC, (sc), true)
 #define NVME_COMMAND(sc) wrasse_status_make(WRASSE_SCT_COMMAND, (sc), true)
@@ -167,15 +158,20 @@ void nvme_in_get_at(const struct nvme_request *request, uint64_t offset, void *d
 void nvme_data_truncate(struct nvme_data *data, uint32_t len);
 
 /*
- * A namespace in the view of a queue's group, for this host or not; NULL: there is none. It and the
- * next are the only ways to a namespace: no other code reads view->port.
+ * A namespace in a group's view of a subsystem, for some host or not; NULL: there is none. It and the next are the
+ * only ways to a namespace: no other code reads view->port.
  */
+static ALWAYS_INLINE struct nvme_ns_port *nvme_view_port(const struct nvme_view *view,
+							 uint32_t nsid)
+{
+	return nsid - 1 < view->count ? view->port[nsid - 1] : NULL;
+}
+
+/* The same of a queue, which need not have a view. */
 static ALWAYS_INLINE struct nvme_ns_port *nvme_queue_allocated(const struct nvme_queue *queue,
 							       uint32_t nsid)
 {
-	const struct nvme_view *view = queue->view;
-
-	return view && nsid - 1 < view->count ? view->port[nsid - 1] : NULL;
+	return queue->view ? nvme_view_port(queue->view, nsid) : NULL;
 }
 
 /* The same if it is active for this host. */

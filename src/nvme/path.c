@@ -29,8 +29,10 @@ static struct nvme_path *path_create(struct wrasse_subsystem *subsystem, uint16_
 		return NULL;
 	path->subsystem = subsystem;
 	path->portal = portal;
-	for (uint32_t i = 0; i < groups; i++)
+	for (uint32_t i = 0; i < groups; i++) {
 		path->ana[i].state = subsystem->ana_initial[i];
+		path->closed += !nvme_ana_is_open(subsystem->ana_initial[i]);
+	}
 	/* A connection may still come in through a portal that was removed: only its own. */
 	if (nvme_registry_has_portal(subsystem->registry, portal)) {
 		path->refs = 1;
@@ -129,10 +131,15 @@ static bool state_is_valid(enum wrasse_ana_state state)
 static void group_set(struct nvme_path *path, struct nvme_ana_group *group, uint8_t state)
 {
 	uint64_t changes = atomic_load_explicit(&path->changes, memory_order_relaxed) + 1;
+	uint8_t before = atomic_load_explicit(&group->state, memory_order_relaxed);
 
-	if (atomic_load_explicit(&group->state, memory_order_relaxed) == state)
+	if (before == state)
 		return;
+	if (!nvme_ana_is_open(state))
+		atomic_fetch_add(&path->closed, 1);
 	atomic_store_explicit(&group->state, state, memory_order_release);
+	if (!nvme_ana_is_open(before))
+		atomic_fetch_sub(&path->closed, 1);
 	atomic_fetch_add_explicit(&group->changes, 1, memory_order_release);
 	atomic_store_explicit(&group->changed_at, changes, memory_order_relaxed);
 	atomic_store_explicit(&path->changes, changes, memory_order_release);

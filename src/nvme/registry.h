@@ -83,9 +83,11 @@ struct nvme_path {
 	struct nvme_path *next; /* subsystem->paths */
 	struct wrasse_subsystem *subsystem;
 	uint16_t portal;
-	bool added;                  /* the portal is one of a subsystem with no_auto_listener */
-	uint32_t refs;               /* controllers, and one while it is in the list */
-	_Atomic(uint64_t) changes;   /* of the states of all groups; stored after them */
+	bool added;                /* the portal is one of a subsystem with no_auto_listener */
+	uint32_t refs;             /* controllers, and one while it is in the list */
+	_Atomic(uint64_t) changes; /* of the states of all groups; stored after them */
+	/* Groups in a state that refuses commands: never fewer than who reads their states after it can find. */
+	_Atomic(uint32_t) closed;
 	struct nvme_ana_group ana[]; /* by ANAGRPID - 1, subsystem->ana_groups of them */
 };
 
@@ -317,6 +319,13 @@ int nvme_path_set_ana(struct wrasse_subsystem *subsystem, uint16_t portal, uint3
 
 /* Return: the state, or -EINVAL. */
 int nvme_path_get_ana(struct wrasse_subsystem *subsystem, uint16_t portal, uint32_t group);
+
+/* Whether commands are taken in an ANA state. */
+static inline bool nvme_ana_is_open(uint8_t state)
+{
+	return __builtin_expect(state == WRASSE_ANA_OPTIMIZED || state == WRASSE_ANA_NON_OPTIMIZED,
+				true);
+}
 
 /* The state of a group now. Any thread. */
 static inline uint8_t nvme_path_state(const struct nvme_path *path, uint32_t group)

@@ -8,6 +8,7 @@
 #include "nvme/hook.h"
 #include "nvme/io.h"
 #include "nvme/sgl.h"
+#include "nvme/straight.h"
 
 /* ---- answers ---- */
 
@@ -106,36 +107,6 @@ ALWAYS_INLINE void nvme_request_stamp(struct nvme_request *request)
 }
 
 /* ---- capsules ---- */
-
-ALWAYS_INLINE enum nvme_kind nvme_capsule_kind(const struct nvme_queue *queue,
-					       const uint8_t *capsule, struct nvme_ns_port **port)
-{
-	const struct nvme_cmd *cmd = (const struct nvme_cmd *)capsule;
-
-	if (queue->on != NVME_ON_IO || cmd->flags != NVME_PSDT_SGL ||
-	    (cmd->opcode != NVME_OPC_READ && cmd->opcode != NVME_OPC_WRITE))
-		return NVME_KIND_ANY;
-	*port = nvme_queue_allocated(queue, nvme_get32(cmd->nsid));
-	if (!*port || !nvme_port_is_plain(*port))
-		return NVME_KIND_ANY;
-	return cmd->opcode == NVME_OPC_READ ? NVME_KIND_READ : NVME_KIND_WRITE;
-}
-
-static void queue_advance(struct nvme_queue *queue)
-{
-	queue->sqhd = queue->sqhd >= queue->sqsize ? 0 : queue->sqhd + 1;
-}
-
-/*
- * The timer on the admin queue's thread clears the flag; load first, so that the line stays shared.
- */
-static void queue_show_activity(struct nvme_queue *queue)
-{
-	struct nvme_ctrl *ctrl = queue->ctrl;
-
-	if (!relaxed_load(&ctrl->active))
-		relaxed_store(&ctrl->active, true);
-}
 
 static const struct nvme_op *request_find_op(const struct nvme_request *request)
 {
@@ -290,25 +261,6 @@ static bool request_parse(struct nvme_request *request, const uint8_t *capsule, 
 	return request_parse_data(request, op, capsule, len, need);
 }
 
-/* The same for what is known, as far as that does not say it. */
-static ALWAYS_INLINE bool request_parse_known(struct nvme_request *request,
-					      const struct nvme_op *op, struct nvme_ns_port *port,
-					      const uint8_t *capsule, uint32_t len)
-{
-	int64_t need;
-
-	request->op = op;
-	if (nvme_io_queue_must_end(request->queue)) {
-		refuse_by_queue(request, op);
-		return false;
-	}
-	request->at = port;
-	if (!nvme_ana_check(request, port))
-		return false;
-	need = nvme_io_range_len(request, op, port->ns);
-	return need != NVME_REFUSED && request_parse_data(request, op, capsule, len, need);
-}
-
 /* A constant length. In two halves, of which gcc makes stores; of the whole a string instruction, which is slow. */
 static inline void zero(uint8_t *at, size_t len)
 {
@@ -316,35 +268,31 @@ static inline void zero(uint8_t *at, size_t len)
 	memset(at + len / 2, 0, len - len / 2);
 }
 
-ALWAYS_INLINE bool nvme_request_parse_as(struct nvme_request *request, enum nvme_kind kind,
-					 struct nvme_ns_port *port, const uint8_t *capsule,
-					 uint32_t len)
+void nvme_request_clean(struct nvme_request *request)
 {
-	struct nvme_queue *queue = request->queue;
-	bool good;
-
-	memcpy(&request->cmd, capsule, sizeof(request->cmd));
-	memset(&request->cqe, 0, sizeof(request->cqe));
-	request->cqe.cid = request->cmd.cid;
 	zero((uint8_t *)&request->at,
 	     offsetof(struct nvme_request, data.desc) - offsetof(struct nvme_request, at));
 	request->steps.next = NULL;
-
-	queue_advance(queue);
-	if (kind != NVME_KIND_ANY ||
-	    (queue->state == NVME_QUEUE_CONNECTED && queue->on != NVME_ON_AUTH))
-		queue_show_activity(queue);
-	good = kind == NVME_KIND_ANY ? request_parse(request, capsule, len) :
-				       request_parse_known(request, nvme_request_op(request, kind),
-							   port, capsule, len);
-	if (!good)
-		memset(&request->data, 0, offsetof(struct nvme_data, desc));
-	return good;
+	request->used = false;
 }
 
 bool nvme_request_parse(struct nvme_request *request, const uint8_t *capsule, uint32_t len)
 {
-	return nvme_request_parse_as(request, NVME_KIND_ANY, NULL, capsule, len);
+	struct nvme_queue *queue = request->queue;
+
+	memcpy(&request->cmd, capsule, sizeof(request->cmd));
+	memset(&request->cqe, 0, sizeof(request->cqe));
+	request->cqe.cid = request->cmd.cid;
+	nvme_request_clean(request);
+	request->used = true;
+
+	nvme_queue_advance(queue);
+	if (queue->state == NVME_QUEUE_CONNECTED && queue->on != NVME_ON_AUTH)
+		nvme_queue_show_activity(queue);
+	if (request_parse(request, capsule, len))
+		return true;
+	memset(&request->data, 0, offsetof(struct nvme_data, desc));
+	return false;
 }
 
 bool nvme_request_may_go_on(struct nvme_request *request)
@@ -384,16 +332,9 @@ bool nvme_request_is_io(const struct nvme_request *request)
 	return request->op->io;
 }
 
-ALWAYS_INLINE enum nvme_next nvme_request_execute_io(struct nvme_request *request,
-						     enum nvme_kind kind)
+ALWAYS_INLINE enum nvme_next nvme_request_execute_io(struct nvme_request *request)
 {
-	if (kind == NVME_KIND_ANY)
-		return request_may_be_executed(request) ? nvme_io_execute(request) : NVME_RESPOND;
-	if (nvme_ctrl_denies(request->queue->ctrl, nvme_get32(request->cmd.nsid),
-			     nvme_request_op(request, kind)->access))
-		return nvme_request_deny(request);
-	nvme_io_execute_known(request, kind);
-	return NVME_SUBMIT;
+	return request_may_be_executed(request) ? nvme_io_execute(request) : NVME_RESPOND;
 }
 
 enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_ns,
@@ -402,7 +343,7 @@ enum nvme_next nvme_request_execute(struct nvme_request *request, uint64_t now_n
 	enum nvme_next next;
 
 	if (request->op->io)
-		return nvme_request_execute_io(request, NVME_KIND_ANY);
+		return nvme_request_execute_io(request);
 	if (!request_may_be_executed(request))
 		return NVME_RESPOND;
 	if (request->op->filtered)

@@ -25,7 +25,14 @@ struct nvme_ns_resv *nvme_resv_own(struct wrasse_namespace *ns)
 
 static void publish(struct nvme_ctrl *ctrl, const struct wrasse_namespace *ns, uint8_t denied)
 {
-	atomic_store_explicit(&ctrl->ns[ns->nsid - 1].denied, denied, memory_order_release);
+	_Atomic(uint8_t) *now = &ctrl->ns[ns->nsid - 1].denied;
+	uint8_t before = atomic_load_explicit(now, memory_order_relaxed);
+
+	if (denied && !before)
+		atomic_fetch_add(&ctrl->denials, 1);
+	atomic_store_explicit(now, denied, memory_order_release);
+	if (before && !denied)
+		atomic_fetch_sub(&ctrl->denials, 1);
 }
 
 void nvme_resv_publish(const struct wrasse_namespace *ns)

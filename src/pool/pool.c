@@ -23,10 +23,10 @@
 #include <unistd.h>
 
 #include "inline.h"
+#include "object.h"
 #include "pool/panic.h"
 #include "pool/poison.h"
 
-#define CACHE_LINE            64
 /* Data buffers are large: in those only the beginning is poisoned. */
 #define REGISTERED_POISON_LEN 64
 
@@ -132,10 +132,9 @@ int pool_create(const struct pool_opts *opts, struct pool **pool)
 
 	if (!shape_is_valid(opts))
 		return -EINVAL;
-	p = aligned_alloc(CACHE_LINE, sizeof(*p));
+	p = object_alloc(sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	memset(p, 0, sizeof(*p));
 	rc = map_slabs(p, opts);
 	if (rc) {
 		free(p);
@@ -250,7 +249,7 @@ static __attribute__((noinline)) struct pool_item *touch(struct pool *pool)
 }
 
 /* One is free. */
-static inline struct pool_item *take_one(struct pool *pool, void *holder)
+static ALWAYS_INLINE struct pool_item *take_one(struct pool *pool, void *holder)
 {
 	struct pool_item *item = pool->lifo;
 
@@ -262,6 +261,20 @@ static inline struct pool_item *take_one(struct pool *pool, void *holder)
 	if (DEBUG_BUILD)
 		check_poison(pool, item_slot(item));
 	item->holder = holder;
+	return item;
+}
+
+ALWAYS_INLINE bool pool_has_more(const struct pool *pool, uint32_t count)
+{
+	return get_free(pool) > count;
+}
+
+ALWAYS_INLINE struct pool_item *pool_take_one(struct pool *pool, void *holder)
+{
+	struct pool_item *item = take_one(pool, holder);
+
+	item->next = NULL;
+	relaxed_add(&pool->free, -1u);
 	return item;
 }
 
@@ -346,6 +359,12 @@ ALWAYS_INLINE uint32_t pool_give(struct pool *pool, struct pool_item *chain)
 	give_one(pool, chain);
 	add_free(pool, chain, chain, 1);
 	return 1;
+}
+
+ALWAYS_INLINE void pool_give_one(struct pool_item *item)
+{
+	give_one(item->pool, item);
+	add_free(item->pool, item, item, 1);
 }
 
 void pool_give_remote(struct pool *pool, struct pool_item *chain)

@@ -60,8 +60,17 @@ uint32_t pool_lkey(const struct pool_item *item, unsigned index);
  */
 struct pool_item *pool_take(struct pool *pool, uint32_t count, uint32_t reserve, void *holder);
 
+/* The owner: whether more than so many are free, without a look at remote returns. */
+bool pool_has_more(const struct pool *pool, uint32_t count);
+
+/* The owner. Takes one where there is one. @holder: not NULL. */
+struct pool_item *pool_take_one(struct pool *pool, void *holder);
+
 /* The owner. Gives back a whole chain. Return: how many items it had. */
 uint32_t pool_give(struct pool *pool, struct pool_item *chain);
+
+/* The same of an item with none behind it. */
+void pool_give_one(struct pool_item *item);
 
 /* Any thread but the owner's. Gives back a whole chain. */
 void pool_give_remote(struct pool *pool, struct pool_item *chain);

@@ -133,6 +133,55 @@ static void count_items(struct wrasse_poll_group *group)
 		pool_for_each_out(pools[column], count_item, &column);
 }
 
+static void describe_queue(const struct rdmat_request *request, struct wrasse_holder *holder)
+{
+	if (request->qp) {
+		holder->hostnqn = nvme_queue_hostnqn(&request->qp->nvme);
+		holder->subnqn = nvme_queue_subnqn(&request->qp->nvme);
+		holder->cntlid = nvme_queue_cntlid(&request->qp->nvme);
+		holder->qid = request->qp->nvme.qid;
+		return;
+	}
+	rdmat_group_queue_names(request->class->group, request->last_queue, &holder->hostnqn,
+				&holder->subnqn);
+	holder->cntlid = request->last_cntlid;
+	holder->qid = request->last_qid;
+}
+
+static void describe_buffers(const struct rdmat_request *request, const struct pool_item *item,
+			     struct wrasse_holder *holder)
+{
+	for (; item; item = item->next) {
+		if (item->pool == request->class->group->small)
+			holder->small_buffers++;
+		else
+			holder->large_buffers++;
+	}
+}
+
+void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns,
+			    struct wrasse_holder *holder)
+{
+	memset(holder, 0, sizeof(*holder));
+	holder->group = request->class->group->index;
+	holder->state = rdmat_request_states[request->state].name;
+	describe_queue(request, holder);
+	holder->cid = nvme_get16(request->nvme.cmd.cid);
+	holder->opcode = request->nvme.cmd.opcode;
+	if (!nvme_request_is_fabrics(&request->nvme))
+		holder->nsid = nvme_get32(request->nvme.cmd.nsid);
+	holder->admin = request->class->admin || nvme_request_is_fabrics(&request->nvme);
+	holder->age_ns = now_ns - request->received_ns;
+	holder->wrs = request->chain ? request->chain_count : 0;
+	describe_buffers(request, request->buffers, holder);
+	describe_buffers(request, request->scratch, holder);
+	holder->queue_slots = request->sq_out;
+	holder->read_credits = request->reads_out;
+	holder->receive_slot = request->slot != NULL;
+	holder->backend = request->backend;
+	holder->lent = request->nvme.lender;
+}
+
 /* Takes what was counted for a request. Return: whether there is anything to tell of it. */
 static bool take_line(struct rdmat_request *request, uint64_t now, struct wrasse_holder *holder)
 {

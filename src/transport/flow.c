@@ -14,6 +14,7 @@
 #include "transport/pause.h"
 #include "transport/resources.h"
 #include "transport/sendq.h"
+#include "transport/straight.h"
 #include "transport/unsignaled.h"
 
 /* The second half of a fused pair, after the first. */
@@ -35,38 +36,12 @@ void rdmat_flow_respond(struct rdmat_request *request)
 	request->with_data = good && request->nvme.data.xfer == NVME_XFER_C2H;
 	if (!good)
 		rdmat_count(&request->qp->group->stats.errors, 1);
-	rdmat_sendq_respond(request, NVME_KIND_ANY);
+	rdmat_sendq_respond(request);
 	if (second)
 		go_on(second, good);
 }
 
-/* The same. */
-static ALWAYS_INLINE void respond(struct rdmat_request *request, enum nvme_kind kind)
-{
-	if (kind == NVME_KIND_ANY || !nvme_request_succeeded(&request->nvme)) {
-		rdmat_flow_respond(request);
-		return;
-	}
-	request->with_data = kind == NVME_KIND_READ;
-	rdmat_sendq_respond(request, kind);
-}
-
-static void executed(struct rdmat_request *request, enum nvme_next next);
-
-/* The backend has ended an I/O that came back. */
-static ALWAYS_INLINE void done(struct rdmat_request *request, enum nvme_kind kind)
-{
-	enum nvme_next next = nvme_request_complete_io_as(&request->nvme, kind, request->io_status);
-
-	if (kind == NVME_KIND_ANY && request->state != RDMAT_REQUEST_EXECUTING)
-		rdmat_request_settle(request);
-	else if (next == NVME_RESPOND)
-		respond(request, kind);
-	else
-		executed(request, next);
-}
-
-static ALWAYS_INLINE void submit(struct rdmat_request *request, enum nvme_kind kind)
+static void submit(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->qp->group;
 	struct nvme_request *nvme = &request->nvme;
@@ -76,26 +51,15 @@ static ALWAYS_INLINE void submit(struct rdmat_request *request, enum nvme_kind k
 	request->io_out = true;
 	request->seen_ns = 0;
 	/* Commands: those of several I/Os are none of these. */
-	if (nvme_is_read(nvme, kind)) {
+	if (nvme_request_is_read(nvme)) {
 		rdmat_count(&group->stats.reads, 1);
 		rdmat_count(&group->stats.read_bytes, nvme->io.length);
-	} else if (nvme_is_write(nvme, kind)) {
+	} else if (nvme_request_is_write(nvme)) {
 		rdmat_count(&group->stats.writes, 1);
 		rdmat_count(&group->stats.write_bytes, nvme->io.length);
 	}
-	group->submitting = request;
+	/* One that is completed in there is acted on later: what is several I/Os shall not be a stack of calls. */
 	port->ns->ops.submit(&nvme->io);
-	if (group->submitting == request) {
-		group->submitting = NULL;
-		if (kind != NVME_KIND_ANY)
-			rdmat_request_stays(request);
-	} else if (kind == NVME_KIND_ANY) {
-		/* What is several I/Os shall not be a stack of calls. */
-		rdmat_group_done(group, request);
-	} else {
-		request->backend = false;
-		done(request, kind);
-	}
 }
 
 static void save(struct rdmat_request *request)
@@ -127,7 +91,7 @@ static void executed(struct rdmat_request *request, enum nvme_next next)
 		rdmat_flow_respond(request);
 		break;
 	case NVME_SUBMIT:
-		submit(request, NVME_KIND_ANY);
+		submit(request);
 		break;
 	case NVME_HOOK:
 		request->backend = true;
@@ -218,32 +182,29 @@ static void ask(struct rdmat_request *request, enum call call)
 	rdmat_flow_act(qp, &actions);
 }
 
-static ALWAYS_INLINE void execute(struct rdmat_request *request, enum nvme_kind kind)
+ALWAYS_INLINE void rdmat_flow_execute(struct rdmat_request *request)
 {
 	enum nvme_next next;
 
-	request->nvme.straight = kind != NVME_KIND_ANY || request->state == RDMAT_REQUEST_RECEIVED;
-	rdmat_request_move_to_executing(request, kind);
-	if (kind == NVME_KIND_ANY && !nvme_request_is_io(&request->nvme)) {
+	request->nvme.straight = request->state == RDMAT_REQUEST_RECEIVED;
+	rdmat_request_move_to_executing(request);
+	if (!nvme_request_is_io(&request->nvme)) {
 		ask(request, CALL_EXECUTE);
 		return;
 	}
-	next = nvme_request_execute_io(&request->nvme, kind);
+	next = nvme_request_execute_io(&request->nvme);
 	if (next == NVME_SUBMIT)
-		submit(request, kind);
+		submit(request);
 	else
 		executed(request, next);
-}
-
-void rdmat_flow_execute(struct rdmat_request *request)
-{
-	execute(request, NVME_KIND_ANY);
 }
 
 /* The host's data is there. It is fetched once more if the namespace was paused meanwhile: who waits
  * for a resume holds no buffers. */
 static void fetched(struct rdmat_request *request)
 {
+	if (rdmat_straight_fetched(request))
+		return;
 	if (request->pair) {
 		rdmat_pair_fetched(request);
 	} else if (request->abort_by && rdmat_abort_end(request)) {
@@ -256,13 +217,13 @@ static void fetched(struct rdmat_request *request)
 }
 
 /* Buffers and WRs are there. */
-static ALWAYS_INLINE void start_transfer(struct rdmat_request *request, enum nvme_kind kind)
+static void start_transfer(struct rdmat_request *request)
 {
-	if (kind != NVME_KIND_READ && request->nvme.data.xfer == NVME_XFER_H2C && request->first) {
+	if (request->nvme.data.xfer == NVME_XFER_H2C && request->first) {
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 		rdmat_sendq_fill(request->qp);
 	} else {
-		execute(request, kind);
+		rdmat_flow_execute(request);
 	}
 }
 
@@ -276,33 +237,23 @@ void rdmat_flow_wait_resources(struct rdmat_request *request)
 		pool_list_add_tail(&qp->class->waiting, &qp->wait_link);
 }
 
-static ALWAYS_INLINE void go(struct rdmat_request *request, enum nvme_kind kind)
+ALWAYS_INLINE void rdmat_flow_go(struct rdmat_request *request)
 {
-	if (!rdmat_request_needs_resources(request, kind))
-		execute(request, kind);
+	if (!rdmat_request_needs_resources(request))
+		rdmat_flow_execute(request);
 	else if (pool_list_is_empty(&request->class->waiting) &&
-		 rdmat_request_take_resources(request, kind))
-		start_transfer(request, kind);
+		 rdmat_request_take_resources(request))
+		start_transfer(request);
 	else
 		rdmat_flow_wait_resources(request);
 }
 
-void rdmat_flow_go(struct rdmat_request *request)
-{
-	go(request, NVME_KIND_ANY);
-}
-
-static ALWAYS_INLINE void start(struct rdmat_request *request, enum nvme_kind kind)
-{
-	if (nvme_request_must_wait_at_once(&request->nvme, kind))
-		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
-	else
-		go(request, kind);
-}
-
 void rdmat_flow_start(struct rdmat_request *request)
 {
-	start(request, NVME_KIND_ANY);
+	if (nvme_request_must_wait_at_once(&request->nvme))
+		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
+	else
+		rdmat_flow_go(request);
 }
 
 /* The data that came with a capsule. */
@@ -336,10 +287,9 @@ static bool is_active(struct rdmat_qp *qp)
 	return qp->state == RDMAT_QP_ACTIVE;
 }
 
-static __attribute__((noinline)) void begin_any(struct rdmat_qp *qp, struct rdmat_slot *slot,
-						uint32_t len)
+static void begin(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
-	struct rdmat_request *request = rdmat_request_take(qp, slot, NVME_KIND_ANY);
+	struct rdmat_request *request = rdmat_request_take(qp, slot);
 	bool good = nvme_request_parse(&request->nvme, slot->capsule, len);
 
 	if (good && request->nvme.data.in_capsule)
@@ -347,51 +297,18 @@ static __attribute__((noinline)) void begin_any(struct rdmat_qp *qp, struct rdma
 	if (qp->half || nvme_request_half(&request->nvme) != NVME_HALF_NONE)
 		rdmat_pair_capsule(request, good);
 	else if (good)
-		start(request, NVME_KIND_ANY);
+		rdmat_flow_start(request);
 	else
 		rdmat_flow_respond(request);
 }
 
-/* The same for what is known, and follows no half of a pair. A Read has nothing in its slot but the command. */
-static ALWAYS_INLINE void begin_as(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len,
-				   enum nvme_kind kind, struct nvme_ns_port *port)
-{
-	struct rdmat_request *request =
-		rdmat_request_take(qp, kind == NVME_KIND_READ ? NULL : slot, kind);
-	bool good = nvme_request_parse_as(&request->nvme, kind, port, slot->capsule, len);
-
-	if (kind == NVME_KIND_READ)
-		rdmat_rx_give(slot);
-	if (!good) {
-		rdmat_flow_respond(request);
-		return;
-	}
-	if (kind == NVME_KIND_WRITE && request->nvme.data.in_capsule)
-		use_capsule(request, slot->capsule);
-	start(request, kind);
-}
-
-static ALWAYS_INLINE void begin(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
-{
-	struct nvme_ns_port *port = NULL;
-	enum nvme_kind kind = nvme_capsule_kind(&qp->nvme, slot->capsule, &port);
-
-	if (kind == NVME_KIND_ANY || qp->half)
-		begin_any(qp, slot, len);
-	else if (kind == NVME_KIND_READ)
-		begin_as(qp, slot, len, NVME_KIND_READ, port);
-	else
-		begin_as(qp, slot, len, NVME_KIND_WRITE, port);
-}
-
-static __attribute__((noinline)) void park(struct rdmat_qp *qp, struct rdmat_slot *slot,
-					   uint32_t len)
+static void park(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
 	rdmat_rx_park(slot, qp, len);
 	rdmat_unsignaled_wanted(qp->group);
 }
 
-ALWAYS_INLINE void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
+void rdmat_flow_capsule(struct rdmat_qp *qp, struct rdmat_slot *slot, uint32_t len)
 {
 	/* Once a drain has begun, what was not started is for the host to send again elsewhere. */
 	if (is_draining(qp->group) || !is_active(qp)) {
@@ -434,29 +351,27 @@ int rdmat_flow_unpark(struct wrasse_poll_group *group)
 	return unpark(&group->classes[1]) + unpark(&group->classes[0]);
 }
 
-/* The response is out, and somebody else has to do with the request. */
-static __attribute__((noinline)) void answered(struct rdmat_request *request)
+/* The response is out. */
+static void answered(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
+	bool disconnect = request->disconnect_after;
 
 	if (request->backend) {
 		rdmat_request_move(request, RDMAT_REQUEST_OVERDUE);
 		return;
 	}
 	rdmat_request_move(request, RDMAT_REQUEST_FREE);
-	if (request->disconnect_after)
+	if (disconnect)
 		rdmat_qp_disconnect(qp, NULL);
 }
 
-ALWAYS_INLINE void rdmat_flow_retired(struct rdmat_request *request)
+void rdmat_flow_retired(struct rdmat_request *request)
 {
 	if (request->state == RDMAT_REQUEST_RESPONDING) {
 		if (!request->responded)
 			return;
-		if (request->others)
-			answered(request);
-		else
-			rdmat_request_move_to_free(request);
+		answered(request);
 	} else if (request->state == RDMAT_REQUEST_FETCHING) {
 		if (!request->cursor)
 			fetched(request);
@@ -482,19 +397,34 @@ static void saved(struct rdmat_request *request)
 	rdmat_flow_act(qp, &actions);
 }
 
-ALWAYS_INLINE void rdmat_flow_io_done(struct rdmat_request *request)
+/* The backend has ended an I/O that came back. */
+static ALWAYS_INLINE void done(struct rdmat_request *request)
+{
+	enum nvme_next next = nvme_request_complete_io(&request->nvme, request->io_status);
+
+	if (request->state != RDMAT_REQUEST_EXECUTING)
+		rdmat_request_settle(request);
+	else if (next == NVME_RESPOND)
+		rdmat_flow_respond(request);
+	else
+		executed(request, next);
+}
+
+void rdmat_flow_io_done(struct rdmat_request *request)
 {
 	struct wrasse_poll_group *group = request->class->group;
 	struct nvme_ns_port *port = request->nvme.port;
 
 	request->backend = false;
+	if (rdmat_straight_ended(request))
+		return;
 	if (request->nvme.saving) {
 		saved(request);
 	} else if (request->nvme.interrupted) {
 		nvme_request_let_go(&request->nvme);
 		rdmat_request_settle(request);
 	} else {
-		done(request, NVME_KIND_ANY);
+		done(request);
 	}
 	/* After what follows from it: that may be the next I/O of the same command or pair. */
 	if (port)
@@ -512,9 +442,9 @@ static bool resume(struct rdmat_request *request)
 	} else if (nvme_request_must_wait(&request->nvme)) {
 		rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESUME);
 	} else {
-		if (!rdmat_request_take_resources(request, NVME_KIND_ANY))
+		if (!rdmat_request_take_resources(request))
 			return false;
-		start_transfer(request, NVME_KIND_ANY);
+		start_transfer(request);
 	}
 	return true;
 }

@@ -14,6 +14,7 @@
 #include "transport/flow.h"
 #include "transport/pair.h"
 #include "transport/sendq.h"
+#include "transport/straight.h"
 #include "transport/unsignaled.h"
 
 /* Polls between two looks at the clock, timers and CM events of a group that never sleeps. */
@@ -94,17 +95,14 @@ static ALWAYS_INLINE void complete(struct nvme_request *nvme, struct wrasse_stat
 				   const char *function)
 {
 	struct rdmat_request *request = rdmat_request_of_nvme(nvme);
-	struct wrasse_poll_group *group = request->class->group;
 
+	if (rdmat_straight_completed(request, status))
+		return;
 	if (!request->io_out)
 		completed_twice(function);
 	relaxed_store(&request->io_out, false); /* see abort.c */
 	request->io_status = status;
-	/* submit() acts on it, soon. */
-	if (group->owner == rdmat_this_thread() && group->submitting == request)
-		group->submitting = NULL;
-	else
-		complete_later(request);
+	complete_later(request);
 }
 
 void wrasse_io_complete(struct wrasse_io *io, struct wrasse_status status)

@@ -111,14 +111,14 @@ struct wrasse_poll_group {
 	struct nvme_ns_port *leaving; /* wait for their last I/O */
 	uint64_t genctr;              /* of the discovery log, as last seen */
 	uint64_t fence;               /* of the registry, as last seen */
-	struct rdmat_request
-		*submitting; /* the backend is given it just now, and has not completed it */
 	struct pool_inbox_link *local_done,
 		**local_done_tail; /* completions recorded on this thread */
 	/* A poll has more to do than to post: see rdmat_group_has_chores(). */
 	bool chores;
-	uint64_t io_timeout_ns;        /* the shortest of its namespaces; 0: none has one */
-	bool lenders;                  /* of the backends that it has attached to, one has map() */
+	uint64_t io_timeout_ns; /* the shortest of its namespaces; 0: none has one */
+	bool lenders;           /* of the backends that it has attached to, one has map() */
+	/* Bytes that a Read gets a small buffer for as it is, without a question to its backend: 0: none does. */
+	uint32_t straight_max;
 	bool device_failed;            /* of devices, one or more have failed */
 	struct rdmat_class classes[2]; /* [0] I/O, [1] admin */
 	struct pool *wr_pool;

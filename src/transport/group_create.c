@@ -118,7 +118,7 @@ static void group_free(struct wrasse_poll_group *group)
 int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts *opts,
 		       unsigned index, struct wrasse_poll_group **out)
 {
-	struct wrasse_poll_group *group = calloc(1, sizeof(*group));
+	struct wrasse_poll_group *group = object_alloc(sizeof(*group));
 	int rc;
 
 	if (!group)
@@ -130,6 +130,9 @@ int rdmat_group_create(struct rdmat *rdmat, const struct wrasse_poll_group_opts 
 	group->budget = opts->poll_budget;
 	group->io_slots = opts->io_slots;
 	group->admin_slots = opts->admin_slots;
+	group->straight_max = rdmat->limits.max_data_len < RDMAT_SMALL_LEN ?
+				      rdmat->limits.max_data_len :
+				      RDMAT_SMALL_LEN;
 	group->wake_fd = -1;
 	group->epoll_fd = -1;
 	atomic_init(&group->attention, true);

@@ -13,6 +13,7 @@
 #include "transport/flow.h"
 #include "transport/group.h"
 #include "transport/sendq.h"
+#include "transport/straight.h"
 
 #define BATCH 32 /* completions that are taken at once */
 
@@ -172,7 +173,7 @@ bool rdmat_group_device_ack(struct rdmat_group_device *device)
 static __attribute__((noinline)) void receive_failed(struct rdmat_qp *qp, struct rdmat_slot *slot,
 						     enum ibv_wc_status status)
 {
-	rdmat_rx_give(slot);
+	rdmat_rx_pass(slot);
 	if (qp)
 		rdmat_qp_disconnect(qp, status == IBV_WC_WR_FLUSH_ERR ? NULL :
 									ibv_wc_status_str(status));
@@ -183,11 +184,10 @@ static void take_receive(struct rdmat_group_device *device, const struct ibv_wc 
 	struct rdmat_slot *slot = (struct rdmat_slot *)(uintptr_t)(wc->wr_id & ~RDMAT_WR_ID_RECV);
 	struct rdmat_qp *qp = rdmat_group_qp_find(device, wc->qp_num);
 
-	rdmat_rx_taken(slot);
-	if (!qp || wc->status != IBV_WC_SUCCESS)
-		receive_failed(qp, slot, wc->status);
+	if (qp && wc->status == IBV_WC_SUCCESS)
+		rdmat_straight_capsule(qp, slot, wc->byte_len);
 	else
-		rdmat_flow_capsule(qp, slot, wc->byte_len);
+		receive_failed(qp, slot, wc->status);
 }
 
 static void take_send(const struct ibv_wc *wc)
@@ -264,6 +264,7 @@ static __attribute__((noinline)) int take_all(struct rdmat_group_device *device,
 {
 	int left = (int)device->group->budget, total = 0, failed = 0;
 
+	rdmat_group_now(device->group); /* see rdmat_straight_capsule() */
 	for (;;) {
 		if (count < 0) {
 			rdmat_group_device_fail(device, "its completion queue cannot be polled");

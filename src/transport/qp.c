@@ -252,6 +252,8 @@ static int qp_create(struct wrasse_poll_group *group, struct rdmat_new_conn *con
 	qp->device = device;
 	qp->device_index = device->device->index;
 	qp->response_lkey = qp->class->slab.lkey[qp->device_index];
+	qp->small_lkey = pool_payload_slab(group->small)->lkey[qp->device_index];
+	qp->large_lkey = pool_payload_slab(group->large)->lkey[qp->device_index];
 	rc = qp_reserve(qp);
 	if (!rc)
 		rc = qp_make_ibv(qp, conn->id);

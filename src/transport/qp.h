@@ -71,6 +71,8 @@ struct rdmat_qp {
 	uint32_t max_sge;
 	unsigned response_flags;    /* IBV_SEND_INLINE, or 0 */
 	uint32_t response_lkey;     /* of the memory that its class has its responses in */
+	uint32_t small_lkey;        /* of its group's small buffers */
+	uint32_t large_lkey;        /* and of the large ones */
 	unsigned device_index;      /* device->device->index */
 	struct rdmat_wr *sq_oldest; /* FIFO of all WRs queued or posted and not retired */
 	struct rdmat_wr *sq_newest;

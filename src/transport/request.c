@@ -7,11 +7,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <wrasse/report.h>
 
 #include "inline.h"
+#include "nvme/straight.h"
 #include "pool/panic.h"
 #include "transport/abort.h"
+#include "transport/chain.h"
 #include "transport/group.h"
 #include "transport/pair.h"
 #include "transport/resources.h"
@@ -29,6 +30,7 @@ static __attribute__((noinline)) struct rdmat_request *touch(struct rdmat_class 
 	struct rdmat_request *request = &class->requests[class->touched];
 
 	request->class = class;
+	request->nvme.used = true; /* it is not prepared to go straight */
 	request->label.request = class->touched;
 	rdmat_set(&class->touched, class->touched + 1);
 	request->data_wr.request = request;
@@ -93,10 +95,9 @@ void rdmat_class_fini(struct rdmat_class *class)
 		pool_slab_fini(&class->slab);
 }
 
-static void record(const struct rdmat_request *request, enum rdmat_request_state from,
-		   enum rdmat_request_state to)
+static void record(const struct rdmat_request *request, struct wrasse_poll_group *group,
+		   enum rdmat_request_state from, enum rdmat_request_state to)
 {
-	struct wrasse_poll_group *group = request->qp->group;
 	struct rdmat_record *record = &group->records[group->record_count++ % RDMAT_RECORDS];
 
 	*record = request->label;
@@ -200,9 +201,8 @@ static __attribute__((noinline, cold)) void items_lost(struct rdmat_request *req
 	request->items_out = 0;
 }
 
-static ALWAYS_INLINE void came_free(struct rdmat_request *request)
+static ALWAYS_INLINE void came_free(struct rdmat_request *request, struct rdmat_qp *qp)
 {
-	struct rdmat_qp *qp = request->qp;
 	struct rdmat_class *class = qp->class;
 
 	/* One that lost something is taken again last, so that its command stays known. */
@@ -216,10 +216,6 @@ static ALWAYS_INLINE void came_free(struct rdmat_request *request)
 	}
 	relaxed_add(&class->free_count, 1);
 	qp->requests_out--;
-	if (qp->shared) {
-		qp->shared->out--;
-		rdmat_rx_want(qp->shared, 0); /* it may post one more */
-	}
 	request->qp = NULL;
 }
 
@@ -257,6 +253,14 @@ static void add_by_arrival(struct rdmat_request *request)
 
 static void before_move(struct rdmat_request *request, enum rdmat_request_state to)
 {
+	if (request->state == RDMAT_REQUEST_RESPONDING) {
+		request->whole = false;
+		request->nvme.used = true; /* its WRs may have been parted */
+	}
+	if (to == RDMAT_REQUEST_FREE && request->shares) {
+		request->qp->shared->out--;
+		rdmat_rx_want(request->qp->shared, 0); /* it may post one more */
+	}
 	if (request->held) {
 		request->held = false;
 		request->qp->held--;
@@ -299,9 +303,7 @@ static ALWAYS_INLINE void enter(struct rdmat_request *request, enum rdmat_reques
 		pool_list_del(&request->link);
 	rdmat_count(&qp->group->state_count[to], 1);
 	request->state = to;
-	if (to == RDMAT_REQUEST_FREE)
-		came_free(request);
-	else if (rdmat_request_has_list(to))
+	if (rdmat_request_has_list(to))
 		pool_list_add_tail(&qp->lists[to], &request->link);
 }
 
@@ -315,9 +317,13 @@ static __attribute__((noinline)) void move(struct rdmat_request *request,
 		move_is_illegal(from, to);
 	release(request, request_keeps(request, to));
 	before_move(request, to);
-	record(request, from, to);
+	record(request, request->qp->group, from, to);
 	enter(request, from, to);
 	after_move(request, from);
+	if (to == RDMAT_REQUEST_FREE) {
+		came_free(request, request->qp);
+		request->others = 0;
+	}
 }
 
 /* What every command goes through: from each of some states to one. */
@@ -346,7 +352,7 @@ static ALWAYS_INLINE void move_plain(struct rdmat_request *request, uint32_t pla
 		return;
 	}
 	keep(request, request_keeps(request, to));
-	record(request, from, to);
+	record(request, request->qp->group, from, to);
 	enter(request, from, to);
 }
 
@@ -369,88 +375,203 @@ static void check_straight(const struct rdmat_request *request, enum rdmat_reque
 #endif
 }
 
-ALWAYS_INLINE void rdmat_request_move_to_executing(struct rdmat_request *request,
-						   enum nvme_kind kind)
+ALWAYS_INLINE void rdmat_request_move_to_executing(struct rdmat_request *request)
 {
-	if (kind == NVME_KIND_ANY) {
-		move_plain(request, TO_EXECUTING, RDMAT_REQUEST_EXECUTING);
-		return;
-	}
-	check_straight(request, RDMAT_REQUEST_RECEIVED);
-	/* A Read has nothing that it needs no more. */
-	if (kind != NVME_KIND_READ)
-		keep(request, request_keeps(request, RDMAT_REQUEST_EXECUTING));
-	enter(request, RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_EXECUTING);
+	move_plain(request, TO_EXECUTING, RDMAT_REQUEST_EXECUTING);
 }
 
-void rdmat_request_stays(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_request_move_to_responding(struct rdmat_request *request)
 {
-	record(request, RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_EXECUTING);
+	move_plain(request, TO_RESPONDING, RDMAT_REQUEST_RESPONDING);
 }
 
-ALWAYS_INLINE void rdmat_request_move_to_responding(struct rdmat_request *request,
-						    enum nvme_kind kind)
+ALWAYS_INLINE void rdmat_request_answers(struct rdmat_request *request,
+					 struct wrasse_poll_group *group)
 {
-	if (kind != NVME_KIND_READ) {
-		move_plain(request, TO_RESPONDING, RDMAT_REQUEST_RESPONDING);
-		return;
-	}
 	check_straight(request, RDMAT_REQUEST_EXECUTING);
-	record(request, RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_RESPONDING);
-	enter(request, RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_RESPONDING);
+	record(request, group, RDMAT_REQUEST_EXECUTING, RDMAT_REQUEST_RESPONDING);
+	rdmat_count(&group->state_count[RDMAT_REQUEST_RESPONDING], 1);
+	request->state = RDMAT_REQUEST_RESPONDING;
 }
 
-ALWAYS_INLINE void rdmat_request_move_to_free(struct rdmat_request *request)
+ALWAYS_INLINE void rdmat_request_move_to_free(struct rdmat_request *request, struct rdmat_qp *qp)
 {
 	check_straight(request, RDMAT_REQUEST_RESPONDING);
-	if (request->holds) {
+	/* Buffers and no chain: one, of a Read that went straight. */
+	if (__builtin_expect(request->holds == RDMAT_HOLD_BUFFERS, true)) {
+		pool_give_one(request->buffers);
+		request->buffers = NULL;
+		request->items_out = 0;
+	} else if (request->holds) {
 		rdmat_data_give(request);
-		request->holds = 0;
 	}
-	record(request, RDMAT_REQUEST_RESPONDING, RDMAT_REQUEST_FREE);
-	enter(request, RDMAT_REQUEST_RESPONDING, RDMAT_REQUEST_FREE);
+	rdmat_count(&qp->group->state_count[RDMAT_REQUEST_FREE], 1);
+	request->state = RDMAT_REQUEST_FREE;
+	request->holds = 0;
+	came_free(request, qp);
 }
 
-static ALWAYS_INLINE struct rdmat_request *free_pop(struct rdmat_class *class)
+ALWAYS_INLINE void rdmat_request_was_freed(const struct rdmat_request *request,
+					   const struct rdmat_qp *qp)
+{
+	record(request, qp->group, RDMAT_REQUEST_RESPONDING, RDMAT_REQUEST_FREE);
+}
+
+static inline struct rdmat_request *free_pop(struct rdmat_class *class)
 {
 	struct pool_link *link = class->free;
-	uint32_t count = class->free_count - 1;
 
-	if (!class->free_count)
-		pool_panic("%s: a command is begun and no request is free", class->name);
-	rdmat_set(&class->free_count, count);
-	if (!link)
-		return touch(class);
+	relaxed_add(&class->free_count, -1u);
 	class->free = link->next;
 	return pool_container(link, struct rdmat_request, link);
 }
 
-ALWAYS_INLINE struct rdmat_request *rdmat_request_take(struct rdmat_qp *qp, struct rdmat_slot *slot,
-						       enum nvme_kind kind)
+/* For a command of a queue pair. */
+static ALWAYS_INLINE void begin(struct rdmat_request *request, struct rdmat_qp *qp)
 {
-	struct rdmat_request *request = free_pop(qp->class);
-
 	request->qp = qp;
-	request->slot = slot;
-	request->state = RDMAT_REQUEST_RECEIVED;
-	request->holds = slot ? RDMAT_HOLD_SLOT : 0;
-	request->with_data = false;
-	request->responded = false;
-	request->whole = false;
-	request->others = 0;
-	request->received_ns = rdmat_group_now(qp->group);
 	request->label.qid = qp->nvme.qid;
 	request->nvme.queue = &qp->nvme;
 	qp->requests_out++;
-	if (kind == NVME_KIND_ANY) {
-		request->nvme.iov = NULL;
-		request->nvme.iov_count = 0;
-		if (qp->shared) /* what is known are I/O commands */
-			qp->shared->out++;
-	}
 	rdmat_count(&qp->group->state_count[RDMAT_REQUEST_RECEIVED], 1);
+}
+
+struct rdmat_request *rdmat_request_take(struct rdmat_qp *qp, struct rdmat_slot *slot)
+{
+	struct rdmat_class *class = qp->class;
+	struct rdmat_request *request;
+
+	if (!class->free_count)
+		pool_panic("%s: a command is begun and no request is free", class->name);
+	if (class->free) {
+		request = free_pop(class);
+	} else {
+		rdmat_set(&class->free_count, class->free_count - 1);
+		request = touch(class);
+	}
+	begin(request, qp);
+	request->state = RDMAT_REQUEST_RECEIVED;
+	request->holds = slot ? RDMAT_HOLD_SLOT : 0;
+	request->slot = slot;
+	request->with_data = false;
+	request->responded = false;
+	request->whole = false;
+	request->io_out = false;
+	request->received_ns = rdmat_group_now(qp->group);
 	request->arrival = qp->group->state_count[RDMAT_REQUEST_RECEIVED];
+	request->nvme.iov = NULL;
+	request->nvme.iov_count = 0;
+	if (qp->shared) {
+		request->shares = true;
+		qp->shared->out++;
+	}
 	return request;
+}
+
+/* One that was used otherwise is prepared to go straight. */
+static __attribute__((noinline)) void straighten(struct rdmat_request *request)
+{
+	nvme_request_clean(&request->nvme);
+	rdmat_wr_begin(&request->data_wr, IBV_WR_RDMA_WRITE, 0, 0);
+	request->data_wr.wr.num_sge = 1;
+	request->data_wr.wr.next = &request->response_wr.wr;
+	request->data_wr.chain_next = NULL;
+}
+
+ALWAYS_INLINE struct rdmat_request *rdmat_request_prepare(struct rdmat_class *class)
+{
+	struct rdmat_request *request = pool_container(class->free, struct rdmat_request, link);
+
+	if (__builtin_expect(request->nvme.used, false))
+		straighten(request);
+	return request;
+}
+
+/* Its own WR is its chain. */
+static void chain_own(struct rdmat_request *request)
+{
+	request->first = &request->data_wr;
+	request->chain_count = 1;
+	request->holds |= RDMAT_HOLD_CHAIN;
+}
+
+ALWAYS_INLINE void rdmat_request_take_prepared(struct rdmat_request *request, struct rdmat_qp *qp,
+					       uint32_t holds)
+{
+	struct wrasse_poll_group *group = qp->group;
+
+	free_pop(qp->class);
+	begin(request, qp);
+	rdmat_count(&group->state_count[RDMAT_REQUEST_EXECUTING], 1);
+	request->state = RDMAT_REQUEST_EXECUTING;
+	request->holds = holds;
+	request->with_data = holds != 0;
+	request->responded = true;
+	request->whole = true;
+	request->io_out = true;
+	request->received_ns = group->now_ns;
+	if (holds & RDMAT_HOLD_CHAIN)
+		chain_own(request);
+}
+
+void rdmat_request_take_to_fetch(struct rdmat_request *request, struct rdmat_qp *qp, bool now)
+{
+	struct wrasse_poll_group *group = qp->group;
+
+	free_pop(qp->class);
+	begin(request, qp);
+	if (now) {
+		rdmat_count(&group->state_count[RDMAT_REQUEST_WAIT_FETCH], 1);
+		record(request, group, RDMAT_REQUEST_WAIT_FETCH, RDMAT_REQUEST_FETCHING);
+	} else {
+		record(request, group, RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_WAIT_FETCH);
+	}
+	request->holds = RDMAT_HOLD_BUFFERS;
+	chain_own(request);
+	request->data_wr.wr.opcode = IBV_WR_RDMA_READ;
+	request->with_data = false;
+	request->responded = false;
+	request->whole = false;
+	request->io_out = false;
+	request->received_ns = group->now_ns;
+	request->arrival = group->state_count[RDMAT_REQUEST_RECEIVED];
+	enter(request, RDMAT_REQUEST_RECEIVED,
+	      now ? RDMAT_REQUEST_FETCHING : RDMAT_REQUEST_WAIT_FETCH);
+	qp->outstanding++;
+}
+
+void rdmat_request_goes_on(struct rdmat_request *request, bool with_data)
+{
+	uint32_t keeps = with_data ? RDMAT_HOLD_BUFFERS | RDMAT_HOLD_CHAIN : 0;
+
+	keep(request, keeps);
+	if (with_data && !request->nvme.lender) {
+		request->holds = RDMAT_HOLD_BUFFERS;
+		request->first = NULL;
+		request->chain_count = 0;
+	}
+	request->with_data = with_data;
+	request->responded = true;
+	request->whole = true;
+}
+
+void rdmat_request_stays(struct rdmat_request *request, struct rdmat_slot *slot)
+{
+	struct rdmat_qp *qp = request->qp;
+
+	record(request, qp->group, RDMAT_REQUEST_RECEIVED, RDMAT_REQUEST_EXECUTING);
+	request->arrival = qp->group->state_count[RDMAT_REQUEST_RECEIVED];
+	request->seen_ns = 0;
+	request->backend = true;
+	if (request->with_data)
+		chain_own(request);
+	request->slot = slot;
+	if (slot)
+		request->holds |= RDMAT_HOLD_SLOT;
+	request->with_data = false;
+	request->responded = false;
+	request->whole = false;
+	qp->outstanding++;
 }
 
 bool rdmat_request_settle(struct rdmat_request *request)
@@ -460,53 +581,4 @@ bool rdmat_request_settle(struct rdmat_request *request)
 		return false;
 	move(request, RDMAT_REQUEST_FREE);
 	return true;
-}
-
-static void describe_queue(const struct rdmat_request *request, struct wrasse_holder *holder)
-{
-	if (request->qp) {
-		holder->hostnqn = nvme_queue_hostnqn(&request->qp->nvme);
-		holder->subnqn = nvme_queue_subnqn(&request->qp->nvme);
-		holder->cntlid = nvme_queue_cntlid(&request->qp->nvme);
-		holder->qid = request->qp->nvme.qid;
-		return;
-	}
-	rdmat_group_queue_names(request->class->group, request->last_queue, &holder->hostnqn,
-				&holder->subnqn);
-	holder->cntlid = request->last_cntlid;
-	holder->qid = request->last_qid;
-}
-
-static void describe_buffers(const struct rdmat_request *request, const struct pool_item *item,
-			     struct wrasse_holder *holder)
-{
-	for (; item; item = item->next) {
-		if (item->pool == request->class->group->small)
-			holder->small_buffers++;
-		else
-			holder->large_buffers++;
-	}
-}
-
-void rdmat_request_describe(const struct rdmat_request *request, uint64_t now_ns,
-			    struct wrasse_holder *holder)
-{
-	memset(holder, 0, sizeof(*holder));
-	holder->group = request->class->group->index;
-	holder->state = rdmat_request_states[request->state].name;
-	describe_queue(request, holder);
-	holder->cid = nvme_get16(request->nvme.cmd.cid);
-	holder->opcode = request->nvme.cmd.opcode;
-	if (!nvme_request_is_fabrics(&request->nvme))
-		holder->nsid = nvme_get32(request->nvme.cmd.nsid);
-	holder->admin = request->class->admin || nvme_request_is_fabrics(&request->nvme);
-	holder->age_ns = now_ns - request->received_ns;
-	holder->wrs = request->chain ? request->chain_count : 0;
-	describe_buffers(request, request->buffers, holder);
-	describe_buffers(request, request->scratch, holder);
-	holder->queue_slots = request->sq_out;
-	holder->read_credits = request->reads_out;
-	holder->receive_slot = request->slot != NULL;
-	holder->backend = request->backend;
-	holder->lent = request->nvme.lender;
 }

@@ -2,7 +2,7 @@
 /*
  * The request: the unit of ownership. Everything that a command takes (receive slot, data buffers,
  * WR chain, send-queue slots, READ credits, the backend's hold) hangs on its request, and
- * rdmat_request_move() is the only code that writes the state or gives any of it back. Belongs to
+ * request.c is the only file that writes the state or gives any of it back. Belongs to
  * the poll group's thread.
  */
 #ifndef WRASSE_TRANSPORT_REQUEST_H
@@ -155,12 +155,12 @@ struct rdmat_request {
 	struct rdmat_class *class;
 	/* The other half of a fused pair, from when both are there until the first is answered. */
 	struct rdmat_request *pair;
-	enum rdmat_request_state state; /* written by rdmat_request_move() only */
+	enum rdmat_request_state state; /* written by request.c only */
 	uint32_t holds;                 /* of enum rdmat_hold: SLOT, BUFFERS (scratch), CHAIN */
 	uint32_t chain_count;           /* WRs in the chain, the embedded one included */
 	bool with_data;                 /* the response carries data */
 	bool responded;                 /* the SEND is queued */
-	bool whole; /* with all WRs of the response at once: they are one behind the other */
+	bool whole; /* with all WRs of the response at once, one behind the other; it is RESPONDING */
 	/* Submitted, and wrasse_io_complete() was not called. Any thread may call that: so it is not in others. */
 	bool io_out;
 	union {
@@ -169,6 +169,7 @@ struct rdmat_request {
 			bool held;    /* the controller keeps it (NVME_HOLD) */
 			bool special; /* an Abort or a fused pair has to do with it, or had */
 			bool disconnect_after; /* the connection ends when the response is out */
+			bool shares;           /* a receiver counts it: see rdmat_rx.out */
 			uint16_t sq_out;       /* WRs posted and not retired */
 		};
 		uint64_t others; /* 0: nobody else has to do with it, and nothing is left to do */
@@ -261,8 +262,23 @@ static inline struct rdmat_request *rdmat_request_next(const struct rdmat_class 
 
 /* Takes a free request, of which there is one, for a capsule on a queue pair and moves it to
  * RECEIVED. @slot: that it holds from now on; NULL: none. */
-struct rdmat_request *rdmat_request_take(struct rdmat_qp *qp, struct rdmat_slot *slot,
-					 enum nvme_kind kind);
+struct rdmat_request *rdmat_request_take(struct rdmat_qp *qp, struct rdmat_slot *slot);
+
+/* The one that is taken next for a command that goes straight, prepared for that: nothing was done since that such
+ * commands do not. The class has it in class->free. */
+struct rdmat_request *rdmat_request_prepare(struct rdmat_class *class);
+
+/*
+ * The same as rdmat_request_take(), of an I/O queue and the one that is prepared; in this poll the time was read. It
+ * is EXECUTING, and what is noted of a response that is queued is.
+ *
+ * @holds: the memory that it has, or gets from the caller: RDMAT_HOLD_BUFFERS: one buffer, and no chain but its own WR.
+ */
+void rdmat_request_take_prepared(struct rdmat_request *request, struct rdmat_qp *qp,
+				 uint32_t holds);
+
+/* The same for a Write with its memory, and its own WR for the RDMA READ. @now: it is FETCHING; else in WAIT_FETCH. */
+void rdmat_request_take_to_fetch(struct rdmat_request *request, struct rdmat_qp *qp, bool now);
 
 /*
  * Moves a request: checks the move against the table, gives back what the next state does not hold,
@@ -271,17 +287,24 @@ struct rdmat_request *rdmat_request_take(struct rdmat_qp *qp, struct rdmat_slot 
  */
 void rdmat_request_move(struct rdmat_request *request, enum rdmat_request_state to);
 
+/* The same, for the moves of every command. */
+void rdmat_request_move_to_executing(struct rdmat_request *request);
+void rdmat_request_move_to_responding(struct rdmat_request *request);
+/* Of one that goes straight: to RESPONDING. */
+void rdmat_request_answers(struct rdmat_request *request, struct wrasse_poll_group *group);
 /*
- * The same, for the moves of every command. One of a known @kind has come just now: it is RECEIVED, or the backend has
- * completed it in submit(), successfully, and nobody else has to do with it.
+ * It goes straight no more, and stays EXECUTING: the backend has it, or has failed it. What a request passes at once,
+ * RECEIVED too, the recorder is told by the move that follows, which is from there.
+ *
+ * @slot: that it holds from now on; NULL: none.
  */
-void rdmat_request_move_to_executing(struct rdmat_request *request, enum nvme_kind kind);
-void rdmat_request_move_to_responding(struct rdmat_request *request, enum nvme_kind kind);
-/* Tells the recorder that one of a known kind stays EXECUTING. What a request passes at once, RECEIVED too, is told
- * by the move that follows, which is from there. */
-void rdmat_request_stays(struct rdmat_request *request);
-/* One that is RESPONDING, and others is 0. */
-void rdmat_request_move_to_free(struct rdmat_request *request);
+void rdmat_request_stays(struct rdmat_request *request, struct rdmat_slot *slot);
+/* It goes straight again, from EXECUTING: nobody else has to do with it. @with_data: it is a Read. */
+void rdmat_request_goes_on(struct rdmat_request *request, bool with_data);
+/* One that is RESPONDING, and others is 0. The recorder is not told. */
+void rdmat_request_move_to_free(struct rdmat_request *request, struct rdmat_qp *qp);
+/* Tells the recorder that it has, and with it those whose responses were before its own in the same send queue. */
+void rdmat_request_was_freed(const struct rdmat_request *request, const struct rdmat_qp *qp);
 
 /* Whether a request that is FLUSHING or OVERDUE may go: then it is FREE. */
 bool rdmat_request_settle(struct rdmat_request *request);

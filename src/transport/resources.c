@@ -26,11 +26,12 @@ static __attribute__((noinline)) void lent_give(struct rdmat_request *request)
 	struct wrasse_memory *memory = request->nvme.lent;
 
 	nvme_request_unmap(&request->nvme);
+	request->nvme.used = true; /* its WR may have several SGEs */
 	rdmat_memory_use(memory, group->index, -1);
 	rdmat_pause_settle(group, port);
 }
 
-ALWAYS_INLINE void rdmat_buffers_give(struct rdmat_request *request)
+void rdmat_buffers_give(struct rdmat_request *request)
 {
 	if (request->nvme.lender)
 		lent_give(request);
@@ -42,7 +43,7 @@ ALWAYS_INLINE void rdmat_buffers_give(struct rdmat_request *request)
 	request->scratch = NULL;
 }
 
-ALWAYS_INLINE void rdmat_chain_give(struct rdmat_request *request)
+void rdmat_chain_give(struct rdmat_request *request)
 {
 	if (request->chain) {
 		request->items_out -= pool_give(request->chain->pool, request->chain);
@@ -53,16 +54,8 @@ ALWAYS_INLINE void rdmat_chain_give(struct rdmat_request *request)
 	request->cursor = NULL;
 }
 
-ALWAYS_INLINE void rdmat_data_give(struct rdmat_request *request)
+void rdmat_data_give(struct rdmat_request *request)
 {
-	if (__builtin_expect(request->items_out == 1 && request->buffers, true)) {
-		request->items_out -= pool_give(request->buffers->pool, request->buffers);
-		request->buffers = NULL;
-		request->chain_count = 0;
-		request->first = NULL;
-		request->cursor = NULL;
-		return;
-	}
 	rdmat_buffers_give(request);
 	rdmat_chain_give(request);
 }
@@ -145,7 +138,7 @@ static bool chain_take(struct rdmat_request *request, const struct rdmat_chain_s
 /* ---- the data ---- */
 
 /* A backend that lends what is not there would have the device write anywhere. */
-static void lent_check(const struct rdmat_request *request, uint32_t count)
+static void lent_check(const struct rdmat_request *request, uint32_t count, uint32_t want)
 {
 	const struct wrasse_memory *memory = request->nvme.lent;
 	uint32_t nsid = request->nvme.lender->ns->nsid;
@@ -166,9 +159,9 @@ static void lent_check(const struct rdmat_request *request, uint32_t count)
 				   nsid, iov->iov_len, iov->iov_base);
 		len += iov->iov_len;
 	}
-	if (len != request->nvme.data.len)
+	if (len != want)
 		pool_panic("namespace %u: map() lent %llu bytes for an I/O of %u", nsid,
-			   (unsigned long long)len, request->nvme.data.len);
+			   (unsigned long long)len, want);
 }
 
 /* Memory of the backend's, if it lends any. Halves of pairs are never lent: they are as small as they are
@@ -188,7 +181,7 @@ static bool lent_take(struct rdmat_request *request, uint32_t *lkey)
 	if (!count)
 		return false;
 	memory = request->nvme.lent;
-	lent_check(request, count);
+	lent_check(request, count, request->nvme.data.len);
 	rdmat_memory_use(request->nvme.lent, group->index, 1);
 	if (!rdmat_memory_is_ready(memory, device->index)) {
 		lent_give(request);
@@ -247,7 +240,7 @@ static bool transfer_take(struct rdmat_request *request)
 	return true;
 }
 
-static ALWAYS_INLINE bool one_take(struct rdmat_request *request, bool small, enum nvme_kind kind)
+static bool one_take(struct rdmat_request *request, bool small)
 {
 	const struct nvme_data *data = &request->nvme.data;
 	struct rdmat_wr *wr = &request->data_wr;
@@ -260,8 +253,7 @@ static ALWAYS_INLINE bool one_take(struct rdmat_request *request, bool small, en
 	request->iov[0].iov_len = data->len;
 	request->nvme.iov = request->iov;
 	request->nvme.iov_count = 1;
-	rdmat_wr_begin(wr, kind == NVME_KIND_READ ? IBV_WR_RDMA_WRITE : data_opcode(data),
-		       data->desc[0].addr, data->desc[0].rkey);
+	rdmat_wr_begin(wr, data_opcode(data), data->desc[0].addr, data->desc[0].rkey);
 	wr->wr.num_sge = 1;
 	request->data_sge[0] =
 		(struct ibv_sge){(uintptr_t)request->buffers->payload, data->len,
@@ -270,6 +262,62 @@ static ALWAYS_INLINE bool one_take(struct rdmat_request *request, bool small, en
 	request->chain_count = 1;
 	request->first = wr;
 	return true;
+}
+
+ALWAYS_INLINE struct pool *rdmat_pool_of_one(const struct rdmat_qp *qp, uint32_t len)
+{
+	const struct wrasse_poll_group *group = qp->group;
+
+	if (len <= RDMAT_SMALL_LEN)
+		return pool_has_more(group->small, qp->class->small_reserve) ? group->small : NULL;
+	return len <= RDMAT_LARGE_LEN && pool_has_plenty(group->large) ? group->large : NULL;
+}
+
+ALWAYS_INLINE void rdmat_request_take_one(struct rdmat_request *request, struct pool *pool,
+					  uint32_t lkey, uint32_t len, const struct nvme_sgl *to)
+{
+	struct pool_item *buffer = pool_take_one(pool, request);
+
+	request->buffers = buffer;
+	request->items_out = 1;
+	request->iov[0].iov_base = buffer->payload;
+	request->iov[0].iov_len = len;
+	request->data_sge[0].addr = (uintptr_t)buffer->payload;
+	request->data_sge[0].length = len;
+	request->data_sge[0].lkey = lkey;
+	request->data_wr.wr.wr.rdma.remote_addr = nvme_get64(to->addr);
+	request->data_wr.wr.wr.rdma.rkey = nvme_get32(to->keyed.key);
+}
+
+int rdmat_request_borrow(struct rdmat_request *request, const struct rdmat_qp *qp,
+			 const struct nvme_straight *straight)
+{
+	struct wrasse_poll_group *group = qp->group;
+	uint32_t count = nvme_straight_map(&request->nvme, straight, request->iov);
+	const struct nvme_sgl *to = &straight->cmd->sgl;
+
+	if (!count)
+		return 0;
+	lent_check(request, count, straight->len);
+	rdmat_memory_use(request->nvme.lent, group->index, 1);
+	if (!rdmat_memory_is_ready(request->nvme.lent, qp->device_index)) {
+		lent_give(request);
+		return 0;
+	}
+	if (count > RDMAT_EMBED_SGES || count > qp->max_sge) {
+		lent_give(request);
+		return -1;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		request->data_sge[i] =
+			(struct ibv_sge){(uintptr_t)request->iov[i].iov_base,
+					 (uint32_t)request->iov[i].iov_len,
+					 request->nvme.lent->slab.lkey[qp->device_index]};
+	request->data_wr.wr.num_sge = (int)count;
+	request->data_wr.wr.wr.rdma.remote_addr = nvme_get64(to->addr);
+	request->data_wr.wr.wr.rdma.rkey = nvme_get32(to->keyed.key);
+	rdmat_count(&group->stats.lent, 1);
+	return (int)count;
 }
 
 static bool scratch_take(struct rdmat_request *request)
@@ -284,7 +332,7 @@ static bool scratch_take(struct rdmat_request *request)
 	return true;
 }
 
-static __attribute__((noinline)) bool more_take(struct rdmat_request *request)
+static bool more_take(struct rdmat_request *request)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
@@ -296,25 +344,24 @@ static __attribute__((noinline)) bool more_take(struct rdmat_request *request)
 }
 
 /* Most commands: one range of the host's, one buffer, the request's own WR. */
-ALWAYS_INLINE bool rdmat_request_take_resources(struct rdmat_request *request, enum nvme_kind kind)
+bool rdmat_request_take_resources(struct rdmat_request *request)
 {
 	const struct nvme_data *data = &request->nvme.data;
 
-	if (data->desc_count != 1 || (kind == NVME_KIND_ANY && data->scratch_len) ||
-	    request->qp->group->lenders)
+	if (data->desc_count != 1 || data->scratch_len || request->qp->group->lenders)
 		return more_take(request);
 	if (__builtin_expect(data->len <= RDMAT_SMALL_LEN, true))
-		return one_take(request, true, kind);
+		return one_take(request, true);
 	if (data->len <= RDMAT_LARGE_LEN && wants_large(request, data->len))
-		return one_take(request, false, kind);
+		return one_take(request, false);
 	return more_take(request);
 }
 
 bool rdmat_request_take_pair(struct rdmat_request *first, struct rdmat_request *second)
 {
-	if (!rdmat_request_take_resources(first, NVME_KIND_ANY))
+	if (!rdmat_request_take_resources(first))
 		return false;
-	if (rdmat_request_take_resources(second, NVME_KIND_ANY))
+	if (rdmat_request_take_resources(second))
 		return true;
 	drop(first);
 	return false;

@@ -16,18 +16,17 @@
 #define RX_BATCH       16
 #define RX_BATCH_SHARE 32
 
-static void slot_to_idle(struct rdmat_slot *slot)
+static ALWAYS_INLINE void slot_to_idle(struct rdmat_slot *slot)
 {
 	struct rdmat_rx *rx = slot->rx;
 
 	slot->state = RDMAT_SLOT_IDLE;
 	slot->wr.next = rx->idle;
 	rx->idle = &slot->wr;
-	rx->idle_count++;
 }
 
 /* There may be something to post, and what is held has changed. */
-static void look_at(struct rdmat_rx *rx)
+static ALWAYS_INLINE void look_at(struct rdmat_rx *rx)
 {
 	if (!pool_link_is_on_list(&rx->link))
 		pool_list_add_tail(&rx->group->receivers, &rx->link);
@@ -36,12 +35,11 @@ static void look_at(struct rdmat_rx *rx)
 static void note_held(struct rdmat_rx *rx)
 {
 	struct rdmat_class *class = rx->class;
-	uint32_t held = rdmat_rx_held(rx);
 
-	if (held == rx->noted)
+	if (rx->held == rx->noted)
 		return;
-	rdmat_set(&class->slots_held, class->slots_held + held - rx->noted);
-	rx->noted = held;
+	rdmat_set(&class->slots_held, class->slots_held + rx->held - rx->noted);
+	rx->noted = rx->held;
 	if (class->slots_held > class->slots_peak)
 		rdmat_set(&class->slots_peak, class->slots_held);
 }
@@ -93,7 +91,7 @@ int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class,
 	const struct nvme_limits *limits = &group->rdmat->limits;
 	uint32_t slot_len = (uint32_t)sizeof(struct nvme_cmd) +
 			    (class->admin ? limits->admin_icd_len : limits->icd_len);
-	struct rdmat_rx *rx = calloc(1, sizeof(*rx));
+	struct rdmat_rx *rx = object_alloc(sizeof(*rx));
 	int rc = 0;
 
 	if (!rx)
@@ -115,9 +113,8 @@ int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class,
 
 void rdmat_rx_destroy(struct rdmat_rx *rx)
 {
-	if (rdmat_rx_held(rx))
-		pool_panic("receiver destroyed while requests hold %u of its slots",
-			   rdmat_rx_held(rx));
+	if (rx->held)
+		pool_panic("receiver destroyed while requests hold %u of its slots", rx->held);
 	if (rx->srq) {
 		int rc = ibv_destroy_srq(rx->srq);
 
@@ -137,22 +134,35 @@ void rdmat_rx_destroy(struct rdmat_rx *rx)
 	free(rx);
 }
 
-void rdmat_rx_taken(struct rdmat_slot *slot)
+static ALWAYS_INLINE void check_posted(const struct rdmat_slot *slot)
 {
-	struct rdmat_rx *rx = slot->rx;
-
 	if (slot->state != RDMAT_SLOT_POSTED)
 		pool_panic("a receive slot completed that was not posted");
-	slot->state = RDMAT_SLOT_HELD;
-	rx->posted--;
-	look_at(rx);
 }
 
-ALWAYS_INLINE void rdmat_rx_give(struct rdmat_slot *slot)
+void rdmat_rx_taken(struct rdmat_slot *slot)
+{
+	check_posted(slot);
+	slot->state = RDMAT_SLOT_HELD;
+	slot->rx->posted--;
+	slot->rx->held++;
+	look_at(slot->rx);
+}
+
+ALWAYS_INLINE void rdmat_rx_pass(struct rdmat_slot *slot)
+{
+	check_posted(slot);
+	slot_to_idle(slot);
+	slot->rx->posted--;
+	look_at(slot->rx);
+}
+
+void rdmat_rx_give(struct rdmat_slot *slot)
 {
 	if (slot->state != RDMAT_SLOT_HELD)
 		pool_panic("a receive slot was given back that nobody held");
 	slot_to_idle(slot);
+	slot->rx->held--;
 	look_at(slot->rx);
 }
 
@@ -169,8 +179,7 @@ void rdmat_rx_reclaim(struct rdmat_rx *rx)
 
 		if (slot->state != RDMAT_SLOT_POSTED)
 			continue;
-		rdmat_rx_taken(slot);
-		rdmat_rx_give(slot);
+		rdmat_rx_pass(slot);
 	}
 }
 
@@ -236,16 +245,16 @@ static uint32_t posted_most(const struct rdmat_rx *rx, uint32_t least)
 int rdmat_rx_post(struct rdmat_rx *rx)
 {
 	struct ibv_recv_wr *first = rx->idle, *next = first, *last = NULL, *bad = NULL;
-	uint32_t least = posted_least(rx), count;
+	uint32_t least = posted_least(rx), count, idle;
 	int rc;
 
 	note_held(rx);
 	if (rx->stopped || !first || rx->posted >= least)
 		return 0;
 	count = posted_most(rx, least) - rx->posted;
-	if (count > rx->idle_count)
-		count = rx->idle_count;
-	rx->idle_count -= count;
+	idle = rx->slot_count - rx->posted - rx->held;
+	if (count > idle)
+		count = idle;
 	rx->posted += count;
 	for (; count; count--) {
 		last = next;

@@ -43,8 +43,8 @@ struct rdmat_rx {
 	struct pool_slab slab; /* capsules */
 	struct ibv_recv_wr *idle;
 	uint32_t slot_count;
-	uint32_t idle_count;
 	uint32_t posted;
+	uint32_t held;        /* by requests, or parked; the others are idle */
 	uint32_t noted;       /* of class->slots_held */
 	uint32_t wanted;      /* slots that the queue pairs which share it may need at a time */
 	uint32_t out;         /* requests that those have */
@@ -54,12 +54,6 @@ struct rdmat_rx {
 
 /* wr_id of a receive has this bit, that of a send has not. */
 #define RDMAT_WR_ID_RECV 1ull
-
-/* By requests, or parked. */
-static inline uint32_t rdmat_rx_held(const struct rdmat_rx *rx)
-{
-	return rx->slot_count - rx->idle_count - rx->posted;
-}
 
 /*
  * Makes a receiver with a shared receive queue, or (@shared false) one whose qp the caller sets
@@ -76,6 +70,9 @@ void rdmat_rx_destroy(struct rdmat_rx *rx);
 
 /* The hardware gave a slot back (with a capsule or flushed). */
 void rdmat_rx_taken(struct rdmat_slot *slot);
+
+/* The same of a slot that nobody takes: it is idle. */
+void rdmat_rx_pass(struct rdmat_slot *slot);
 
 /* A request took, or gives back, a slot for its in-capsule data; a slot that nobody takes is given
  * back as well. */

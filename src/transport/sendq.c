@@ -62,6 +62,12 @@ static bool queue_reads(struct rdmat_qp *qp, struct rdmat_request *request)
 	return true;
 }
 
+void rdmat_sendq_fetch(struct rdmat_request *request)
+{
+	request->cursor = request->first;
+	queue_reads(request->qp, request);
+}
+
 /* The same of RDMA WRITEs: the response has its SEND behind the chain. */
 static bool queue_writes(struct rdmat_qp *qp, struct rdmat_request *request)
 {
@@ -99,19 +105,27 @@ static void fill_fetches(struct rdmat_qp *qp)
 	}
 }
 
-static ALWAYS_INLINE void response_build(struct rdmat_qp *qp, struct rdmat_request *request)
+/* @inv_rkey: the key that it invalidates, if @invalidate. */
+static ALWAYS_INLINE void response_build(struct rdmat_qp *qp, struct rdmat_request *request,
+					 bool invalidate, uint32_t inv_rkey)
 {
 	struct ibv_send_wr *wr = &request->response_wr.wr;
-	const struct nvme_data *data = &request->nvme.data;
 
-	nvme_request_stamp(&request->nvme);
 	request->response_sge.lkey = qp->response_lkey;
 	wr->send_flags = qp->response_flags;
 	wr->opcode = IBV_WR_SEND;
-	if (data->invalidate && rdmat_invalidates(qp->device->device)) {
+	if (invalidate && rdmat_invalidates(qp->device->device)) {
 		wr->opcode = IBV_WR_SEND_WITH_INV;
-		wr->invalidate_rkey = data->inv_rkey;
+		wr->invalidate_rkey = inv_rkey;
 	}
+}
+
+static ALWAYS_INLINE void response_fill(struct rdmat_qp *qp, struct rdmat_request *request)
+{
+	const struct nvme_data *data = &request->nvme.data;
+
+	nvme_request_stamp(&request->nvme);
+	response_build(qp, request, data->invalidate, data->inv_rkey);
 }
 
 /* In a long post more than its end is signaled: hosts send the next commands when they have the first of its answers,
@@ -124,10 +138,8 @@ static __attribute__((noinline)) void signal_part(struct rdmat_qp *qp,
 	qp->sq_signal_at = qp->sq_unposted_count + qp->sq_part;
 }
 
-static ALWAYS_INLINE void responded(struct rdmat_qp *qp, struct rdmat_request *request)
+static ALWAYS_INLINE void was_queued(struct rdmat_qp *qp, struct rdmat_request *request)
 {
-	request->responded = true;
-	qp->outstanding--;
 	if (qp->sq_unposted_count >= qp->sq_signal_at)
 		signal_part(qp, request);
 }
@@ -141,27 +153,24 @@ static bool queue_rest(struct rdmat_qp *qp, struct rdmat_request *request)
 	if (!qp->sq_free)
 		return false;
 	qp->partial = NULL;
-	response_build(qp, request);
+	response_fill(qp, request);
 	queue_wrs(qp, request, &request->response_wr, &request->response_wr, 1);
-	responded(qp, request);
+	request->responded = true;
+	was_queued(qp, request);
+	qp->outstanding--;
 	return true;
 }
 
 /* Queues a response for which there is room: its data and, behind it, its SEND. */
-static ALWAYS_INLINE void queue_whole(struct rdmat_qp *qp, struct rdmat_request *request,
-				      bool with_data)
+static ALWAYS_INLINE void queue_whole(struct rdmat_qp *qp, struct rdmat_request *request)
 {
 	struct rdmat_wr *first = &request->response_wr;
 	uint32_t count = 1;
 
-	response_build(qp, request);
-	if (with_data && __builtin_expect(request->first == &request->data_wr, true)) {
+	response_fill(qp, request);
+	if (request->with_data) {
 		first = request->first;
-		first->wr.next = &request->response_wr.wr;
-		count = 2;
-	} else if (with_data) {
-		first = request->first;
-		count = request->chain_count + 1;
+		count += request->chain_count;
 		for (struct rdmat_wr *wr = first, *next; wr; wr = next) {
 			next = wr->chain_next;
 			wr->wr.next = next ? &next->wr : &request->response_wr.wr;
@@ -169,7 +178,9 @@ static ALWAYS_INLINE void queue_whole(struct rdmat_qp *qp, struct rdmat_request 
 	}
 	queue_wrs(qp, request, first, &request->response_wr, count);
 	request->whole = true;
-	responded(qp, request);
+	request->responded = true;
+	was_queued(qp, request);
+	qp->outstanding--;
 }
 
 static void fill_responses(struct rdmat_qp *qp)
@@ -186,25 +197,33 @@ static void fill_responses(struct rdmat_qp *qp)
 	}
 }
 
-/* Whether a response can go as a whole, before nobody else's. */
-static ALWAYS_INLINE bool has_room(const struct rdmat_qp *qp, uint32_t data_wrs)
+ALWAYS_INLINE bool rdmat_sendq_has_room(const struct rdmat_qp *qp, uint32_t data_wrs)
 {
 	return qp->sq_free > data_wrs && !qp->tearing &&
 	       pool_list_is_empty(&qp->lists[RDMAT_REQUEST_WAIT_RESPOND]) && !qp->partial;
 }
 
-ALWAYS_INLINE void rdmat_sendq_respond(struct rdmat_request *request, enum nvme_kind kind)
+ALWAYS_INLINE void rdmat_sendq_respond(struct rdmat_request *request)
 {
 	struct rdmat_qp *qp = request->qp;
-	bool with_data = kind == NVME_KIND_ANY ? request->with_data : kind == NVME_KIND_READ;
 
-	if (has_room(qp, with_data ? request->chain_count : 0)) {
-		rdmat_request_move_to_responding(request, kind);
-		queue_whole(qp, request, with_data);
+	if (rdmat_sendq_has_room(qp, request->with_data ? request->chain_count : 0)) {
+		rdmat_request_move_to_responding(request);
+		queue_whole(qp, request);
 		return;
 	}
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_RESPOND);
 	rdmat_sendq_fill(qp);
+}
+
+ALWAYS_INLINE void rdmat_sendq_answer(struct rdmat_qp *qp, struct rdmat_request *request,
+				      bool with_data, bool invalidate, uint32_t inv_rkey)
+{
+	rdmat_request_answers(request, qp->group);
+	response_build(qp, request, invalidate, inv_rkey);
+	queue_wrs(qp, request, with_data ? &request->data_wr : &request->response_wr,
+		  &request->response_wr, with_data ? 2 : 1);
+	was_queued(qp, request);
 }
 
 void rdmat_sendq_fill(struct rdmat_qp *qp)
@@ -214,6 +233,12 @@ void rdmat_sendq_fill(struct rdmat_qp *qp)
 	/* Responses first: they give things back. */
 	fill_responses(qp);
 	fill_fetches(qp);
+}
+
+bool rdmat_sendq_may_fetch(const struct rdmat_qp *qp)
+{
+	/* Who waits for a credit is looked for whenever one comes back. */
+	return qp->reads_free > 0;
 }
 
 bool rdmat_sendq_mark(struct rdmat_qp *qp)
@@ -325,7 +350,13 @@ void rdmat_sendq_retire(struct rdmat_qp *qp, struct rdmat_wr *last)
 			pop_to(qp, wr);
 			qp->sq_free += request->sq_out;
 			request->sq_out = 0;
-			rdmat_flow_retired(request);
+			if (request->others) {
+				rdmat_flow_retired(request);
+				continue;
+			}
+			rdmat_request_move_to_free(request, qp);
+			if (wr == last)
+				rdmat_request_was_freed(request, qp);
 		} else {
 			pop_to(qp, wr);
 			if (give_back(qp, wr))

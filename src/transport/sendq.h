@@ -11,7 +11,24 @@
 
 /* Answers: the response, with its data, is queued at once if there are slots for it, else it waits for
  * them. */
-void rdmat_sendq_respond(struct rdmat_request *request, enum nvme_kind kind);
+void rdmat_sendq_respond(struct rdmat_request *request);
+
+/* Whether a response can be queued as a whole, and nobody waits to be before it. @data_wrs: of its data. */
+bool rdmat_sendq_has_room(const struct rdmat_qp *qp, uint32_t data_wrs);
+
+/*
+ * Answers a command that goes straight: there is room for it.
+ *
+ * @with_data: its own WR is its data. @inv_rkey: the key that it invalidates, if @invalidate.
+ */
+void rdmat_sendq_answer(struct rdmat_qp *qp, struct rdmat_request *request, bool with_data,
+			bool invalidate, uint32_t inv_rkey);
+
+/* Whether a slot may be used for an RDMA READ now. */
+bool rdmat_sendq_may_fetch(const struct rdmat_qp *qp);
+
+/* Queues the one RDMA READ of a request that is FETCHING, which may be. */
+void rdmat_sendq_fetch(struct rdmat_request *request);
 
 /* Queues as much of what waits (WAIT_FETCH, WAIT_RESPOND, half-queued chains) as slots and READ
  * credits allow. */

@@ -96,7 +96,10 @@ static void port_attach(struct wrasse_poll_group *group, struct nvme_ns_port *po
 	int rc = ns->ops.attach ? ns->ops.attach(ns->backend, group, &port->group_ctx) : 0;
 
 	port->next_work = NULL;
-	group->lenders |= ns->ops.map != NULL;
+	if (ns->ops.map) {
+		group->lenders = true;
+		group->straight_max = 0;
+	}
 	rdmat_overdue_begin(group, ns);
 	if (rc) {
 		rdmat_log(group->rdmat, WRASSE_LOG_ERROR,

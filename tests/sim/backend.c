@@ -229,7 +229,7 @@ static void submit(struct wrasse_io *io)
 		sim_fail("an I/O for a namespace whose pause is complete");
 	check_memory(io, "submit");
 	lend_check_submit(io);
-	resv_check_io(request_of(io));
+	resv_check_io(request_of(io), m->ns);
 	p = &pending[io_count++];
 	*p = (struct pending){
 		.io = io, .media = m, .group = (unsigned)in_library, .order = ++backend_order};

@@ -7,6 +7,7 @@
  */
 #include "sim.h"
 
+#include "nvme/ctrl.h"
 #include "transport/group.h"
 
 struct check_counts check_counts;
@@ -224,6 +225,25 @@ static void check_lists(const struct rdmat_qp *qp, uint32_t count)
 		sim_fail("queue pair %u: %d requests are on no list", qp->qpn, (int)count);
 }
 
+/* What the straight way asks in place of each namespace and each ANA group. */
+static void check_sums(const struct nvme_queue *queue)
+{
+	const struct nvme_ctrl *ctrl = queue->ctrl;
+	const struct nvme_path *path = queue->path;
+	uint32_t denials = 0, closed = 0;
+
+	for (uint32_t i = 0; ctrl && i < ctrl->ns_count; i++)
+		denials += ctrl->ns[i].denied != 0;
+	for (uint32_t i = 0; path && i < path->subsystem->ana_groups; i++)
+		closed += !nvme_ana_is_open(path->ana[i].state);
+	if (ctrl && denials != ctrl->denials)
+		sim_fail("controller %u: reservations deny %u namespaces, and %u are counted",
+			 ctrl->cntlid, denials, ctrl->denials);
+	if (path && closed != path->closed)
+		sim_fail("a path: %u ANA groups refuse commands, and %u are counted", closed,
+			 path->closed);
+}
+
 static void check_qp(struct rdmat_qp *qp, struct sums *sums)
 {
 	uint32_t out = 0, sq_out = 0, reads_out = 0, held = 0, unanswered = 0, listed = 0;
@@ -247,6 +267,7 @@ static void check_qp(struct rdmat_qp *qp, struct sums *sums)
 	if (held != qp->held)
 		sim_fail("queue pair %u holds %u requests and counts %u", qp->qpn, held, qp->held);
 	check_sendq(qp, sq_out, reads_out);
+	check_sums(&qp->nvme);
 	if (qp->tearing) {
 		check_tearing(qp);
 		return;
@@ -276,12 +297,12 @@ static void check_receiver(const struct rdmat_rx *rx, uint32_t held[2])
 		count[rx->slots[i].state]++;
 	for (const struct ibv_recv_wr *wr = rx->idle; wr; wr = wr->next)
 		idle++;
-	if (idle != rx->idle_count || idle != count[RDMAT_SLOT_IDLE] ||
-	    rx->posted != count[RDMAT_SLOT_POSTED])
+	if (idle != count[RDMAT_SLOT_IDLE] || rx->posted != count[RDMAT_SLOT_POSTED] ||
+	    rx->held != count[RDMAT_SLOT_HELD])
 		sim_fail(
-			"a receiver has %u slots: %u idle (noted %u, on its list %u), %u posted (noted %u)",
-			rx->slot_count, count[RDMAT_SLOT_IDLE], rx->idle_count, idle,
-			count[RDMAT_SLOT_POSTED], rx->posted);
+			"a receiver has %u slots: %u idle (on its list %u), %u posted (noted %u), %u held (noted %u)",
+			rx->slot_count, count[RDMAT_SLOT_IDLE], idle, count[RDMAT_SLOT_POSTED],
+			rx->posted, count[RDMAT_SLOT_HELD], rx->held);
 	if (idle && !rx->stopped && !pool_link_is_on_list(&rx->link) &&
 	    (!rx->srq || !rx->posted ||
 	     (rx->posted + (rx->class->admin ? rx->out : 0) < rx->wanted &&

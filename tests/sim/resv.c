@@ -31,10 +31,10 @@ static char access_of(enum wrasse_io_opcode opcode)
 }
 
 /* A command of several I/Os may have begun before the reservation. */
-void resv_check_io(const struct nvme_request *request)
+void resv_check_io(const struct nvme_request *request, const struct wrasse_namespace *ns)
 {
 	const struct nvme_ctrl *ctrl = request->queue->ctrl;
-	const struct nvme_resv *resv = &request->port->ns->resv->state;
+	const struct nvme_resv *resv = &ns->resv->state;
 	unsigned role = 0;
 
 	if (!request->queue->qid || (request->steps.next && request->steps.done))

@@ -243,7 +243,7 @@ void resv_init(void);
 /* After each poll. */
 void resv_check_poll(void);
 /* An I/O reaches the backend. */
-void resv_check_io(const struct nvme_request *request);
+void resv_check_io(const struct nvme_request *request, const struct wrasse_namespace *ns);
 /* A wrasse_reservation_save_fn: ctx is the media. */
 void resv_save(void *ctx, const struct wrasse_reservation *state, struct wrasse_io *io);
 /* Saves one, if one is to be saved. */

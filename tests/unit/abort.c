@@ -71,7 +71,7 @@ static void begin(struct fake *fake)
 	ctrl.queue_group = queue_group;
 	qids[0] = 1 << 1;
 	queue_group[1] = 0;
-	ns = calloc(1, sizeof(*ns) + sizeof(ns->port[0]));
+	ns = object_alloc(sizeof(*ns) + sizeof(ns->port[0]));
 	ns->subsystem = &subsystem;
 	ns->ops.submit = submit;
 	ns->port[0].ns = ns;
@@ -115,7 +115,7 @@ static struct rdmat_request *victim(struct fake *fake, enum nvme_xfer xfer)
 /* An Abort of @cid on queue @sqid, as the admin queue's thread meets it. */
 static struct rdmat_request *abort_comes(uint16_t sqid, uint16_t cid)
 {
-	struct rdmat_request *request = rdmat_request_take(admin, NULL, NVME_KIND_ANY);
+	struct rdmat_request *request = rdmat_request_take(admin, NULL);
 
 	request->holds = 0;
 	memset(&request->nvme.cmd, 0, sizeof(request->nvme.cmd));
@@ -175,7 +175,7 @@ static void a_command_that_waits_is_ended_at_once(void **state)
 		command = victim(&fake, NVME_XFER_H2C);
 		fake.qp->reads_free = 0;
 		if (states[i] == RDMAT_REQUEST_WAIT_FETCH)
-			assert_true(rdmat_request_take_resources(command, NVME_KIND_ANY));
+			assert_true(rdmat_request_take_resources(command));
 		rdmat_request_move(command, states[i]);
 		request = abort_comes(1, CID);
 		expect_waits(request);
@@ -197,7 +197,7 @@ static void a_fetch_ends_when_it_has_landed(void **state)
 
 	begin(&fake);
 	command = victim(&fake, NVME_XFER_H2C);
-	assert_true(rdmat_request_take_resources(command, NVME_KIND_ANY));
+	assert_true(rdmat_request_take_resources(command));
 	rdmat_request_move(command, RDMAT_REQUEST_WAIT_FETCH);
 	rdmat_sendq_fill(fake.qp);
 	rdmat_sendq_post(fake.qp);
@@ -428,7 +428,7 @@ static void a_fetch_that_lands_after_that_is_executed(void **state)
 
 	begin(&fake);
 	command = victim(&fake, NVME_XFER_H2C);
-	assert_true(rdmat_request_take_resources(command, NVME_KIND_ANY));
+	assert_true(rdmat_request_take_resources(command));
 	rdmat_request_move(command, RDMAT_REQUEST_WAIT_FETCH);
 	rdmat_sendq_fill(fake.qp);
 	rdmat_sendq_post(fake.qp);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "transport/flow.h"
+#include "transport/straight.h"
 
 struct wrasse_io *fake_ios[16];
 unsigned fake_io_count;
@@ -47,7 +48,7 @@ struct wrasse_namespace *fake_namespace(struct fake *fake)
 
 	free(ns);
 	free(view);
-	ns = calloc(1, sizeof(*ns) + sizeof(ns->port[0]));
+	ns = object_alloc(sizeof(*ns) + sizeof(ns->port[0]));
 	view = calloc(1, sizeof(*view) + sizeof(view->port[0]));
 	ns->nsid = 1;
 	ns->block_shift = 9;
@@ -75,7 +76,7 @@ void fake_sgl(struct nvme_cmd *cmd, uint64_t addr, uint32_t len)
 void fake_command_comes(struct fake *fake, uint8_t opcode, uint32_t nsid, uint16_t cid,
 			uint64_t slba, uint32_t blocks)
 {
-	struct rdmat_slot *slot = fake_slot(fake);
+	struct rdmat_slot *slot = fake_posted_slot(fake);
 	struct nvme_cmd *cmd = (struct nvme_cmd *)slot->capsule;
 
 	cmd->opcode = opcode;
@@ -85,7 +86,8 @@ void fake_command_comes(struct fake *fake, uint8_t opcode, uint32_t nsid, uint16
 	nvme_put64(&cmd->rw.slba, slba);
 	nvme_put16(&cmd->rw.nlb, (uint16_t)(blocks - 1));
 	fake_sgl(cmd, FAKE_HOST_ADDR, blocks * 512);
-	rdmat_flow_capsule(fake->qp, slot, sizeof(*cmd));
+	rdmat_group_now(fake->group);
+	rdmat_straight_capsule(fake->qp, slot, sizeof(*cmd));
 }
 
 void fake_read_comes(struct fake *fake, uint16_t cid, uint32_t blocks)

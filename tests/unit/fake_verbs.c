@@ -218,6 +218,9 @@ static void fake_qp(struct fake *fake)
 	qp->sq_signal_at = FAKE_SQ_DEPTH;
 	qp->reads_free = FAKE_READS;
 	qp->max_sge = 2;
+	qp->response_lkey = qp->class->slab.lkey[0];
+	qp->small_lkey = pool_payload_slab(fake->group->small)->lkey[0];
+	qp->large_lkey = pool_payload_slab(fake->group->large)->lkey[0];
 	nvme_queue_init(&qp->nvme, fake->rdmat.registry, &fake->rdmat.limits, &conn);
 	qp->nvme.state = NVME_QUEUE_CONNECTED;
 	qp->nvme.on = NVME_ON_IO;
@@ -327,7 +330,7 @@ static enum nvme_next fake_execute(struct nvme_request *request, uint64_t now_ns
 	return nvme_succeed(request, 0);
 }
 
-struct rdmat_slot *fake_slot(struct fake *fake)
+struct rdmat_slot *fake_posted_slot(struct fake *fake)
 {
 	struct rdmat_slot *slot = NULL;
 
@@ -336,8 +339,15 @@ struct rdmat_slot *fake_slot(struct fake *fake)
 		if (fake->rx->slots[i].state == RDMAT_SLOT_POSTED)
 			slot = &fake->rx->slots[i];
 	assert_non_null(slot);
-	rdmat_rx_taken(slot);
 	memset(slot->capsule, 0, sizeof(struct nvme_cmd));
+	return slot;
+}
+
+struct rdmat_slot *fake_slot(struct fake *fake)
+{
+	struct rdmat_slot *slot = fake_posted_slot(fake);
+
+	rdmat_rx_taken(slot);
 	return slot;
 }
 
@@ -346,7 +356,7 @@ struct rdmat_request *fake_request(struct fake *fake)
 	static const struct nvme_op op = {
 		.name = "fake", .on = NVME_ON_IO, .execute = fake_execute};
 	struct rdmat_slot *slot = fake_slot(fake);
-	struct rdmat_request *request = rdmat_request_take(fake->qp, slot, NVME_KIND_ANY);
+	struct rdmat_request *request = rdmat_request_take(fake->qp, slot);
 
 	fake->qp->outstanding++;
 	memset(&request->nvme.cmd, 0, sizeof(request->nvme.cmd));
@@ -377,7 +387,7 @@ bool fake_take_small(struct rdmat_request *request)
 	static int other;
 	struct pool *large = request->class->group->large;
 	struct pool_item *hog = pool_take(large, FAKE_LARGE / 2, 0, &other);
-	bool taken = rdmat_request_take_resources(request, NVME_KIND_ANY);
+	bool taken = rdmat_request_take_resources(request);
 
 	pool_give(large, hog);
 	return taken;

@@ -92,6 +92,9 @@ void fake_expect_balance(struct fake *fake);
 /* Posts receive slots, and one gives up its capsule, whose command is all zero. */
 struct rdmat_slot *fake_slot(struct fake *fake);
 
+/* One that is still posted. */
+struct rdmat_slot *fake_posted_slot(struct fake *fake);
+
 /* The same, and takes a request for it. */
 struct rdmat_request *fake_request(struct fake *fake);
 

@@ -88,6 +88,26 @@ static void a_fence_waits_for_the_backend_after_the_queue_pair_has_ended(void **
 	fake_fini(&fake);
 }
 
+/* Although nothing is in its way when its data is there: it could go straight. */
+static void a_write_that_is_fetched_meanwhile_does_not_reach_the_backend(void **state)
+{
+	struct fake fake;
+
+	fake_init(&fake);
+	fake_namespace(&fake);
+	rdmat_class_touch(fake.qp->class);
+	fake_command_comes(&fake, NVME_OPC_WRITE, 1, 1, 0, 8);
+	rdmat_sendq_post(fake.qp);
+	preempt(&fake);
+	fake_complete(&fake);
+	assert_int_equal(fake_io_count, 0);
+	rdmat_sendq_post(fake.qp);
+	assert_int_equal(fake_last_status(&fake), NVME_SC_PREEMPTED);
+	fake_complete(&fake);
+	fake_expect_balance(&fake);
+	fake_fini(&fake);
+}
+
 static void a_group_without_the_namespace_has_nothing_to_fence(void **state)
 {
 	struct nvme_ns_port *port;
@@ -231,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_fence_waits_for_what_the_backend_has_and_aborts_the_rest),
 		cmocka_unit_test(a_fence_waits_for_the_backend_after_the_queue_pair_has_ended),
+		cmocka_unit_test(a_write_that_is_fetched_meanwhile_does_not_reach_the_backend),
 		cmocka_unit_test(a_group_without_the_namespace_has_nothing_to_fence),
 		cmocka_unit_test(every_request_that_waits_is_asked_about_again),
 		cmocka_unit_test(a_change_that_was_saved_is_answered),

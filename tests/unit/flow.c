@@ -76,13 +76,13 @@ static void a_capsule_that_finds_no_request_waits_for_one(void **state)
 	assert_int_equal(told, 1);
 	assert_int_equal(fake.qp->outstanding, outstanding + 1);
 	assert_int_equal(fake.qp->class->waits, 1);
-	assert_int_equal(rdmat_rx_held(fake.rx), 1);
+	assert_int_equal(fake.rx->held, 1);
 	rdmat_flow_unpark(fake.group);
 	assert_int_equal(fake_io_count, 0);
 	ends(requests[3]);
 	rdmat_flow_unpark(fake.group);
 	assert_int_equal(fake_io_count, 1);
-	assert_int_equal(rdmat_rx_held(fake.rx), 0);
+	assert_int_equal(fake.rx->held, 0);
 	assert_int_equal(nvme_get16(fake_io_request(0)->nvme.cmd.cid), 1);
 	fake_io_ends(0, wrasse_status_ok());
 	fake_fini(&fake);
@@ -121,9 +121,9 @@ static void capsules_that_wait_go_with_their_queue_pair(void **state)
 	requests_run_out(&fake, requests);
 	fake_read_comes(&fake, 1, 8);
 	fake_read_comes(&fake, 2, 8);
-	assert_int_equal(rdmat_rx_held(fake.rx), 2);
+	assert_int_equal(fake.rx->held, 2);
 	rdmat_qp_disconnect(fake.qp, NULL);
-	assert_int_equal(rdmat_rx_held(fake.rx), 0);
+	assert_int_equal(fake.rx->held, 0);
 	assert_true(pool_list_is_empty(&fake.qp->class->parked));
 	rdmat_flow_unpark(fake.group);
 	assert_int_equal(fake_io_count, 0);
@@ -144,7 +144,7 @@ static void capsules_that_wait_are_not_begun_once_a_drain_has(void **state)
 	ends(requests[0]);
 	rdmat_flow_unpark(fake.group);
 	assert_int_equal(fake_io_count, 0);
-	assert_int_equal(rdmat_rx_held(fake.rx), 0);
+	assert_int_equal(fake.rx->held, 0);
 	assert_int_equal(fake.qp->outstanding, outstanding);
 	atomic_store(&fake.group->drain, RDMAT_DRAIN_NO);
 	fake_fini(&fake);
@@ -171,7 +171,7 @@ static void expect_hostile(struct fake *fake)
 	assert_true(fake->qp->tearing);
 	assert_int_equal(fake->group->stats.hostile, 1);
 	assert_int_equal(fake->qp->requests_out, 0);
-	assert_int_equal(rdmat_rx_held(fake->rx), 0);
+	assert_int_equal(fake->rx->held, 0);
 }
 
 static void a_capsule_shorter_than_a_command_ends_the_connection(void **state)
@@ -343,7 +343,7 @@ static void nobody_overtakes_who_waits_for_resources(void **state)
 	/* Who waits waits without anything. */
 	assert_int_equal(pool_free_count(fake.group->large), 1);
 	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL);
-	assert_int_equal(rdmat_rx_held(fake.rx), 0);
+	assert_int_equal(fake.rx->held, 0);
 	pool_give(fake.group->large, hog);
 	rdmat_flow_resume(fake.group);
 	assert_int_equal(fake_io_count, 2);
@@ -487,7 +487,7 @@ static struct rdmat_request *op_executes(struct fake *fake, const struct nvme_op
 	memset(&request->nvme.cqe, 0, sizeof(request->nvme.cqe));
 	request->nvme.why = NULL;
 	fake_data(request, NVME_XFER_H2C, 1, 512);
-	assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+	assert_true(rdmat_request_take_resources(request));
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 	rdmat_sendq_fill(fake->qp);
 	rdmat_sendq_post(fake->qp);

@@ -74,14 +74,14 @@ static void a_group_does_not_sleep_while_a_capsule_can_have_a_request(void **sta
 	stuck->backend = stuck->io_out = true;
 	answered = fake_request(&fake);
 	rdmat_request_move(answered, RDMAT_REQUEST_EXECUTING);
-	rdmat_sendq_respond(answered, NVME_KIND_ANY);
+	rdmat_sendq_respond(answered);
 	rdmat_sendq_post(fake.qp);
 	other->class = class;
 	other->group = fake.group;
 	for (unsigned i = 0; i < RDMAT_REQUEST_STATE_COUNT; i++)
 		pool_list_init(&other->lists[i]);
 	while (class->free_count)
-		rdmat_request_take(other, NULL, NVME_KIND_ANY)->holds = 0;
+		rdmat_request_take(other, NULL)->holds = 0;
 	rdmat_rx_park(fake_slot(&fake), other, 64);
 	rdmat_qp_disconnect(fake.qp, NULL);
 	fake.now_ns += 100 * RDMAT_NS_PER_S; /* the hardware never flushes */

@@ -167,7 +167,7 @@ static void receive_completes(struct fake *fake, uint32_t qpn, enum ibv_wc_statu
 	fake->wc[fake->wc_count++] =
 		(struct ibv_wc){.wr_id = slot->wr.wr_id, .qp_num = qpn, .status = status};
 	assert_int_equal(rdmat_group_device_poll(fake->qp->device), 1);
-	assert_int_equal(rdmat_rx_held(fake->rx), 0);
+	assert_int_equal(fake->rx->held, 0);
 }
 
 /* Its queue pair was destroyed, and the completion lay in the queue. */

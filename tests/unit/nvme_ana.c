@@ -53,6 +53,7 @@ static struct wrasse_namespace *add_ns(uint32_t nsid, uint32_t group)
 static void set(uint16_t number, uint32_t group, enum wrasse_ana_state state)
 {
 	assert_int_equal(nvme_path_set_ana(fx_subsystem, number, group, state), 0);
+	fx_check_counts();
 }
 
 static uint16_t flush_status(struct nvme_queue *io, uint32_t nsid)

@@ -88,9 +88,38 @@ static FX_UNUSED int fx_setup(void **state)
 	return 0;
 }
 
+static void fx_check_path(const struct nvme_path *path)
+{
+	uint32_t closed = 0;
+
+	for (uint32_t i = 0; i < path->subsystem->ana_groups; i++)
+		closed += !nvme_ana_is_open(path->ana[i].state);
+	assert_int_equal(closed, path->closed);
+}
+
+/* What is counted of ANA states and reservations. */
+static FX_UNUSED void fx_check_counts(void)
+{
+	for (const struct wrasse_subsystem *subsystem = fx_registry->subsystems; subsystem;
+	     subsystem = subsystem->next) {
+		for (const struct nvme_path *path = subsystem->paths; path; path = path->next)
+			fx_check_path(path);
+		for (const struct nvme_ctrl *ctrl = subsystem->ctrls; ctrl; ctrl = ctrl->next) {
+			uint32_t denials = 0;
+
+			for (uint32_t i = 0; i < ctrl->ns_count; i++)
+				denials += ctrl->ns[i].denied != 0;
+			assert_int_equal(denials, ctrl->denials);
+			if (ctrl->path)
+				fx_check_path(ctrl->path);
+		}
+	}
+}
+
 static FX_UNUSED int fx_teardown(void **state)
 {
 	(void)state;
+	fx_check_counts();
 	assert_int_equal(nvme_registry_ctrl_count(fx_registry), 0);
 	nvme_registry_destroy(fx_registry);
 	return 0;
@@ -299,6 +328,7 @@ static FX_UNUSED struct fx_run fx_run_request(struct nvme_request *request,
 	nvme_request_stamp(request);
 	if (run.next != NVME_SUBMIT)
 		request->iov = NULL;
+	fx_check_counts();
 	return run;
 }
 

@@ -271,6 +271,41 @@ static void each_io_has_its_own_time(void **state)
 	fake_fini(&fake);
 }
 
+/* The first two go straight; each is seen once. */
+static void a_command_has_not_the_time_of_the_one_before_in_its_request(void **state)
+{
+	static const uint8_t opcodes[] = {NVME_OPC_READ, NVME_OPC_WRITE, NVME_OPC_VERIFY};
+
+	for (unsigned i = 0; i < 9; i++) {
+		struct rdmat_request *request = NULL;
+		struct fake fake;
+
+		begin(&fake);
+		rdmat_class_touch(fake.qp->class);
+		for (unsigned k = 0; k < 2; k++) {
+			uint8_t opcode = opcodes[k ? i / 3 : i % 3];
+
+			fake_command_comes(&fake, opcode, 1, 1, 0, 8);
+			if (opcode == NVME_OPC_WRITE) {
+				rdmat_sendq_post(fake.qp);
+				fake_complete(&fake);
+			}
+			assert_int_equal(fake_io_count, k + 1);
+			assert_true(!request || request == fake_io_request(k));
+			request = fake_io_request(k);
+			looks(&fake);
+			assert_int_equal(abort_calls, 0);
+			fake_io_ends(k, wrasse_status_ok());
+			rdmat_sendq_post(fake.qp);
+			assert_int_equal(fake_last_status(&fake), 0);
+			fake_complete(&fake);
+			fake.now_ns += TIMEOUT_NS;
+			fake.group->now_ns = 0;
+		}
+		fake_fini(&fake);
+	}
+}
+
 static void an_overdue_request_is_flushed_with_its_queue_pair(void **state)
 {
 	for (unsigned sent = 0; sent < 2; sent++) {
@@ -335,6 +370,7 @@ int main(void)
 		cmocka_unit_test(a_backend_that_gives_up_at_once_is_believed),
 		cmocka_unit_test(what_is_on_its_way_back_is_not_overdue),
 		cmocka_unit_test(each_io_has_its_own_time),
+		cmocka_unit_test(a_command_has_not_the_time_of_the_one_before_in_its_request),
 		cmocka_unit_test(an_overdue_request_is_flushed_with_its_queue_pair),
 		cmocka_unit_test(a_fence_does_not_wait_for_it),
 	};

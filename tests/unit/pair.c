@@ -140,6 +140,22 @@ static void a_first_half_without_its_second_is_aborted(void **state)
 	teardown(&fake);
 }
 
+/* Although nothing else is in its way. */
+static void what_follows_a_first_half_does_not_go_straight(void **state)
+{
+	struct fake fake;
+
+	setup(&fake);
+	rdmat_class_touch(fake.qp->class);
+	compare_comes(&fake, 1, IN_CAPSULE);
+	fake_read_comes(&fake, 2, 1);
+	assert_null(fake.qp->half);
+	assert_int_equal(answer_to(&fake, 1), 0x0a);
+	fake_io_ends(0, wrasse_status_ok());
+	assert_int_equal(answer_to(&fake, 2), 0);
+	teardown(&fake);
+}
+
 static void a_second_half_without_its_first_is_aborted(void **state)
 {
 	struct fake fake;
@@ -359,6 +375,7 @@ int main(void)
 		cmocka_unit_test(the_write_comes_after_the_compare),
 		cmocka_unit_test(a_compare_that_fails_keeps_the_write_away),
 		cmocka_unit_test(a_first_half_without_its_second_is_aborted),
+		cmocka_unit_test(what_follows_a_first_half_does_not_go_straight),
 		cmocka_unit_test(a_second_half_without_its_first_is_aborted),
 		cmocka_unit_test(a_half_that_is_refused_takes_the_other_along),
 		cmocka_unit_test(the_second_waits_while_the_first_is_fetched),

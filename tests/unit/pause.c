@@ -107,7 +107,7 @@ static void new_io_of_a_paused_namespace_waits_with_nothing_in_hand(void **state
 	assert_int_equal(fake_count(&fake, RDMAT_REQUEST_WAIT_RESUME), 3);
 	assert_int_equal(pool_free_count(fake.group->small), FAKE_SMALL);
 	assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS);
-	assert_int_equal(rdmat_rx_held(fake.rx), 0);
+	assert_int_equal(fake.rx->held, 0);
 	assert_int_equal(fake.qp->paused, 3);
 	assert_int_equal(atomic_load(&fake_ctrl.io_waiting), 3);
 	fake_fini(&fake);
@@ -120,7 +120,7 @@ static void data_in_a_capsule_waits_in_its_slot(void **state)
 	begin(&fake);
 	set_pause(&fake, &ns[0]->pause.on, true);
 	write_in_capsule_comes(&fake, 1);
-	assert_int_equal(rdmat_rx_held(fake.rx), 1);
+	assert_int_equal(fake.rx->held, 1);
 	assert_int_equal(fake_io_count, 0);
 	set_pause(&fake, &ns[0]->pause.on, false);
 	assert_int_equal(fake_io_count, 1);

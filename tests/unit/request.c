@@ -147,8 +147,8 @@ static void step(struct rdmat_request *request, enum rdmat_request_state to, enu
 	     to == RDMAT_REQUEST_EXECUTING) &&
 	    !request->first && !request->scratch &&
 	    request->state <= RDMAT_REQUEST_WAIT_RESOURCES &&
-	    rdmat_request_needs_resources(request, NVME_KIND_ANY))
-		assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+	    rdmat_request_needs_resources(request))
+		assert_true(rdmat_request_take_resources(request));
 	if ((RDMAT_TO_ANSWER & 1u << to) && request->state != RDMAT_REQUEST_WAIT_RESPOND)
 		request->with_data = request->nvme.data.xfer == NVME_XFER_C2H && request->first &&
 				     shape != READ_FAILED;
@@ -282,9 +282,8 @@ static void a_move_leaves_nothing_that_the_states_row_does_not_hold(void **state
 				request = request_in(&fake, from, shape);
 				/* The most that it could have at this point. */
 				if (from == RDMAT_REQUEST_RECEIVED &&
-				    rdmat_request_needs_resources(request, NVME_KIND_ANY))
-					assert_true(rdmat_request_take_resources(request,
-										 NVME_KIND_ANY));
+				    rdmat_request_needs_resources(request))
+					assert_true(rdmat_request_take_resources(request));
 				step(request, to, shape);
 				assert_int_equal(
 					fake_holds(request) & ~rdmat_request_states[to].holds, 0);
@@ -342,7 +341,7 @@ static void what_is_needed_later_is_kept(void **state)
 			step(request, cases[i].in, cases[i].shape);
 		} else if (request->nvme.data.xfer == NVME_XFER_H2C &&
 			   !request->nvme.data.in_capsule &&
-			   rdmat_request_needs_resources(request, NVME_KIND_ANY)) {
+			   rdmat_request_needs_resources(request)) {
 			step(request, RDMAT_REQUEST_WAIT_FETCH, cases[i].shape);
 			if (cases[i].in > RDMAT_REQUEST_WAIT_FETCH)
 				step(request, RDMAT_REQUEST_FETCHING, cases[i].shape);
@@ -495,7 +494,7 @@ static void chain_fails_at(enum nvme_xfer xfer, unsigned posted)
 	fake_init(&fake);
 	request = fake_request(&fake);
 	fake_data(request, xfer, 8, 8192);
-	assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+	assert_true(rdmat_request_take_resources(request));
 	assert_int_equal(request->chain_count, 8);
 	assert_int_equal(pool_free_count(fake.group->wr_pool), FAKE_WRS - 8);
 	fake.qp->sq_free = posted;
@@ -588,7 +587,7 @@ static void scratch_is_one_buffer_taken_with_the_rest(void **state)
 		request = fake_request(&fake);
 		fake_data(request, NVME_XFER_H2C, 4, 10000);
 		request->nvme.data.scratch_len = lens[i];
-		assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+		assert_true(rdmat_request_take_resources(request));
 		assert_ptr_equal(request->nvme.scratch.iov_base, request->scratch->payload);
 		assert_int_equal(request->nvme.scratch.iov_len,
 				 small ? RDMAT_SMALL_LEN : RDMAT_LARGE_LEN);
@@ -605,11 +604,11 @@ static void scratch_is_one_buffer_taken_with_the_rest(void **state)
 	fake_data(request, NVME_XFER_H2C, 4, 10000);
 	request->nvme.data.scratch_len = NVME_SCRATCH_MAX;
 	hog = pool_take(group->large, FAKE_LARGE, 0, &other);
-	assert_false(rdmat_request_take_resources(request, NVME_KIND_ANY));
+	assert_false(rdmat_request_take_resources(request));
 	assert_int_equal(pool_free_count(group->small), FAKE_SMALL);
 	pool_give(group->large, hog);
 	hog = pool_take(group->wr_pool, FAKE_WRS, 0, &other);
-	assert_false(rdmat_request_take_resources(request, NVME_KIND_ANY));
+	assert_false(rdmat_request_take_resources(request));
 	assert_int_equal(fake_holds(request), RDMAT_HOLD_SLOT);
 	assert_int_equal(pool_free_count(group->small), FAKE_SMALL);
 	assert_int_equal(pool_free_count(group->large), FAKE_LARGE);
@@ -657,7 +656,7 @@ static void the_common_command_takes_no_wr_of_the_pool(void **state)
 		fake_init(&fake);
 		request = fake_request(&fake);
 		fake_data(request, NVME_XFER_C2H, 1, lens[i]);
-		assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+		assert_true(rdmat_request_take_resources(request));
 		assert_null(request->chain);
 		assert_ptr_equal(request->first, &request->data_wr);
 		assert_int_equal(request->data_wr.wr.num_sge, 1);
@@ -691,7 +690,7 @@ static void expect_buffers(uint32_t len, uint32_t large_free, uint32_t small, ui
 	request = fake_request(&fake);
 	hog = pool_take(fake.group->large, FAKE_LARGE - large_free, 0, &other);
 	fake_data(request, NVME_XFER_C2H, 1, len);
-	assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+	assert_true(rdmat_request_take_resources(request));
 	rdmat_request_describe(request, 0, &holder);
 	assert_int_equal(holder.small_buffers, small);
 	assert_int_equal(holder.large_buffers, large);
@@ -724,7 +723,7 @@ static void expect_cover(uint32_t len, bool many)
 	if (!many)
 		hog = pool_take(fake.group->large, FAKE_LARGE / 2, 0, &other);
 	fake_data(request, NVME_XFER_H2C, 1, len);
-	assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+	assert_true(rdmat_request_take_resources(request));
 	for (uint32_t v = 0; v < request->nvme.iov_count; v++) {
 		assert_in_range(request->iov[v].iov_len, 1, piece);
 		sum += request->iov[v].iov_len;
@@ -759,7 +758,7 @@ static void the_next_command_has_no_buffers_of_the_one_before(void **state)
 	fake_init(&fake);
 	request = fake_request(&fake);
 	fake_data(request, NVME_XFER_H2C, 1, 512);
-	assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+	assert_true(rdmat_request_take_resources(request));
 	assert_int_equal(request->nvme.iov_count, 1);
 	rdmat_request_move(request, RDMAT_REQUEST_FLUSHING);
 	rdmat_request_move(request, RDMAT_REQUEST_FREE);
@@ -792,7 +791,7 @@ static void take_without_a_free_one(void *arg)
 
 	fake_init(&fake);
 	for (unsigned i = 0; i <= FAKE_REQUESTS; i++)
-		rdmat_request_take(fake.qp, NULL, NVME_KIND_ANY);
+		rdmat_request_take(fake.qp, NULL);
 }
 
 static void class_end_with_a_request_out(void *arg)
@@ -825,25 +824,25 @@ static void the_last_wrs_and_small_buffers_are_for_admin_commands(void **state)
 	assert_non_null(admin);
 	admin->max_sge = 2;
 	rdmat_rx_taken(&admin->rx->slots[0]);
-	admin_request = rdmat_request_take(admin, &admin->rx->slots[0], NVME_KIND_ANY);
+	admin_request = rdmat_request_take(admin, &admin->rx->slots[0]);
 	request = fake_request(&fake);
 	wrs = pool_take(fake.group->wr_pool, FAKE_WRS - 4, 0, &other);
 	fake_data(request, NVME_XFER_C2H, 4, 1024);
 	fake_data(admin_request, NVME_XFER_C2H, 4, 1024);
-	assert_false(rdmat_request_take_resources(request, NVME_KIND_ANY));
-	assert_true(rdmat_request_take_resources(admin_request, NVME_KIND_ANY));
+	assert_false(rdmat_request_take_resources(request));
+	assert_true(rdmat_request_take_resources(admin_request));
 	rdmat_request_move(admin_request, RDMAT_REQUEST_FLUSHING);
 	assert_true(rdmat_request_settle(admin_request));
 	pool_give(fake.group->wr_pool, wrs);
 
 	rdmat_rx_post(admin->rx);
 	rdmat_rx_taken(&admin->rx->slots[0]);
-	admin_request = rdmat_request_take(admin, &admin->rx->slots[0], NVME_KIND_ANY);
+	admin_request = rdmat_request_take(admin, &admin->rx->slots[0]);
 	small = pool_take(fake.group->small, FAKE_SMALL - 1, 0, &other);
 	fake_data(admin_request, NVME_XFER_C2H, 1, 1024);
 	fake_data(request, NVME_XFER_C2H, 1, 1024);
-	assert_false(rdmat_request_take_resources(request, NVME_KIND_ANY));
-	assert_true(rdmat_request_take_resources(admin_request, NVME_KIND_ANY));
+	assert_false(rdmat_request_take_resources(request));
+	assert_true(rdmat_request_take_resources(admin_request));
 	pool_give(fake.group->small, small);
 	fake_end(&fake, admin);
 	fake_fini(&fake);

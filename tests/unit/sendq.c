@@ -12,7 +12,7 @@ static struct rdmat_request *fetch_start(struct fake *fake, uint32_t descs)
 	struct rdmat_request *request = fake_request(fake);
 
 	fake_data(request, NVME_XFER_H2C, descs, 8192);
-	assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+	assert_true(rdmat_request_take_resources(request));
 	rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 	return request;
 }
@@ -23,7 +23,7 @@ static struct rdmat_request *read_start(struct fake *fake, uint32_t descs)
 
 	if (descs) {
 		fake_data(request, NVME_XFER_C2H, descs, 4096);
-		assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+		assert_true(rdmat_request_take_resources(request));
 		request->with_data = true;
 	}
 	rdmat_request_move(request, RDMAT_REQUEST_EXECUTING);
@@ -107,7 +107,7 @@ static void a_response_does_not_go_before_one_that_is_queued_in_part(void **stat
 	next = fake_request(&fake);
 	rdmat_request_move(next, RDMAT_REQUEST_EXECUTING);
 	fake.qp->sq_free = FAKE_SQ_DEPTH - 2;
-	rdmat_sendq_respond(next, NVME_KIND_ANY);
+	rdmat_sendq_respond(next);
 	assert_true(part->responded);
 	assert_true(next->responded);
 	assert_ptr_equal(fake.qp->sq_newest, &next->response_wr);
@@ -130,7 +130,7 @@ static void a_response_does_not_go_before_one_that_waits(void **state)
 	next = fake_request(&fake);
 	rdmat_request_move(next, RDMAT_REQUEST_EXECUTING);
 	fake.qp->sq_free = FAKE_SQ_DEPTH;
-	rdmat_sendq_respond(next, NVME_KIND_ANY);
+	rdmat_sendq_respond(next);
 	assert_ptr_equal(fake.qp->sq_oldest, &first->response_wr);
 	assert_ptr_equal(fake.qp->sq_newest, &next->response_wr);
 	rdmat_sendq_post(fake.qp);

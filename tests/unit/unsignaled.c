@@ -293,7 +293,7 @@ static void a_post_that_its_queue_pair_waits_for_asks_for_a_completion(void **st
 			rdmat_request_settle(request);
 			request = fake_request(&fake);
 			fake_data(request, NVME_XFER_H2C, 1, 4096);
-			assert_true(rdmat_request_take_resources(request, NVME_KIND_ANY));
+			assert_true(rdmat_request_take_resources(request));
 			rdmat_request_move(request, RDMAT_REQUEST_WAIT_FETCH);
 			fake.qp->sq_free = 3;
 			fake.qp->sq_unsignaled_max = 3;
