@@ -39,9 +39,11 @@ static const struct op {
 	struct cost_io io;
 	bool has_data;
 	bool lends;          /* the backend lends the memory for it */
+	bool polled;         /* the backend completes it in poll() */
 	uint32_t io_opcodes; /* that the backend takes for it */
 } ops[] = {
 	{"read", {.opcode = OPC_READ}, .has_data = true},
+	{"read-polled", {.opcode = OPC_READ}, .has_data = true, .polled = true},
 	{"read-lent", {.opcode = OPC_READ}, .has_data = true, .lends = true},
 	{"write", {.opcode = OPC_WRITE}, .has_data = true},
 	{"write-lent", {.opcode = OPC_WRITE}, .has_data = true, .lends = true},
@@ -162,6 +164,7 @@ int main(int argc, char **argv)
 		.depth = depth < 32 ? 32 : depth,
 		.io_opcodes = op->io_opcodes,
 		.lends = op->lends,
+		.polled = op->polled,
 	};
 	cost_target_open(&opts);
 	cost_host_open(cost_turn);

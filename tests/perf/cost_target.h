@@ -27,6 +27,7 @@ struct cost_target_opts {
 	uint32_t max_namespaces; /* of which one is made; 0: the library's default */
 	uint32_t io_opcodes;     /* that the backend takes besides */
 	bool lends;              /* the backend lends the memory for the data */
+	bool polled;             /* it completes in poll() what it got in submit() */
 };
 
 extern struct wrasse_poll_group *cost_group; /* the only one */
