@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tests/bench/report.py RESULTS DOCS COMMIT PART...: what the parts of ./dev bench have left in RESULTS, as tables and plots.
 
-Each table replaces what stands between its marks in DOCS/performance.md; if all parts were measured the first one says how
-they stand to the goals. The plots, of IOPS against depth, of latency against IOPS and of instructions against queue pairs,
+Each table replaces what stands between its marks in DOCS/performance.md. Once RESULTS has all parts, of one commit or of
+several, the first table says how they stand to the goals. The plots, of IOPS against depth, of latency against IOPS and of instructions against queue pairs,
 are drawn with gnuplot below DOCS/plots.
 """
 import collections
@@ -238,7 +238,7 @@ def below(runs, job):
 
 
 def goals(results):
-    """[(what, SPDK's, the roof's, the goal, wrasse's, whether that reaches it), ...], of a run of all parts."""
+    """[(what, SPDK's, the roof's, the goal, wrasse's, whether that reaches it), ...], of all parts."""
     def path(name):
         return os.path.join(results, name)
 
@@ -317,14 +317,28 @@ def replace(document, name, commit, lines):
         file.write(before + text + rest.split(end)[1])
 
 
+def measured(results):
+    """{commit: [part, ...]}, of the parts that RESULTS has."""
+    commits = collections.defaultdict(list)
+    for name in PARTS:
+        path = os.path.join(results, name + ".commit")
+        if os.path.exists(path):
+            commits[rows(path)[0][0]].append(name)
+    return commits
+
+
 def main(results, docs, commit, *parts):
     for name in parts:
         lines = PARTS[name](os.path.join(results, name), docs)
         replace(os.path.join(docs, "performance.md"), name, commit, lines)
+        with open(os.path.join(results, name + ".commit"), "w", encoding="utf-8") as file:
+            file.write(commit + "\n")
         print("\n".join(lines))
-    if set(parts) == set(PARTS):
+    commits = measured(results)
+    if sum(len(names) for names in commits.values()) == len(PARTS):
+        said = [f"{commit} ({', '.join(names)})" for commit, names in commits.items()]
         lines = goals_table(results)
-        replace(os.path.join(docs, "performance.md"), "goals", commit, lines)
+        replace(os.path.join(docs, "performance.md"), "goals", commit if len(said) == 1 else ", ".join(said), lines)
         print("\n".join(lines))
 
 
