@@ -208,7 +208,7 @@ struct nvme_request {
 	struct nvme_cqe cqe; /* the response, complete when a function says NVME_RESPOND */
 	struct nvme_queue *queue;
 	const struct nvme_op *op; /* the command's line in its table; src/nvme's own */
-	bool used; /* what is zero when a capsule comes need not be: from here to data.desc, and steps.next */
+	bool used; /* nvme_request_clean() is due before the next command: from here to data.desc may not be zero */
 	struct nvme_ns_port *at;      /* the namespace that it names, as nvme_request_parse() or
 				      nvme_request_execute() found it; src/nvme's own */
 	struct nvme_ns_port *port;    /* set from NVME_SUBMIT (NVME_SAVE) until

@@ -92,7 +92,7 @@ static ALWAYS_INLINE bool nvme_straight_find(const struct nvme_queue *queue,
 	       nvme_straight_find_data(straight, capsule_len - NVME_CMD_LEN);
 }
 
-/* What is zero when a capsule comes is. */
+/* Zeroes what earlier commands may have left in a request, and what parsing and executing take for zero: request.c. */
 void nvme_request_clean(struct nvme_request *request);
 
 /* Takes the command: what is known of it, and its answer, if it succeeds now. @request: clean, and queue set by the
