@@ -284,7 +284,8 @@ static void post_all(struct wrasse_poll_group *group)
 	struct pool_link *link;
 
 	/* Receives first: a host that is answered may send its next command at once. */
-	post_receives(group);
+	if (!pool_list_is_empty(&group->receivers))
+		post_receives(group);
 	while ((link = pool_list_pop(&group->dirty)))
 		rdmat_sendq_post(pool_container(link, struct rdmat_qp, dirty_link));
 }

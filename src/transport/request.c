@@ -257,10 +257,8 @@ static void before_move(struct rdmat_request *request, enum rdmat_request_state 
 		request->whole = false;
 		request->nvme.used = true; /* its WRs may have been parted */
 	}
-	if (to == RDMAT_REQUEST_FREE && request->shares) {
-		request->qp->shared->out--;
-		rdmat_rx_want(request->qp->shared, 0); /* it may post one more */
-	}
+	if (to == RDMAT_REQUEST_FREE && request->shares)
+		rdmat_rx_out(request->qp->shared, -1);
 	if (request->held) {
 		request->held = false;
 		request->qp->held--;
@@ -463,7 +461,7 @@ struct rdmat_request *rdmat_request_take(struct rdmat_qp *qp, struct rdmat_slot 
 	request->nvme.iov_count = 0;
 	if (qp->shared) {
 		request->shares = true;
-		qp->shared->out++;
+		rdmat_rx_out(qp->shared, 1);
 	}
 	return request;
 }

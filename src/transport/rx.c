@@ -16,6 +16,24 @@
 #define RX_BATCH       16
 #define RX_BATCH_SHARE 32
 
+/*
+ * How many slots must be posted: as many as hosts may send. If there are not so many, some for I/O may stay idle. Admin commands
+ * come before I/O wherever something is scarce: hosts that send as many of them as their queues have room
+ * for must not have all of it.
+ */
+static uint32_t posted_least(const struct rdmat_rx *rx)
+{
+	uint32_t out = rx->class->admin ? rx->out : 0, least;
+
+	if (!rx->srq)
+		return rx->slot_count;
+	/* One for the first queue pair. */
+	least = rx->wanted > out ? rx->wanted - out : 1;
+	if (least <= rx->slot_count)
+		return least;
+	return rx->class->admin ? rx->slot_count : rx->slot_count - rx->slot_count / RX_BATCH_SHARE;
+}
+
 static ALWAYS_INLINE void slot_to_idle(struct rdmat_slot *slot)
 {
 	struct rdmat_rx *rx = slot->rx;
@@ -25,11 +43,18 @@ static ALWAYS_INLINE void slot_to_idle(struct rdmat_slot *slot)
 	rx->idle = &slot->wr;
 }
 
-/* There may be something to post, and what is held has changed. */
+/* There may be something to post, or what is held has changed. */
 static ALWAYS_INLINE void look_at(struct rdmat_rx *rx)
 {
 	if (!pool_link_is_on_list(&rx->link))
 		pool_list_add_tail(&rx->group->receivers, &rx->link);
+}
+
+static void set_least(struct rdmat_rx *rx)
+{
+	rx->least = posted_least(rx);
+	if (rx->posted < rx->least)
+		look_at(rx);
 }
 
 static void note_held(struct rdmat_rx *rx)
@@ -107,6 +132,7 @@ int rdmat_rx_create(struct wrasse_poll_group *group, struct rdmat_class *class,
 		rdmat_rx_destroy(rx);
 		return rc;
 	}
+	rx->least = posted_least(rx);
 	*out = rx;
 	return 0;
 }
@@ -153,8 +179,8 @@ ALWAYS_INLINE void rdmat_rx_pass(struct rdmat_slot *slot)
 {
 	check_posted(slot);
 	slot_to_idle(slot);
-	slot->rx->posted--;
-	look_at(slot->rx);
+	if (--slot->rx->posted < slot->rx->least)
+		look_at(slot->rx);
 }
 
 void rdmat_rx_give(struct rdmat_slot *slot)
@@ -169,7 +195,13 @@ void rdmat_rx_give(struct rdmat_slot *slot)
 void rdmat_rx_want(struct rdmat_rx *rx, int32_t more)
 {
 	rx->wanted += (uint32_t)more;
-	look_at(rx);
+	set_least(rx);
+}
+
+void rdmat_rx_out(struct rdmat_rx *rx, int32_t more)
+{
+	rx->out += (uint32_t)more;
+	set_least(rx);
 }
 
 void rdmat_rx_reclaim(struct rdmat_rx *rx)
@@ -214,30 +246,12 @@ void rdmat_rx_unpark_all(struct rdmat_qp *qp)
 }
 
 /*
- * How many slots must be posted: as many as hosts may send. If there are not so many, some for I/O may stay idle. Admin commands
- * come before I/O wherever something is scarce: hosts that send as many of them as their queues have room
- * for must not have all of it.
- */
-static uint32_t posted_least(const struct rdmat_rx *rx)
-{
-	uint32_t out = rx->class->admin ? rx->out : 0, least;
-
-	if (!rx->srq)
-		return rx->slot_count;
-	/* One for the first queue pair. */
-	least = rx->wanted > out ? rx->wanted - out : 1;
-	if (least <= rx->slot_count)
-		return least;
-	return rx->class->admin ? rx->slot_count : rx->slot_count - rx->slot_count / RX_BATCH_SHARE;
-}
-
-/*
  * How many may be posted: some more for I/O, so that they go in batches and not each with its command. Not all that there
  * are: the device takes them in their order, and with few of them it comes back soon to memory that it has used.
  */
-static uint32_t posted_most(const struct rdmat_rx *rx, uint32_t least)
+static uint32_t posted_most(const struct rdmat_rx *rx)
 {
-	uint32_t most = rx->srq && !rx->class->admin ? least + RX_BATCH : least;
+	uint32_t most = rx->srq && !rx->class->admin ? rx->least + RX_BATCH : rx->least;
 
 	return most < rx->slot_count ? most : rx->slot_count;
 }
@@ -245,13 +259,13 @@ static uint32_t posted_most(const struct rdmat_rx *rx, uint32_t least)
 int rdmat_rx_post(struct rdmat_rx *rx)
 {
 	struct ibv_recv_wr *first = rx->idle, *next = first, *last = NULL, *bad = NULL;
-	uint32_t least = posted_least(rx), count, idle;
+	uint32_t count, idle;
 	int rc;
 
 	note_held(rx);
-	if (rx->stopped || !first || rx->posted >= least)
+	if (rx->stopped || !first || rx->posted >= rx->least)
 		return 0;
-	count = posted_most(rx, least) - rx->posted;
+	count = posted_most(rx) - rx->posted;
 	idle = rx->slot_count - rx->posted - rx->held;
 	if (count > idle)
 		count = idle;

@@ -44,10 +44,11 @@ struct rdmat_rx {
 	struct ibv_recv_wr *idle;
 	uint32_t slot_count;
 	uint32_t posted;
+	uint32_t least;       /* of posted: when fewer are, some more are posted */
 	uint32_t held;        /* by requests, or parked; the others are idle */
 	uint32_t noted;       /* of class->slots_held */
 	uint32_t wanted;      /* slots that the queue pairs which share it may need at a time */
-	uint32_t out;         /* requests that those have */
+	uint32_t out;         /* requests that those have, of admin queues */
 	bool stopped;         /* post no more */
 	_Atomic(bool) broken; /* the device says so of srq; any thread */
 };
@@ -78,9 +79,12 @@ void rdmat_rx_pass(struct rdmat_slot *slot);
  * back as well. */
 void rdmat_rx_give(struct rdmat_slot *slot);
 
-/* Queue pairs that share it may need so many more slots at a time, or fewer; 0: of those that they may need
- * already, more may be posted. */
+/* Queue pairs that share it may need so many more slots at a time, or fewer. */
 void rdmat_rx_want(struct rdmat_rx *rx, int32_t more);
+
+/* Admin queues that share it have so many more requests, or fewer: of the slots that they may need, as many fewer must be
+ * posted. */
+void rdmat_rx_out(struct rdmat_rx *rx, int32_t more);
 
 /* The queue pair that had them is destroyed: every slot that the hardware had is idle. */
 void rdmat_rx_reclaim(struct rdmat_rx *rx);

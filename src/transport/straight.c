@@ -45,14 +45,13 @@ static ALWAYS_INLINE bool submit(struct rdmat_request *request, const struct nvm
 
 /*
  * Whether nothing of the queue pair or its group is in the way. That a group has no chores says that nobody waits for requests,
- * buffers or WRs, and that it does not drain. Where there is room in the send queue nobody waits for that: who does is
- * looked for whenever there is some more.
+ * buffers or WRs, that it does not drain, and that none of its queue pairs ends (of one that is not connected yet no namespace is
+ * found). Where there is room in the send queue nobody waits for that: who does is looked for whenever there is some more.
  */
 static ALWAYS_INLINE bool is_clear(const struct rdmat_qp *qp, uint32_t len, uint32_t wrs)
 {
-	return !qp->group->chores && qp->state == RDMAT_QP_ACTIVE && !qp->half &&
-	       len >= sizeof(struct nvme_cmd) && qp->outstanding < qp->nvme.conn.depth &&
-	       qp->sq_free >= wrs && qp->class->free;
+	return !qp->group->chores && !qp->half && len >= sizeof(struct nvme_cmd) &&
+	       qp->outstanding < qp->nvme.conn.depth && qp->sq_free >= wrs && qp->class->free;
 }
 
 static ALWAYS_INLINE void count(struct wrasse_poll_group *group,

@@ -11,17 +11,21 @@
 /* Who posts less often than that gains nothing by it, and others could do with what it has. */
 #define UNSIGNALED_NS (5 * RDMAT_NS_PER_MS)
 
+/* There are enough requests, buffers and WRs that nobody will soon wait for those of some posts. */
+static bool has_plenty(const struct wrasse_poll_group *group, const struct rdmat_class *class)
+{
+	return class->free_count > class->capacity / 2 && pool_has_plenty(group->small) &&
+	       pool_has_plenty(group->large) && pool_has_plenty(group->wr_pool);
+}
+
 /* Nobody waits for what the queue pair's posts have: its own commands not for queue slots or READ credits, others
- * not for requests, buffers or WRs, and nor will they soon. */
+ * not for requests, buffers or WRs; and nor will they soon, which is asked before the first of the posts. */
 static bool is_nobodys(const struct rdmat_qp *qp)
 {
-	const struct wrasse_poll_group *group = qp->group;
-
-	return !group->settling && !qp->partial &&
+	return !qp->group->settling && !qp->partial &&
 	       pool_list_is_empty(&qp->lists[RDMAT_REQUEST_FETCHING]) &&
 	       pool_list_is_empty(&qp->lists[RDMAT_REQUEST_WAIT_RESPOND]) &&
-	       qp->class->free_count > qp->class->capacity / 2 && pool_has_plenty(group->small) &&
-	       pool_has_plenty(group->large) && pool_has_plenty(group->wr_pool);
+	       (qp->sq_unsignaled || has_plenty(qp->group, qp->class));
 }
 
 bool rdmat_unsignaled_post(struct rdmat_qp *qp)

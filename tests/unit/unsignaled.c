@@ -274,6 +274,25 @@ static void a_post_that_somebody_waits_for_asks_for_a_completion(void **state)
 	}
 }
 
+/* There may be less than plenty when the others are posted: they are few, and come back when somebody waits. */
+static void whether_there_is_plenty_is_asked_before_the_first(void **state)
+{
+	struct fake fake;
+
+	begin(&fake);
+	assert_false(answers(&fake));
+	fake.qp->class->free_count -= FAKE_REQUESTS / 2;
+	assert_false(answers(&fake));
+	fake.group->settling = true;
+	assert_true(answers(&fake));
+	fake.group->settling = false;
+	assert_true(answers(&fake));
+	fake.qp->class->free_count += FAKE_REQUESTS / 2;
+	assert_false(answers(&fake));
+	assert_false(answers(&fake));
+	end(&fake);
+}
+
 /* A response that found no slots, or half of them, and a fetch: they go on when the post is through. */
 static void a_post_that_its_queue_pair_waits_for_asks_for_a_completion(void **state)
 {
@@ -406,6 +425,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_posted_yet_needs_no_mark),
 		cmocka_unit_test(a_post_that_somebody_waits_for_asks_for_a_completion),
 		cmocka_unit_test(a_post_that_its_queue_pair_waits_for_asks_for_a_completion),
+		cmocka_unit_test(whether_there_is_plenty_is_asked_before_the_first),
 		cmocka_unit_test(the_end_of_a_queue_pair_brings_back_what_is_unsignaled),
 		cmocka_unit_test(the_end_of_a_queue_pair_marks_again),
 		cmocka_unit_test(without_a_slot_there_is_no_mark),
