@@ -206,22 +206,29 @@ def scale(path, docs):
     return lines
 
 
+GROUPS = {"one": "one poll group", "two": "two poll groups", "apart": "two processes with a poll group each"}
+
+
 def groups_read(path):
-    """{groups: [reads a second, ...]}"""
+    """{name: [reads a second, ...]}"""
     rates = collections.defaultdict(list)
-    for count, rate in rows(path):
-        rates[int(count)].append(int(rate))
+    for name, rate in rows(path):
+        rates[name].append(int(rate))
     return rates
+
+
+def beside_one(rates, name):
+    return statistics.median(rates[name]) / statistics.median(rates["one"])
 
 
 def groups(path, _):
     rates = groups_read(path)
-    one = statistics.median(rates[1])
-    lines = [f"Medians of {len(rates[1])} rounds.", "", "| poll groups | reads a second | times one group | least | most |",
-             "|--:|--:|--:|--:|--:|"]
-    for count, runs in sorted(rates.items()):
-        median = statistics.median(runs)
-        lines.append(f"| {count} | {median:,.0f} | {median / one:.2f} | {min(runs):,} | {max(runs):,} |")
+    lines = [f"Medians of {len(rates['one'])} rounds.", "", "| | reads a second | times one group | least | most |",
+             "|---|--:|--:|--:|--:|"]
+    for name, title in GROUPS.items():
+        runs = rates[name]
+        lines.append(f"| {title} | {statistics.median(runs):,.0f} | {beside_one(rates, name):.2f} "
+                     f"| {min(runs):,} | {max(runs):,} |")
     return lines
 
 
@@ -255,7 +262,7 @@ def goals(results):
     further_bytes = (most["memory"] - one["memory"]) / (max(queues) - 1)
     counted = user_rows(path("user"))
     rates = groups_read(path("groups"))
-    two = statistics.median(rates[2]) / statistics.median(rates[1])
+    two, apart = beside_one(rates, "two"), beside_one(rates, "apart")
 
     def instructions(what, spdk, goal, value, roof=None):
         return (what, spdk, "" if roof is None else f"{roof:,.0f}", f"{goal:,}", f"{value:,.0f}", value <= goal)
@@ -301,7 +308,7 @@ def goals(results):
         (f"instructions per read with {max(queues):,} queue pairs, with one = 1", "", "", "1.03",
          f"{most['read'] / one['read']:.3f}", most["read"] <= 1.03 * one["read"]),
         ("the same of an empty poll", "", "", "1.10", f"{most['idle'] / one['idle']:.3f}", most["idle"] <= 1.1 * one["idle"]),
-        ("reads a second of two groups, one = 1", "", "", "1.90", f"{two:.2f}", two >= 1.9),
+        ("reads a second of two groups, one = 1", "", f"{apart:.2f}, two processes", "1.90", f"{two:.2f}", two >= 1.9),
     ]
 
 
