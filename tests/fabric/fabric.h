@@ -179,7 +179,7 @@ void fabric_cm_event(uint32_t qpn, int type);
 
 /* Which party the calling thread acts for: calls are counted, and made to fail, by party. 0 at
  * first. */
-#define FABRIC_PARTIES 4
+#define FABRIC_PARTIES 8
 void fabric_party_set(unsigned party);
 
 /* How many calls that can fail a party has made. */
@@ -229,7 +229,7 @@ struct fabric_stats {
 	uint64_t notify_calls, cq_events;
 	uint64_t qps_created, qps_destroyed;
 	uint64_t rnr_naks;
-};
+} __attribute__((aligned(64))); /* parties share no cache line */
 
 /* Of a party. */
 void fabric_get_stats(unsigned party, struct fabric_stats *stats);

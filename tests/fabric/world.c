@@ -14,7 +14,7 @@ struct party {
 	uint64_t calls;
 	uint64_t fail_at; /* calls is this: it fails; 0: none does */
 	int err;
-};
+} __attribute__((aligned(64)));
 
 enum fabric_mode fab_mode = FABRIC_THREADED;
 bool fab_strict, fab_watch, fab_limit_reads;

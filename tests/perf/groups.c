@@ -114,6 +114,8 @@ static void *work(void *arg)
 	static const struct cost_io io = {.opcode = OPC_READ, .len = LEN};
 	struct worker *worker = arg;
 
+	/* Calls are counted by party, and that is not to be what they share. */
+	fabric_party_set((unsigned)(worker - workers));
 	while (!atomic_load_explicit(&ended, memory_order_relaxed)) {
 		bool busy = atomic_load_explicit(&working, memory_order_acquire);
 
