@@ -20,7 +20,7 @@
 #include "fabric.h"
 #include "host/wire.h"
 
-#define MAX_GROUPS 8u
+#define MAX_GROUPS FABRIC_PARTIES /* each is one */
 #define DEPTH      128u
 #define BATCH      32u
 #define LEN        4096u
@@ -114,7 +114,7 @@ static void *work(void *arg)
 	static const struct cost_io io = {.opcode = OPC_READ, .len = LEN};
 	struct worker *worker = arg;
 
-	/* Calls are counted by party, and that is not to be what they share. */
+	/* The fabric counts calls by party, and its counters are not to be what groups share. */
 	fabric_party_set((unsigned)(worker - workers));
 	while (!atomic_load_explicit(&ended, memory_order_relaxed)) {
 		bool busy = atomic_load_explicit(&working, memory_order_acquire);
